@@ -1,0 +1,197 @@
+"""The one schema of what happened: `Send`, `Receipt`, `Verify`, `Inbound`, as versioned JSON, one event a line.
+
+An event is told with names and classes only. A number or a code has no field here, and no text field takes a run of
+seven digits, so that neither can slip in as something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from core.errors import EventUnreadable
+from core.ids import event_id
+from core.redact import redact
+
+VERSION = 1
+
+DIMENSIONS = ("provider", "carrier", "country", "region", "app", "purpose", "template")
+"""What every metric can be split and filtered by."""
+
+Name = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*$")]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")]
+At = Annotated[datetime, msgspec.Meta(tz=True)]
+Attempt = Annotated[int, msgspec.Meta(ge=1, le=255)]
+
+Category = Literal["code", "notification", "marketing"]
+Cause = Literal["first", "failover", "resend"]
+Outcome = Literal["accepted", "rejected", "failed", "unknown", "refused"]
+ReceiptStatus = Literal["delivered", "failed", "pending"]
+CheckResult = Literal["approved", "wrong", "expired", "too_many", "already_approved"]
+Keyword = Literal["stop", "start", "help", "other"]
+ErrorClass = Literal[
+    "",  # nothing went wrong, or nobody said
+    "handset",  # off, out of reach, memory full
+    "number",  # does not exist, cannot receive messages
+    "blocked",  # sender, content or template filtered
+    "opted_out",  # the subscriber does not want messages
+    "throttled",  # too many, from us or to them
+    "account",  # our credentials, balance or rights at the provider
+    "route",  # the way to the carrier, or the carrier itself
+    "provider",  # the provider failed on its own side
+    "expired",  # validity passed before delivery
+    "timeout",  # no answer in time: it may still arrive
+    "unknown",  # a code we have no row for
+]
+"""Our small vocabulary, to which every provider maps its own codes."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What all four have. Dimensions are empty where the teller does not know them; the attempt's `Send` does.
+
+    `event_id` is made from the fact's natural key, so that whoever tells the fact again tells the same event.
+    """
+
+    kind: ClassVar[str]
+
+    at: At
+    v: Literal[1] = 1
+    event_id: Hash = ""
+    provider: Name = ""
+    carrier: Name = ""
+    country: Name = ""
+    region: Name = ""
+    app: Name = ""
+    purpose: Name = ""
+    template: Name = ""
+
+    def __post_init__(self) -> None:
+        made = event_id(self.kind, *self.key())
+        if not self.event_id:
+            msgspec.structs.force_setattr(self, "event_id", made)
+        elif self.event_id != made:
+            raise ValueError("event_id does not belong to this event's key")
+
+    def key(self) -> tuple[str | int, ...]:
+        """The natural key of the fact this event tells."""
+        raise NotImplementedError
+
+
+class Send(Event, tag="send", frozen=True, kw_only=True):
+    """One attempt and its outcome. `at` is the moment of submission; `carrier` is what the number's prefix says."""
+
+    kind = "send"
+
+    request_id: UUID
+    attempt: Attempt
+    category: Category
+    cause: Cause
+    outcome: Outcome
+    error_class: ErrorClass = ""
+    error_code: Name = ""
+    latency_ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)] = 0
+    segments: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
+    phone_hash: Hash = ""
+
+    def key(self) -> tuple[str | int, ...]:
+        return (str(self.request_id), self.attempt)
+
+
+class Receipt(Event, tag="receipt", frozen=True, kw_only=True):
+    """One delivery receipt. `at` is when it reached us, `provider_at` when the provider says it happened.
+
+    `carrier` is set only where the receipt names it. Of several final receipts of an attempt the earliest `at` counts.
+    """
+
+    kind = "receipt"
+
+    request_id: UUID
+    attempt: Attempt
+    status: ReceiptStatus
+    error_class: ErrorClass = ""
+    raw_status: Name = ""
+    raw_code: Name = ""
+    provider_at: At | None = None
+
+    def key(self) -> tuple[str | int, ...]:
+        return (str(self.request_id), self.attempt, self.status, self.raw_status, self.raw_code)
+
+
+class Verify(Event, tag="verify", frozen=True, kw_only=True):
+    """One check of a code. `attempt` is the attempt whose own code was entered, 0 when it was nobody's.
+
+    A conversion told by a sender with codes of its own is the same event with `source="conversion"`.
+    """
+
+    kind = "verify"
+
+    request_id: UUID
+    attempt: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    check: Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+    result: CheckResult
+    source: Literal["check", "conversion"] = "check"
+
+    def key(self) -> tuple[str | int, ...]:
+        return (str(self.request_id), self.source, self.check)
+
+
+class Inbound(Event, tag="inbound", frozen=True, kw_only=True):
+    """One message from a handset. Its text stays out; `keyword` says what it asked for."""
+
+    kind = "inbound"
+
+    message_hash: Hash
+    phone_hash: Hash
+    keyword: Keyword
+
+    def key(self) -> tuple[str | int, ...]:
+        return (self.provider, self.message_hash)
+
+
+AnyEvent = Send | Receipt | Verify | Inbound
+KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in (Send, Receipt, Verify, Inbound)}
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is not an event: which one (from 0), why, and its bytes."""
+
+    index: int
+    reason: str
+    raw: bytes
+
+
+_encoder = msgspec.json.Encoder(uuid_format="canonical")
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode_lines(events: Iterable[Event]) -> bytes:
+    """Events as JSON, one a line, in order: what a queue message and a journal record carry."""
+    return _encoder.encode_lines(list(events))
+
+
+def decode(line: bytes) -> AnyEvent:
+    """One event. Raises `EventUnreadable` with a reason that does not repeat the event's values."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise EventUnreadable(redact(str(error))) from error
+
+
+def decode_lines(body: bytes) -> tuple[list[AnyEvent], list[BadLine]]:
+    """All that can be read, in order, and all that cannot; one bad line costs none of its neighbours."""
+    good: list[AnyEvent] = []
+    bad: list[BadLine] = []
+    for index, line in enumerate(body.splitlines()):
+        if not line.strip():
+            continue
+        try:
+            good.append(decode(line))
+        except EventUnreadable as error:
+            bad.append(BadLine(index, str(error), line))
+    return good, bad

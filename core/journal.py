@@ -1,0 +1,248 @@
+"""A durable journal: records appended and synced before anyone is answered, read back after any crash.
+
+One record a line that a person can read: its number, a checksum, a JSON object. The checksum covers the file's own
+random epoch, so that old bytes behind the tail, or lines of another file, never pass for records. A torn tail is
+dropped (it was never acknowledged); damage before an intact record is refused aloud (`JournalDamaged`).
+
+After a write or a sync that failed, the file is never touched again: the kernel may have dropped the pages and the
+next sync would claim success. The next append begins a new file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BufferedReader, FileIO
+from pathlib import Path
+
+from core.clock import Clock, utc_now
+from core.errors import JournalDamaged, JournalWriteFailed
+
+SUFFIX = ".journal"
+VERSION = 1
+_HEADER = re.compile(rb"heliograph-journal (\d+) ([0-9a-f]{16}) (\S+) ([0-9a-f]{8})\n")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One durable record. `number` counts from 1 within its file; `payload` is the bytes of a JSON object."""
+
+    number: int
+    payload: bytes
+
+
+class Journal:
+    """The writing side: one open file in `folder`, held by a lock so that nobody drains it meanwhile."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        file_bytes_max: int,
+        total_bytes_max: int,
+        clock: Clock = utc_now,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
+        self._folder = folder
+        self._file_bytes_max = file_bytes_max
+        self._total_bytes_max = total_bytes_max
+        self._clock = clock
+        self._sync = sync
+        self._file: FileIO | None = None
+        self._epoch = b""
+        self._number = 0
+        self._size = 0
+        self._room_checked_bytes = 0
+
+    def append(self, payloads: Sequence[bytes]) -> list[int]:
+        """Write all `payloads` and sync once; when this returns they are durable. Returns their numbers.
+
+        Raises `JournalWriteFailed` when the disk does not confirm; then they may or may not be there, and nothing may
+        be acknowledged.
+        """
+        if any(b"\n" in payload for payload in payloads):
+            raise ValueError("a record is one line")
+        try:
+            return self._append(payloads)
+        except OSError as error:
+            self._abandon()
+            hint = f"make room on, or repair, the disk that holds {self._folder}"
+            raise JournalWriteFailed(f"the journal could not be written: {error.strerror}", hint=hint) from error
+
+    def rotate(self) -> None:
+        """Close the open file, so that it can be drained; the next append begins a new one."""
+        self._abandon()
+
+    close = rotate
+
+    def _append(self, payloads: Sequence[bytes]) -> list[int]:
+        file = self._file if self._file and self._size < self._file_bytes_max else self._begin()
+        first = self._number + 1
+        lines = [_line(self._epoch, first + offset, payload) for offset, payload in enumerate(payloads)]
+        body = b"".join(lines)
+        self._check_room(len(body))
+        _write(file, body)
+        self._sync(file.fileno())
+        self._number += len(payloads)
+        self._size += len(body)
+        return list(range(first, first + len(payloads)))
+
+    def _begin(self) -> FileIO:
+        self._abandon()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._epoch = secrets.token_hex(8).encode()
+        created = self._clock().astimezone(UTC)
+        path = self._folder / f"{created:%Y%m%dT%H%M%S.%f}-{self._epoch.decode()}{SUFFIX}"
+        file = path.open("xb", buffering=0)
+        self._file = file  # held from here on, so that a failure below still closes it
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        header = _header(self._epoch, created)
+        _write(file, header)
+        self._sync(file.fileno())
+        _sync_folder(self._folder)
+        self._number, self._size = 0, len(header)
+        return file
+
+    def _check_room(self, coming: int) -> None:
+        self._room_checked_bytes -= coming
+        if self._room_checked_bytes > 0:
+            return
+        room = self._total_bytes_max - backlog_bytes(self._folder)
+        if room < coming:
+            raise OSError(errno.ENOSPC, f"the journal's own limit of {self._total_bytes_max} bytes is reached")
+        self._room_checked_bytes = min(room, self._file_bytes_max)
+
+    def _abandon(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+class JournalFile:
+    """The reading side: one file that nobody writes any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark_path = path.with_suffix(SUFFIX + ".done")
+
+    @property
+    def mark(self) -> int:
+        """The number up to which records were applied; 0 at first. Losing it costs time, never correctness."""
+        try:
+            return int(self._mark_path.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def set_mark(self, number: int) -> None:
+        """Note that all records up to `number` were applied."""
+        fresh = self._mark_path.with_suffix(".new")
+        fresh.write_text(str(number), encoding="ascii")
+        fresh.replace(self._mark_path)
+
+    def records(self, *, after: int = 0) -> Iterator[Record]:
+        """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail."""
+        with self.path.open("rb") as file:
+            epoch = self._epoch_of(file)
+            if epoch is None:
+                return
+            expected = 1
+            for line in file:
+                record = _parse(epoch, line)
+                if record is None or record.number != expected:
+                    self._refuse_unless_torn(epoch, file, expected)
+                    return
+                expected += 1
+                if record.number > after:
+                    yield record
+
+    def remove(self) -> None:
+        """Delete the file and its mark: everything in it was applied."""
+        self.path.unlink(missing_ok=True)
+        self._mark_path.unlink(missing_ok=True)
+        _sync_folder(self.path.parent)
+
+    def _epoch_of(self, file: BufferedReader) -> bytes | None:
+        line = file.readline()
+        match = _HEADER.fullmatch(line)
+        if match is None or _checksum(line[:-10]) != match[4]:
+            if file.read(1):
+                raise JournalDamaged(f"{self.path.name}: its first line is not a journal header")
+            return None  # the process died while it began the file: nothing in it was acknowledged
+        if int(match[1]) != VERSION:
+            raise JournalDamaged(
+                f"{self.path.name}: written in version {int(match[1])} of the format; this program reads {VERSION}"
+            )
+        return match[2]
+
+    def _refuse_unless_torn(self, epoch: bytes, file: BufferedReader, expected: int) -> None:
+        if any(_parse(epoch, line) for line in file):
+            hint = "keep the file; `heliograph journal verify` shows the place"
+            raise JournalDamaged(f"{self.path.name}: record {expected} is damaged and intact ones follow", hint=hint)
+
+
+def closed_files(folder: Path) -> Iterator[JournalFile]:
+    """The files of `folder` that nobody writes, oldest first."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if not _is_locked(path):
+            yield JournalFile(path)
+
+
+def backlog_bytes(folder: Path) -> int:
+    """The size of all journal files in `folder`, the open one included."""
+    return sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return True  # drained and removed by another process since it was listed
+
+
+def _write(file: FileIO, content: bytes) -> None:
+    written = file.write(content)
+    if written != len(content):  # unbuffered: a disk that fills up takes a part
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _header(epoch: bytes, created: datetime) -> bytes:
+    head = b"heliograph-journal %d %s %s" % (VERSION, epoch, created.isoformat().encode())
+    return b"%s %s\n" % (head, _checksum(head))
+
+
+def _line(epoch: bytes, number: int, payload: bytes) -> bytes:
+    return b"%d %s %s\n" % (number, _checksum(b"%s %d %s" % (epoch, number, payload)), payload)
+
+
+def _parse(epoch: bytes, line: bytes) -> Record | None:
+    number, _, rest = line.partition(b" ")
+    checksum, _, payload = rest.partition(b" ")
+    if not line.endswith(b"\n") or not number.isdigit():
+        return None
+    payload = payload[:-1]
+    if _checksum(b"%s %s %s" % (epoch, number, payload)) != checksum:
+        return None
+    return Record(int(number), payload)
+
+
+def _checksum(content: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,174 @@
+"""The door to ClickHouse: the only module that opens it, so that one place knows its errors, settings and migrations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import clickhouse_connect
+import pandas as pd
+import structlog
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from urllib3.exceptions import HTTPError
+
+from core.errors import WarehouseRefused, WarehouseUnavailable
+from core.redact import redact
+from core.settings import Warehouse as WarehouseSettings
+
+_log = structlog.get_logger(__name__)
+
+_CODE = re.compile(r"(?:Code: |error code )(\d+)")
+_BUSY_CODES = {159, 160, 202, 209, 210, 241, 252, 425}
+"""Timeouts, too many queries, memory, too many parts: the same call may succeed later."""
+
+_MIGRATIONS_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    number UInt32,
+    name String,
+    applied_at DateTime('UTC') DEFAULT now()
+)
+ENGINE = ReplacingMergeTree ORDER BY number
+"""
+
+
+class Warehouse:
+    """A ClickHouse database. Safe to share between threads: every call is a request of its own, without a session.
+
+    Raises `WarehouseUnavailable` when it does not answer or is too busy, `WarehouseRefused` when it says no.
+    """
+
+    def __init__(self, client: Client, *, address: str, retention_days: int) -> None:
+        self._client = client
+        self.address = address
+        self._retention_days = retention_days
+
+    def query_df(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Mapping[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """The answer to `sql` as a frame; parameters are bound by the server (`{name:Type}` in the text)."""
+        with self._translated():
+            return self._client.query_df(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+
+    def query_rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The answer to `sql` as rows."""
+        with self._translated():
+            return [tuple(row) for row in self._client.query(sql, parameters=dict(parameters or {})).result_rows]
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing."""
+        with self._translated():
+            self._client.command(sql, parameters=dict(parameters or {}))
+
+    def insert_json(self, table: str, lines: bytes) -> None:
+        """Insert JSON objects, one a line, named like the columns. All or nothing; when this returns they are there.
+
+        Field names without a column are passed over; inserting the same events again changes nothing that is counted.
+        """
+        settings = {
+            "async_insert": 0,
+            "wait_end_of_query": 1,
+            "input_format_skip_unknown_fields": 1,
+            "date_time_input_format": "best_effort",
+        }
+        with self._translated():
+            self._client.raw_insert(table, insert_block=lines, settings=settings, fmt="JSONEachRow")
+
+    def migrate(self) -> list[str]:
+        """Apply the migrations that are missing, in order. Returns their names."""
+        self.command(_MIGRATIONS_TABLE)
+        done = {int(row[0]) for row in self.query_rows("SELECT number FROM schema_migrations")}
+        applied = []
+        for number, name, text in migrations():
+            if number not in done:
+                for statement in split_statements(text.replace("{retention_days}", str(self._retention_days))):
+                    self.command(statement)
+                self.command(
+                    "INSERT INTO schema_migrations (number, name) VALUES ({number:UInt32}, {name:String})",
+                    {"number": number, "name": name},
+                )
+                _log.info("migration applied", name=name)
+                applied.append(name)
+        return applied
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with translated(self.address):
+            yield
+
+
+def connect(settings: WarehouseSettings, *, readonly: bool = False) -> Warehouse:
+    """Open the warehouse, creating its database when it is not there. `readonly` refuses every write from here on.
+
+    Raises `WarehouseUnavailable` that says where it was looked for.
+    """
+    address = f"{settings.host}:{settings.port}"
+    with translated(address):
+        if not readonly:
+            with _client(settings, database="default", query_settings={}) as client:
+                client.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}")
+        query_settings = {"readonly": 2} if readonly else {}
+        client = _client(settings, database=settings.database, query_settings=query_settings)
+    return Warehouse(client, address=address, retention_days=settings.retention_days)
+
+
+def _client(settings: WarehouseSettings, *, database: str, query_settings: dict[str, Any]) -> Client:
+    return clickhouse_connect.get_client(
+        host=settings.host,
+        port=settings.port,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        database=database,
+        secure=settings.secure,
+        connect_timeout=int(settings.connect_timeout_seconds) or 1,
+        send_receive_timeout=int(settings.query_timeout_seconds) or 1,
+        query_limit=0,
+        autogenerate_session_id=False,  # a session allows one query at a time
+        settings=query_settings,
+    )
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Turn the client's errors into ours."""
+    try:
+        yield
+    except DatabaseError as error:
+        code = _code_of(error)
+        first_line = redact(str(error).strip().partition("\n")[0])[:500]
+        if (isinstance(error, OperationalError) and not code) or code in _BUSY_CODES:
+            raise WarehouseUnavailable(f"ClickHouse at {address} does not answer: {first_line}", hint=_HINT) from None
+        raise WarehouseRefused(f"ClickHouse at {address} refused: {first_line}", code=code) from None
+    except (ClickHouseError, HTTPError, OSError) as error:
+        raise WarehouseUnavailable(
+            f"ClickHouse at {address} does not answer: {type(error).__name__}", hint=_HINT
+        ) from None
+
+
+_HINT = "check [warehouse] host and port in the settings, and that ClickHouse runs there"
+
+
+def _code_of(error: DatabaseError) -> int:
+    match = _CODE.search(str(error))
+    return int(match[1]) if match else 0
+
+
+def migrations() -> Sequence[tuple[int, str, str]]:
+    """All migrations as (number, name, text), in order."""
+    folder = files("core").joinpath("migrations")
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in found]
+
+
+def split_statements(text: str) -> list[str]:
+    """The statements of a migration: each ends with a semicolon at the end of a line; comment lines fall away."""
+    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    return [statement.strip() for statement in re.split(r";\s*(?:\n|$)", body) if statement.strip()]
