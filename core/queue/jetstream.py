@@ -1,0 +1,201 @@
+"""The queue over NATS JetStream. It connects when first used and again whenever it must; callers see `QueueUnavailable`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NoStreamResponseError, NotFoundError
+
+from core.errors import QueueUnavailable
+from core.queue import DEDUPLICATION_SECONDS, NUMBERS, STREAM_SUBJECTS, StreamState
+from core.settings import Queue as QueueSettings
+
+_log = structlog.get_logger(__name__)
+
+_FAILURES = (NatsError, OSError, asyncio.TimeoutError, ValueError)
+"""ValueError too: the client raises it for an answer that is not JSON, as a wrong server on the port gives."""
+
+ACK_WAIT = timedelta(seconds=30)
+
+
+class JetStreamMessage:
+    """A message in hand, from JetStream."""
+
+    def __init__(self, message: Msg, *, timeout_seconds: float) -> None:
+        self._message = message
+        self._timeout_seconds = timeout_seconds
+
+    @property
+    def subject(self) -> str:
+        return self._message.subject
+
+    @property
+    def body(self) -> bytes:
+        return self._message.data
+
+    @property
+    def sequence(self) -> int:
+        return self._message.metadata.sequence.stream
+
+    @property
+    def deliveries(self) -> int:
+        return self._message.metadata.num_delivered or 1
+
+    async def ack(self) -> None:
+        try:
+            await self._message.ack_sync(timeout=self._timeout_seconds)
+        except _FAILURES as error:
+            raise QueueUnavailable(f"the acknowledgement was not confirmed: {type(error).__name__}") from None
+
+    async def nak(self, *, delay_seconds: float = 0.0) -> None:
+        try:
+            await self._message.nak(delay=delay_seconds or None)
+        except _FAILURES as error:
+            raise QueueUnavailable(f"the message could not be given back: {type(error).__name__}") from None
+
+
+class JetStreamQueue:
+    """One connection. Streams and durable consumers are created when they are missing, also after someone deleted them."""
+
+    def __init__(self, settings: QueueSettings, *, name: str) -> None:
+        self._settings = settings
+        self._name = name
+        self._connection: Client | None = None
+        self._context: JetStreamContext | None = None
+        self._connecting = asyncio.Lock()
+        self._subscriptions: dict[tuple[str, str], JetStreamContext.PullSubscription] = {}
+
+    async def publish(self, subject: str, body: bytes, *, message_id: str) -> None:
+        context = await self._connected()
+        timeout = self._settings.timeout_seconds
+        headers = {Header.MSG_ID: message_id}
+        try:
+            await context.publish(subject, body, timeout=timeout, headers=headers)
+        except NoStreamResponseError:
+            await self._ensure_streams(context)
+            await self._again(context, subject, body, headers)
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
+
+    async def pull(
+        self, stream: str, consumer: str, *, batch_max: int, wait_seconds: float
+    ) -> Sequence[JetStreamMessage]:
+        subscription = await self._subscription(stream, consumer)
+        try:
+            messages = await subscription.fetch(batch_max, timeout=wait_seconds)
+        except TimeoutError:
+            return []
+        except _FAILURES as error:
+            self._subscriptions.pop((stream, consumer), None)
+            raise self._unavailable(error) from None
+        return [JetStreamMessage(message, timeout_seconds=self._settings.timeout_seconds) for message in messages]
+
+    async def state(self, stream: str, consumer: str) -> StreamState:
+        context = await self._connected()
+        try:
+            info = await context.stream_info(stream)
+            try:
+                reader = await context.consumer_info(stream, consumer)
+                pending = (reader.num_pending or 0) + (reader.num_ack_pending or 0)
+            except NotFoundError:
+                pending = info.state.messages
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
+        return StreamState(info.state.messages, info.state.bytes, pending)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _again(self, context: JetStreamContext, subject: str, body: bytes, headers: dict[str, str]) -> None:
+        try:
+            await context.publish(subject, body, timeout=self._settings.timeout_seconds, headers=headers)
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
+
+    async def _subscription(self, stream: str, consumer: str) -> JetStreamContext.PullSubscription:
+        key = (stream, consumer)
+        if key not in self._subscriptions:
+            context = await self._connected()
+            config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT.total_seconds(), max_deliver=-1)
+            try:
+                self._subscriptions[key] = await context.pull_subscribe(
+                    STREAM_SUBJECTS[stream], durable=consumer, stream=stream, config=config
+                )
+            except NotFoundError:
+                await self._ensure_streams(context)
+                raise QueueUnavailable(f"stream {stream} was missing and has been created; try again") from None
+            except _FAILURES as error:
+                raise self._unavailable(error) from None
+        return self._subscriptions[key]
+
+    async def _connected(self) -> JetStreamContext:
+        async with self._connecting:
+            if self._connection is None:
+                await self._connect()
+        if self._context is None or self._connection is None or not self._connection.is_connected:
+            raise self._unavailable(None)  # at once: what is buffered for a dead connection is acknowledged to nobody
+        return self._context
+
+    async def _connect(self) -> None:
+        try:
+            connection = await nats.connect(
+                self._settings.url.get_secret_value().split(","),
+                name=self._name,
+                connect_timeout=max(1, round(self._settings.timeout_seconds)),
+                reconnect_time_wait=1,
+                max_reconnect_attempts=-1,
+                ping_interval=5,
+                error_cb=_note,
+                allow_reconnect=True,
+            )
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
+        self._connection, self._context = connection, connection.jetstream(timeout=self._settings.timeout_seconds)
+        await self._ensure_streams(self._context)
+
+    async def _ensure_streams(self, context: JetStreamContext) -> None:
+        for name, subject in STREAM_SUBJECTS.items():
+            config = StreamConfig(
+                name=name,
+                subjects=[subject],
+                storage=StorageType.FILE,
+                num_replicas=self._settings.replicas,
+                # a number leaves the queue once it is encrypted; events stay a while, to be read again
+                retention=RetentionPolicy.WORK_QUEUE if name == NUMBERS else RetentionPolicy.LIMITS,
+                max_age=self._settings.retention_hours * 3600,
+                max_bytes=self._settings.bytes_max,
+                discard=DiscardPolicy.NEW,  # a full stream says no, and the publisher spools; OLD would drop silently
+                duplicate_window=DEDUPLICATION_SECONDS,
+            )
+            try:
+                await context.add_stream(config)
+            except _FAILURES as error:
+                await self._accept_existing(context, name, error)
+
+    async def _accept_existing(self, context: JetStreamContext, name: str, error: BaseException) -> None:
+        try:
+            await context.stream_info(name)
+        except _FAILURES:
+            raise self._unavailable(error) from None
+        _log.warning("stream exists with other settings and is used as it is", stream=name)
+
+    def _unavailable(self, error: BaseException | None) -> QueueUnavailable:
+        reason = f": {type(error).__name__}" if error else ""
+        return QueueUnavailable(
+            f"NATS JetStream does not confirm{reason}",
+            hint="check [queue] url in the settings, and that NATS runs there with JetStream",
+        )
+
+
+async def _note(error: Exception) -> None:
+    _log.warning("queue connection", error=type(error).__name__)
