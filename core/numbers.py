@@ -92,17 +92,6 @@ class Seal:
             raise BadInput("a sealed number does not open: another key, or another request") from None
 
 
-_PARSE_FAULTS.get(error.error_type, "not a phone number"), hint=hint) from None
-    if not phonenumbers.is_valid_number(parsed):
-        raise InvalidNumber("no number of this length and prefix exists in its country")
-    if phonenumbers.number_type(parsed) in _CANNOT_RECEIVE:
-        raise InvalidNumber("a number of this type cannot receive messages")
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    country = phonenumbers.region_code_for_number(parsed) or ""
-    carrier, region = _places(e164[: _PREFIX_DIGITS + 1], e164)
-    return Number(e164=e164, country=country, region=region, carrier=carrier)
-
-
 _PARSE_FAULTS = {
     phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: "the number has no country code, or one that does not exist",
     phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: "the number is too short",
