@@ -77,7 +77,7 @@ class JetStreamQueue:
     async def publish(self, subject: str, body: bytes, *, message_id: str) -> None:
         context = await self._connected()
         timeout = self._settings.timeout_seconds
-        headers = {Header.MSG_ID: message_id}
+        headers: dict[str, str] = {Header.MSG_ID.value: message_id}
         try:
             await context.publish(subject, body, timeout=timeout, headers=headers)
         except NoStreamResponseError:

@@ -1,0 +1,90 @@
+"""What every store of the service can do. MySQL (`sql`), Redis (`redis`) and the twin in memory do the same things,
+and one set of tests runs over all of them; `service.failover` is one more, which chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from core.events import CheckResult
+from service.facts import AnyFact, ApiKey, IdempotencyAnswer, IdempotencyClaim, RequestState
+
+
+class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A code was entered: `attempt` is the attempt it belongs to (0: none), worked out before the store is asked.
+
+    The answer is given to the caller only when the store has counted the check.
+    """
+
+    request_id: UUID
+    at: datetime
+    attempt: int
+    expired: bool
+    checks_max: int
+
+
+class CheckVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it. `check` is its number, 0 when it was not counted (too many, already approved)."""
+
+    check: int
+    result: CheckResult
+    checks_left: int
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Who holds an Idempotency-Key: `ours` when this call took it; otherwise the holder, and its answer once there is one."""
+
+    ours: bool
+    holder: IdempotencyClaim
+    answer: IdempotencyAnswer | None
+
+
+class Store(Protocol):
+    """Every method raises `Unavailable` (`StoreUnavailable`, `MirrorUnavailable`) when the server does not do it in time,
+    `Overloaded` when too many wait. A write whose answer was lost may have happened; writing it again is a no-op.
+    """
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        """Insert all `facts` or none, in one transaction; True for each that was not there before."""
+        ...
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        """All that is known of one request."""
+        ...
+
+    async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
+        """The newest verification for this number and purpose that is neither approved nor expired."""
+        ...
+
+    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+        """When attempts were made to this number, oldest first."""
+        ...
+
+    async def opted_out(self, phone_hash: str) -> bool:
+        """Whether the latest word of this subscriber is stop."""
+        ...
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        """Count one check and, when it is right and in time, approve: one atomic step, so that neither can be done twice."""
+        ...
+
+    async def claim(self, claim: IdempotencyClaim) -> Claim:
+        """Take an Idempotency-Key, or learn who has it."""
+        ...
+
+    async def api_key(self, key_hash: str) -> ApiKey | None:
+        """The key with this hash, unless it was revoked."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something small: a server can read and yet refuse to write."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits and let go of the connections."""
+        ...
