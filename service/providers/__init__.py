@@ -1,0 +1,31 @@
+"""SMS providers: one module a vendor, each with an `Adapter`. A new vendor is a new file here and nothing else."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+import aiohttp
+
+from core.clock import Clock
+from core.errors import ConfigurationError
+from core.settings import Provider as ProviderSettings
+from service.providers.base import Provider, ProviderTelemetry
+
+
+def kinds() -> list[str]:
+    """Every `kind` that the settings may name."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+
+
+def build(
+    settings: ProviderSettings, *, session: aiohttp.ClientSession, clock: Clock, telemetry: ProviderTelemetry
+) -> Provider:
+    """The adapter that `settings.kind` names. Raises `ConfigurationError` when there is none, or it cannot work."""
+    known = kinds()
+    if settings.kind not in known:
+        raise ConfigurationError(
+            f"provider {settings.name}: no adapter is called {settings.kind!r}", hint=f"there are: {', '.join(known)}"
+        )
+    adapter: type[Provider] = import_module(f"{__name__}.{settings.kind}").Adapter
+    return adapter(settings, session=session, clock=clock, telemetry=telemetry)
