@@ -44,6 +44,8 @@ _NONCE_BYTES = 12  # random: good for 2**32 encryptions under one key (NIST SP 8
 _TOKEN_CHARACTERS_MIN = 16
 _BODY_BYTES_MAX = 8 * 1024 * 1024  # 1,000 of the longest items, with room
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
 JsonRequest = Request[Any, Any, Any]
 
 
@@ -161,7 +163,7 @@ def create_app(vault: Vault, token: str) -> Litestar:
 async def _batch(request: JsonRequest) -> Batch:
     try:
         batch = msgspec.json.decode(await request.body(), type=Batch)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         # The decoder's own words may quote the body.
         raise HTTPException(status_code=400, detail='the body is not JSON of the form {"items": [...]}') from None
     if len(batch.items) > ITEMS_MAX:
@@ -185,7 +187,7 @@ def _attempt(work: Callable[[msgspec.Raw], dict[str, str]], raw: msgspec.Raw) ->
 def _item(raw: msgspec.Raw, shape: type[_Item]) -> _Item:
     try:
         return msgspec.json.decode(raw, type=shape)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         names = " and ".join(shape.__struct_fields__)
         raise ItemRefused(f"an item is an object with the texts {names}") from None
 
@@ -193,7 +195,7 @@ def _item(raw: msgspec.Raw, shape: type[_Item]) -> _Item:
 def _readable_id(raw: msgspec.Raw) -> str | None:
     try:
         return msgspec.json.decode(raw, type=_OnlyId).id
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None
 
 

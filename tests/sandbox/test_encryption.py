@@ -119,6 +119,13 @@ def test_a_bad_item_does_not_lose_the_rest(service: Service):
     assert ["error" in item for item in items] == [True] * 6 + [False]
 
 
+def test_an_item_that_is_not_even_text_does_not_lose_the_rest(service: Service):
+    body = b'{"items": [{"id": "\xff", "plaintext": ""}, {"id": "good", "plaintext": ""}]}'
+    answer = service.client.post("/v1/encrypt", content=body)
+
+    assert ["error" in item for item in answer.json()["items"]] == [True, False]
+
+
 def test_a_batch_of_the_largest_size_is_taken_and_one_more_is_not(service: Service):
     items = [{"id": str(i), "plaintext": b64(secrets.token_bytes(16))} for i in range(ITEMS_MAX + 1)]
 
@@ -134,6 +141,7 @@ def test_a_batch_of_the_largest_size_is_taken_and_one_more_is_not(service: Servi
         (b"[]", 400),
         (b'{"items": 3}', 400),
         (b"\xff\xfe", 400),
+        (rb'{"items": [{"id": "\ud800", "plaintext": ""}]}', 400),
         (b'{"items": ' + b"[" * 100_000, 400),
         (b"x" * 9 * 1024 * 1024, 413),
     ],
