@@ -88,3 +88,19 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish what waits and let go of the connections."""
         ...
+
+
+class Backup(Store, Protocol):
+    """A store that can stand in for another one: it is kept warm, and carries a word from instance to instance."""
+
+    async def mirror(self, facts: Sequence[AnyFact]) -> None:
+        """Take facts that the primary store has committed, without saying which were new."""
+        ...
+
+    async def note(self) -> bytes:
+        """What the instances last told each other; empty when nothing was."""
+        ...
+
+    async def set_note(self, note: bytes) -> None:
+        """Tell the other instances."""
+        ...

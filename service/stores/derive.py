@@ -1,0 +1,101 @@
+"""What follows from facts, whichever store they lie in and in whatever order they came: one place, so that stores agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from operator import attrgetter
+from typing import TypeVar
+
+from core.events import CheckResult
+from service.facts import (
+    AnyFact,
+    Approval,
+    Attempt,
+    AttemptOutcome,
+    Check,
+    DeliveryReceipt,
+    Fact,
+    OptOut,
+    Request,
+    RequestState,
+)
+from service.stores import CheckOrder, CheckVerdict
+
+Kind = TypeVar("Kind", bound=Fact)
+
+
+def assemble(request: Request, facts: Iterable[AnyFact]) -> RequestState:
+    """The state of `request`; every kind in the order of its key. Facts of other kinds are passed over."""
+    facts = list(facts)
+    approvals = _sorted(facts, Approval)
+    return RequestState(
+        request=request,
+        attempts=_sorted(facts, Attempt),
+        outcomes=_sorted(facts, AttemptOutcome),
+        receipts=_sorted(facts, DeliveryReceipt),
+        checks=_sorted(facts, Check),
+        approval=approvals[0] if approvals else None,
+    )
+
+
+def facts_of(state: RequestState) -> list[AnyFact]:
+    """The facts that a state was derived from."""
+    approval = [state.approval] if state.approval else []
+    return [state.request, *state.attempts, *state.outcomes, *state.receipts, *state.checks, *approval]
+
+
+def merge(first: RequestState | None, second: RequestState | None) -> RequestState | None:
+    """What two stores know of one request together; where both have a key, the first is believed."""
+    if first is None or second is None:
+        return first or second
+    facts = {(type(fact), fact.key): fact for fact in [*facts_of(second), *facts_of(first)]}
+    return assemble(first.request, facts.values())
+
+
+def is_living(state: RequestState, now: datetime) -> bool:
+    """A verification that can still be approved."""
+    expires_at = state.request.expires_at
+    return expires_at is not None and expires_at > now and state.approval is None
+
+
+def newest(states: Iterable[RequestState]) -> RequestState | None:
+    """The one whose request was made last; of two in the same moment, the one with the greater id."""
+    return max(states, key=lambda state: (state.request.at, state.request.id.int), default=None)
+
+
+def latest_word(words: Iterable[OptOut]) -> OptOut | None:
+    """The word that counts. Of two in the same moment `stop` counts: the mistake that bothers nobody."""
+    return max(words, key=lambda word: (word.at, word.keyword == "stop"), default=None)
+
+
+def next_verdict(order: CheckOrder, *, counted: int, last: int, approved: bool) -> CheckVerdict:
+    """What becomes of a check, when `counted` were counted before it, up to number `last`."""
+    left = max(order.checks_max - counted, 0)
+    if approved:
+        return CheckVerdict(check=0, result="already_approved", checks_left=left)
+    if left == 0:
+        return CheckVerdict(check=0, result="too_many", checks_left=0)
+    right: CheckResult = "approved" if order.attempt else "wrong"
+    return CheckVerdict(check=last + 1, result="expired" if order.expired else right, checks_left=left - 1)
+
+
+def facts_of_verdict(order: CheckOrder, verdict: CheckVerdict) -> list[Check | Approval]:
+    """The facts that a counted check leaves behind; none when it was not counted."""
+    if not verdict.check:
+        return []
+    check = Check(
+        request_id=order.request_id,
+        check=verdict.check,
+        at=order.at,
+        attempt=order.attempt,
+        result=verdict.result,
+    )
+    if verdict.result != "approved":
+        return [check]
+    approval = Approval(request_id=order.request_id, at=order.at, check=verdict.check, attempt=order.attempt)
+    return [check, approval]
+
+
+def _sorted(facts: Iterable[AnyFact], kind: type[Kind]) -> tuple[Kind, ...]:
+    return tuple(sorted((fact for fact in facts if isinstance(fact, kind)), key=attrgetter("key")))

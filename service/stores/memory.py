@@ -1,0 +1,144 @@
+"""The twin of a store in the process: same promises, nothing survives the process. `available = False` makes it refuse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar, cast
+from uuid import UUID
+
+from core.errors import MirrorUnavailable, StoreUnavailable
+from service.facts import (
+    AnyFact,
+    ApiKey,
+    ApiKeyRevocation,
+    Approval,
+    Attempt,
+    Check,
+    Fact,
+    IdempotencyAnswer,
+    IdempotencyClaim,
+    OptOut,
+    Request,
+    RequestState,
+)
+from service.stores import CheckOrder, CheckVerdict, Claim
+from service.stores.derive import assemble, facts_of_verdict, is_living, latest_word, newest, next_verdict
+from service.stores.faults import FaultClass, MirrorFault, StoreFault
+
+Kind = TypeVar("Kind", bound=Fact)
+
+
+class MemoryStore:
+    """Facts in dictionaries. With `as_mirror=True` it fails as Redis does, else as MySQL does, with the class in `fault`."""
+
+    def __init__(self, *, as_mirror: bool = False) -> None:
+        self.available = True
+        self.fault = FaultClass.FATAL
+        self._as_mirror = as_mirror
+        self._facts: dict[type[Fact], dict[tuple[object, ...], AnyFact]] = defaultdict(dict)
+        self._of_request: dict[UUID, list[AnyFact]] = defaultdict(list)
+        self._of_number: dict[str, list[Request]] = defaultdict(list)
+        self._sends: dict[str, list[datetime]] = defaultdict(list)
+        self._note = b""
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        self._require()
+        return [self._insert(fact) for fact in facts]
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        self._require()
+        return self._state(request_id)
+
+    async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
+        self._require()
+        requests = (row for row in self._of_number[phone_hash] if (row.app, row.purpose) == (app, purpose))
+        states = (assemble(row, self._of_request[row.id]) for row in requests)
+        return newest(state for state in states if is_living(state, now))
+
+    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+        self._require()
+        return sorted(at for at in self._sends[phone_hash] if at >= since)
+
+    async def opted_out(self, phone_hash: str) -> bool:
+        self._require()
+        word = latest_word(row for row in self._rows(OptOut) if row.phone_hash == phone_hash)
+        return word is not None and word.keyword == "stop"
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        self._require()
+        numbers = [row.check for row in self._of_request[order.request_id] if isinstance(row, Check)]
+        approved = (order.request_id,) in self._facts[Approval]
+        verdict = next_verdict(order, counted=len(numbers), last=max(numbers, default=0), approved=approved)
+        for fact in facts_of_verdict(order, verdict):
+            self._insert(fact)
+        return verdict
+
+    async def claim(self, claim: IdempotencyClaim) -> Claim:
+        self._require()
+        self._insert(claim)
+        holder = cast("IdempotencyClaim", self._facts[IdempotencyClaim][claim.key])
+        answer = cast("IdempotencyAnswer | None", self._facts[IdempotencyAnswer].get(claim.key))
+        return Claim(ours=holder.request_id == claim.request_id, holder=holder, answer=answer)
+
+    async def api_key(self, key_hash: str) -> ApiKey | None:
+        self._require()
+        if (key_hash,) in self._facts[ApiKeyRevocation]:
+            return None
+        return cast("ApiKey | None", self._facts[ApiKey].get((key_hash,)))
+
+    async def probe(self) -> None:
+        self._require()
+
+    async def close(self) -> None:
+        """Nothing waits here."""
+
+    async def mirror(self, facts: Sequence[AnyFact]) -> None:
+        """Take what another store has: see `service.stores.Backup`."""
+        await self.write(facts)
+
+    async def note(self) -> bytes:
+        """The note that instances leave for each other; empty when there is none."""
+        self._require()
+        return self._note
+
+    async def set_note(self, note: bytes) -> None:
+        """Leave a note for the other instances."""
+        self._require()
+        self._note = note
+
+    def facts(self) -> list[AnyFact]:
+        """Everything that is kept, in no particular order."""
+        return [fact for rows in self._facts.values() for fact in rows.values()]
+
+    def _insert(self, fact: AnyFact) -> bool:
+        rows = self._facts[type(fact)]
+        if fact.key in rows:
+            return False
+        rows[fact.key] = fact
+        request_id = fact.id if isinstance(fact, Request) else getattr(fact, "request_id", None)
+        if request_id is not None:
+            self._of_request[request_id].append(fact)
+        if isinstance(fact, Request):
+            self._of_number[fact.phone_hash].append(fact)
+        if isinstance(fact, Attempt):
+            self._sends[fact.phone_hash].append(fact.at)
+        return True
+
+    def _state(self, request_id: UUID) -> RequestState | None:
+        request = self._facts[Request].get((request_id,))
+        return assemble(request, self._of_request[request_id]) if isinstance(request, Request) else None
+
+    def _rows(self, kind: type[Kind]) -> Iterable[Kind]:
+        return cast("Iterable[Kind]", self._facts[kind].values())
+
+    def _require(self) -> None:
+        if self.available:
+            return
+        error: StoreUnavailable | MirrorUnavailable
+        if self._as_mirror:
+            error = MirrorFault("the mirror in memory was told to be down", fault=self.fault)
+        else:
+            error = StoreFault("the store in memory was told to be down", fault=self.fault)
+        raise error
