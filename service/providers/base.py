@@ -104,6 +104,10 @@ class Acknowledgement:
     content_type: str = "text/plain"
 
 
+WRONG_REFERENCE: Final = "wrong_reference"
+"""Code of an answer that speaks of another message than the one submitted."""
+
+
 @dataclass(frozen=True)
 class HttpAnswer:
     """Status and body of a provider's answer that is neither 5xx nor 429."""
@@ -297,6 +301,12 @@ class Provider(ABC):
             raise AnswerUnreadable("too_long")
         return HttpAnswer(response.status, text)
 
+    def _accepted(self, provider_reference: str, *, segments: int = 1) -> Answer:
+        """A yes, with the id the provider gave."""
+        if not re.fullmatch(r"[\w.:-]{1,64}", provider_reference):
+            raise AnswerUnreadable("no_id")
+        return Answer("accepted", provider_reference=provider_reference, segments=segments)
+
     def _unreadable(self, answer: HttpAnswer) -> NoReturn:
         """End a submission whose answer is not in the vendor's format. A 4xx is a no whatever stands in its body."""
         if 400 <= answer.status < 500 and answer.status != 408:
@@ -375,7 +385,7 @@ class Provider(ABC):
 def _readable(raised: type[RowUnreadable | ReceiptUnreadable]) -> Iterator[None]:
     try:
         yield
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise raised("not UTF-8") from None
     except RecursionError:
         raise raised("nested too deeply") from None
@@ -412,12 +422,64 @@ def parse_reference(reference: str) -> tuple[UUID, int]:
     return request_id, attempt
 
 
+Statuses = Mapping[str, tuple[ReceiptStatus, ErrorClass]]
+"""A vendor's status words: what each means, and its class when no code comes with it."""
+
+
+def receipt_row(
+    *,
+    reference: str,
+    status: str,
+    code: str,
+    statuses: Statuses,
+    codes: Mapping[str, ErrorClass],
+    provider_at: datetime | None = None,
+    carrier: str = "",
+) -> ReceiptRow:
+    """A receipt in our words, from a vendor's and its two tables.
+
+    A status without a row counts as pending: it may or may not be final, so it must not end the attempt.
+    """
+    request_id, attempt = parse_reference(reference)
+    ours, error_class = statuses.get(status, ("pending", "unknown"))
+    if code and ours != "delivered" and status in statuses:
+        error_class = codes.get(code, "unknown")
+    return ReceiptRow(
+        request_id,
+        attempt,
+        ours,
+        error_class,
+        raw_status=told(status),
+        raw_code=told(code),
+        provider_at=provider_at if provider_at and 2000 <= provider_at.year < 2200 else None,
+        carrier=told(carrier),
+    )
+
+
+def inbound_row(*, message_id: str, number: str, text: str) -> InboundRow:
+    """An inbound message with the fields that one needs. Raises `RowUnreadable`."""
+    if not 1 <= len(message_id) <= 128:
+        raise RowUnreadable("the message has no id, or one longer than 128 characters")
+    if not 4 <= len(number) <= 32:
+        raise RowUnreadable("the message has no number")
+    return InboundRow(message_id, number, text)
+
+
 _NOT_TOLD = re.compile(r"[\x00-\x1f\x7f-\x9f]|\d{7,}")
 
 
 def told(text: str) -> str:
     """A vendor's word or code in the form events take: short, printable, and never long enough to be a number."""
     return _NOT_TOLD.sub("#", text.strip())[:48]
+
+
+def time_utc(text: str) -> datetime | None:
+    """An aware time from RFC 3339, None where it is not one or names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def seconds_utc(seconds: float) -> datetime | None:
