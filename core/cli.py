@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
-from typing import Any
 
 import click
 
@@ -58,10 +57,10 @@ def heliograph() -> None:
     """
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error of ours ends as one line with what to do, without a traceback."""
     try:
-        return heliograph.main(args=arguments, standalone_mode=True)
+        heliograph.main(args=arguments, standalone_mode=True)
     except HeliographError as error:
         click.secho(f"heliograph: {error}", fg="red", err=True)
         if error.hint:

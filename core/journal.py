@@ -28,6 +28,10 @@ from core.errors import JournalDamaged, JournalWriteFailed
 SUFFIX = ".journal"
 VERSION = 1
 _HEADER = re.compile(rb"heliograph-journal (\d+) ([0-9a-f]{16}) (\S+) ([0-9a-f]{8})\n")
+_HEADER_BYTES = 96
+_FRAME_BYTES = 32
+"""No header and no frame of a record is longer, so that room is judged before anything is written."""
+_RECORD_START = re.compile(rb"(?=\d+ [0-9a-f]{8} )")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Journal:
         self._epoch = b""
         self._number = 0
         self._size = 0
-        self._room_checked_bytes = 0
+        self._room_bytes = 0
 
     def append(self, payloads: Sequence[bytes]) -> list[int]:
         """Write all `payloads` and sync once; when this returns they are durable. Returns their numbers.
@@ -83,11 +87,11 @@ class Journal:
     close = rotate
 
     def _append(self, payloads: Sequence[bytes]) -> list[int]:
+        self._check_room(_HEADER_BYTES + sum(len(payload) + _FRAME_BYTES for payload in payloads))
         file = self._file if self._file and self._size < self._file_bytes_max else self._begin()
         first = self._number + 1
         lines = [_line(self._epoch, first + offset, payload) for offset, payload in enumerate(payloads)]
         body = b"".join(lines)
-        self._check_room(len(body))
         _write(file, body)
         self._sync(file.fileno())
         self._number += len(payloads)
@@ -111,13 +115,12 @@ class Journal:
         return file
 
     def _check_room(self, coming: int) -> None:
-        self._room_checked_bytes -= coming
-        if self._room_checked_bytes > 0:
-            return
-        room = self._total_bytes_max - backlog_bytes(self._folder)
-        if room < coming:
+        """Refuse what would pass the limit. The folder is measured once a file's worth, not at every append."""
+        if self._room_bytes < coming:
+            self._room_bytes = min(self._total_bytes_max - backlog_bytes(self._folder), self._file_bytes_max + coming)
+        if self._room_bytes < coming:
             raise OSError(errno.ENOSPC, f"the journal's own limit of {self._total_bytes_max} bytes is reached")
-        self._room_checked_bytes = min(room, self._file_bytes_max)
+        self._room_bytes -= coming
 
     def _abandon(self) -> None:
         file, self._file = self._file, None
@@ -156,7 +159,7 @@ class JournalFile:
             for line in file:
                 record = _parse(epoch, line)
                 if record is None or record.number != expected:
-                    self._refuse_unless_torn(epoch, file, expected)
+                    self._refuse_unless_torn(epoch, line + file.read(), expected)
                     return
                 expected += 1
                 if record.number > after:
@@ -181,10 +184,16 @@ class JournalFile:
             )
         return match[2]
 
-    def _refuse_unless_torn(self, epoch: bytes, file: BufferedReader, expected: int) -> None:
-        if any(_parse(epoch, line) for line in file):
-            hint = "keep the file; `heliograph journal verify` shows the place"
-            raise JournalDamaged(f"{self.path.name}: record {expected} is damaged and intact ones follow", hint=hint)
+    def _refuse_unless_torn(self, epoch: bytes, rest: bytes, expected: int) -> None:
+        """Damage is a torn tail when no intact record follows, at whatever byte it may begin."""
+        for start in _RECORD_START.finditer(rest):
+            line = rest[start.start() : rest.find(b"\n", start.start()) + 1]
+            record = _parse(epoch, line)
+            if record is not None and record.number >= expected:
+                hint = "keep the file; `heliograph journal verify` shows the place"
+                raise JournalDamaged(
+                    f"{self.path.name}: record {expected} is damaged and intact ones follow", hint=hint
+                )
 
 
 def closed_files(folder: Path) -> Iterator[JournalFile]:

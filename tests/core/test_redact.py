@@ -1,0 +1,34 @@
+"""The last net: what may be a number or a code is masked, what people need to read is not."""
+
+import random
+
+import pytest
+
+from core.redact import MASK, redact
+
+
+def some_number(spaced: bool) -> str:
+    digits = "".join(random.Random(7).choices("123456789", k=9))
+    return f"+44 {digits[:3]} {digits[3:6]} {digits[6:]}" if spaced else "+44" + digits
+
+
+@pytest.mark.parametrize(
+    "text", [some_number(True), some_number(False), some_number(False)[1:], f"{random.Random(3).randrange(10**6):06}"]
+)
+def test_numbers_and_codes_are_masked(text):
+    assert redact(f"sent to {text}.") == f"sent to {MASK}."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-24T03:13:33.222000Z",
+        "01a20b8b-6026-7000-910a-c402c33838ce",
+        "3448133146bc6806d2f1a0c4e5b6a798",
+        "port 54321",
+        "MK:0004 after 30003",
+        "127.0.0.1:8123",
+    ],
+)
+def test_times_ids_and_error_codes_stay(text):
+    assert redact(text) == text
