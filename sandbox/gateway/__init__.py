@@ -1,0 +1,8 @@
+"""The ClickHouse engine, embedded (chDB), behind enough of ClickHouse's HTTP protocol that clickhouse-connect works unchanged.
+
+Not supported, and refused with ClickHouse's own error 48: external data, users, roles and grants, the native compressed
+bodies of `compress=1` and `decompress=1`, `INSERT ... SELECT FROM input()`, `INTO OUTFILE`, `FROM INFILE`. There is no
+`system.query_log`, no `client_protocol_version` (LowCardinality travels as in revision 0) and no progress in headers.
+It listens on loopback only. A GET, or `readonly` in the request, lets nothing through that could write, and that
+includes temporary tables.
+"""

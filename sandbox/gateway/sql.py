@@ -1,0 +1,138 @@
+"""Reads as much of a statement as the gateway has to know: what kind it is, its formats, and where an INSERT's data begins.
+
+The engine parses the statement itself; nothing here decides what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from sandbox.gateway.errors import Code, refused
+
+_TOKEN = re.compile(
+    r"""(?P<skip>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
+    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+    |(?P<word>[A-Za-z_]\w*)
+    |(?P<number>\d[\w.]*)
+    |(?P<open>[(\[{])
+    |(?P<close>[)\]}])
+    |(?P<other>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+_DATA_START = re.compile(rb"[ \t\f]*\r?\n?")
+
+
+class Kind(Enum):
+    """What the gateway does with a statement: run it, stream it, or push data into it."""
+
+    SELECT = "select"
+    INSERT_DATA = "insert"
+    INSERT_SELECT = "insert select"
+    SET = "set"
+    USE = "use"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word, upper-cased, or another token as it stands, with its place and how many brackets are open around it."""
+
+    text: str
+    end: int
+    depth: int
+    is_word: bool
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`head` is the statement without FORMAT and data where it is an INSERT of data, and the whole text otherwise."""
+
+    kind: Kind
+    head: bytes
+    input_format: str = ""
+    output_format: str = ""
+    data_start: int = 0
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """The tokens outside comments, one by one, so that the data behind a statement need not be read."""
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup if match.lastgroup != "tag" else "quoted"
+        if kind == "skip":
+            continue
+        depth -= kind == "close"
+        is_word = kind == "word"
+        yield Token(match.group().upper() if is_word else match.group(), match.end(), depth, is_word)
+        depth += kind == "open"
+
+
+def parse(text: bytes) -> Statement:
+    """Read a statement; `text` may hold binary data behind an INSERT. Raises `QueryRefused` for what only a shell can do."""
+    found = tokens(text.decode("latin-1"))  # byte for byte, so that places in the text are places in the bytes
+    first = next(found, None)
+    if first is None:
+        raise refused(Code.SYNTAX_ERROR, "Empty query")
+    if first.text == "INSERT":
+        return _parse_insert(text, found)
+    return _parse_other(text, first, found)
+
+
+def _parse_insert(text: bytes, found: Iterator[Token]) -> Statement:
+    before = _skip_target(found)
+    for token in found:
+        if token.depth == 0 and token.is_word:
+            if token.text in ("SELECT", "WITH"):
+                return _parse_insert_select(text, found)
+            if token.text == "VALUES":
+                return Statement(Kind.INSERT_DATA, text[: before.end], input_format="Values", data_start=token.end)
+            if token.text == "FORMAT":
+                return _with_format(text, before, next(found, None))
+            if token.text == "INFILE":
+                raise refused(Code.NOT_IMPLEMENTED, "FROM INFILE is read by clients, and not by a server")
+        before = token
+    return Statement(Kind.INSERT_SELECT, text)
+
+
+def _skip_target(found: Iterator[Token]) -> Token:
+    """Step over INTO, TABLE, FUNCTION and the name, which may be any word."""
+    token = Token("", 0, 0, False)
+    for token in found:
+        if token.text not in ("INTO", "TABLE", "FUNCTION"):
+            return token
+    return token
+
+
+def _with_format(text: bytes, before: Token, name: Token | None) -> Statement:
+    if name is None or not name.is_word:
+        raise refused(Code.SYNTAX_ERROR, "Syntax error: expected the name of a format after FORMAT")
+    start = _DATA_START.match(text, name.end)
+    data_start = start.end() if start else name.end
+    spelled = text[name.end - len(name.text) : name.end].decode("latin-1")
+    return Statement(Kind.INSERT_DATA, text[: before.end], input_format=spelled, data_start=data_start)
+
+
+def _parse_insert_select(text: bytes, found: Iterator[Token]) -> Statement:
+    before = ""
+    for token in found:
+        if token.text == "(" and before == "INPUT":
+            raise refused(Code.NOT_IMPLEMENTED, "INSERT ... SELECT FROM input() is not supported by this gateway")
+        before = token.text
+    return Statement(Kind.INSERT_SELECT, text)
+
+
+def _parse_other(text: bytes, first: Token, found: Iterator[Token]) -> Statement:
+    output_format = ""
+    previous = Token("", 0, 0, False)
+    for token in found:
+        if token.depth == 0 and token.is_word:
+            if token.text == "OUTFILE" and previous.text == "INTO":
+                raise refused(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed")
+            if previous.text == "FORMAT" and previous.is_word:
+                output_format = text[token.end - len(token.text) : token.end].decode("latin-1")
+        previous = token
+    kinds = {"SELECT": Kind.SELECT, "WITH": Kind.SELECT, "(": Kind.SELECT, "SET": Kind.SET, "USE": Kind.USE}
+    return Statement(kinds.get(first.text, Kind.OTHER), text, output_format=output_format)
