@@ -127,13 +127,6 @@ def load_key(path: Path) -> bytes:
 def create_app(vault: Vault, token: str) -> Litestar:
     """The service. `token` is what callers send as `Authorization: Bearer …`."""
 
-    def guard(request: JsonRequest) -> None:
-        if request.url.path == "/healthz":
-            return
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            raise NotAuthorizedException("the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
-
     @get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok", "key_id": vault.key_id}
@@ -152,12 +145,23 @@ def create_app(vault: Vault, token: str) -> Litestar:
 
     return Litestar(
         [healthz, encrypt, decrypt],
-        before_request=guard,
+        before_request=_guard(token),
         exception_handlers={Exception: _problem},
         request_max_body_size=_BODY_BYTES_MAX,
         openapi_config=None,
         logging_config=None,
     )
+
+
+def _guard(token: str) -> Callable[[JsonRequest], None]:
+    expected = f"Bearer {token}".encode()
+
+    def guard(request: JsonRequest) -> None:
+        given = request.headers.get("authorization", "").encode()
+        if request.url.path != "/healthz" and not hmac.compare_digest(given, expected):
+            raise NotAuthorizedException("the bearer token is missing or wrong", headers={"WWW-Authenticate": "Bearer"})
+
+    return guard
 
 
 async def _batch(request: JsonRequest) -> Batch:

@@ -1,0 +1,1 @@
+"""An SMTP sink with a readable mailbox: every mail is kept as a file, none is sent on."""
