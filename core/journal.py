@@ -104,12 +104,14 @@ class Journal:
         self._epoch = secrets.token_hex(8).encode()
         created = self._clock().astimezone(UTC)
         path = self._folder / f"{created:%Y%m%dT%H%M%S.%f}-{self._epoch.decode()}{SUFFIX}"
-        file = path.open("xb", buffering=0)
+        begun = path.with_suffix(".begun")
+        file = begun.open("xb", buffering=0)
         self._file = file  # held from here on, so that a failure below still closes it
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         header = _header(self._epoch, created)
         _write(file, header)
         self._sync(file.fileno())
+        begun.rename(path)  # only now: a reader must never find it without its lock, and remove it as finished
         _sync_folder(self._folder)
         self._number, self._size = 0, len(header)
         return file
@@ -205,7 +207,14 @@ def closed_files(folder: Path) -> Iterator[JournalFile]:
 
 def backlog_bytes(folder: Path) -> int:
     """The size of all journal files in `folder`, the open one included."""
-    return sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
+    return sum(map(_size_of, folder.glob(f"*{SUFFIX}")))
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # drained and removed since it was listed
 
 
 def _is_locked(path: Path) -> bool:
