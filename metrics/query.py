@@ -1,0 +1,211 @@
+"""Answers questions about the ten metrics, each with one SELECT and one frame, in which every value travels with its n.
+
+Names come from allow-lists and values are bound by the server: no text of the caller's becomes SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+
+from core.errors import BadInput
+from core.events import DIMENSIONS
+from core.warehouse import Warehouse
+from metrics.catalogue import Metric, known, metric
+
+BUCKETS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "1d": 86_400}
+"""Name and length in seconds; a day of a time zone with summer time may last 23 or 25 hours."""
+
+_SLACK = timedelta(hours=1)
+"""From the minute of a request to the submission of its attempts: the longest lifetime of a verification.
+
+Before the minute it can lie too: after a clock was set back, ids go on from where they were.
+"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which metrics, of the attempts submitted in [start, end), split and filtered how.
+
+    Day buckets begin at midnight of `time_zone`. A filter keeps the rows whose dimension has one of its values; one
+    without values keeps all, as an empty filter box does. Raises `UnknownMetric` for a name that does not exist and
+    `BadInput` for times without a zone, an empty window, or an unknown time zone.
+    """
+
+    metrics: tuple[str, ...]
+    start: datetime
+    end: datetime
+    dimensions: tuple[str, ...] = ()
+    bucket: str | None = None
+    time_zone: str = "UTC"
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_names(self.metrics, what="metrics")
+        _check_names(self.dimensions, what="dimensions")
+        if not self.metrics:
+            raise BadInput("a question needs at least one metric")
+        for slug in self.metrics:
+            metric(slug)
+        for dimension in (*self.dimensions, *self.filters):
+            known(dimension, DIMENSIONS, what="dimension")
+        if self.bucket is not None:
+            known(self.bucket, BUCKETS, what="bucket")
+        _check_window(self.start, self.end)
+        _check_zone(self.time_zone)
+        for dimension, values in self.filters.items():
+            if isinstance(values, str):
+                raise BadInput(f"the filter on {dimension} needs a list of values, not one text")
+
+
+def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seconds: int = 60) -> pd.DataFrame:
+    """One row a (bucket, dimension values) that has submitted attempts, ordered by them; a gap is an absent row.
+
+    Columns: `bucket` (when asked for, in the question's time zone), the dimensions, then per metric `<slug>` (float,
+    NaN where undefined), its extras, `<slug>_n` (int) and `<slug>_settled` (bool). Without bucket and dimensions there
+    is always one row. Raises `WarehouseUnavailable`.
+    """
+    if now.tzinfo is None:
+        raise BadInput("now needs a time zone")
+    if on_time_seconds < 1:
+        raise BadInput("on_time_seconds must be at least 1")
+    asked = [metric(slug) for slug in question.metrics]
+    parameters = _parameters(question) | {"now": _text(now), "on_time_seconds": on_time_seconds}
+    rows = warehouse.query_df(_select(question, asked), parameters)
+    if rows.empty:  # the client then gives no columns either
+        rows = rows.reindex(columns=_names(question, asked))
+    return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
+
+
+def values_of(warehouse: Warehouse, dimension: str, *, start: datetime, end: datetime) -> list[str]:
+    """The values a dimension has among the attempts submitted in [start, end), sorted; '' where nobody knew it."""
+    known(dimension, DIMENSIONS, what="dimension")
+    _check_window(start, end)
+    sql = f"SELECT DISTINCT {dimension} AS name FROM attempts FINAL WHERE {_WINDOW} ORDER BY name"
+    return [str(row[0]) for row in warehouse.query_rows(sql, _window(start, end))]
+
+
+def freshness(warehouse: Warehouse) -> datetime | None:
+    """When the newest attempt was submitted, to the millisecond in UTC; None while there is none."""
+    recent = "WHERE request_minute >= (SELECT max(request_minute) FROM attempts) - toIntervalHour(2)"
+    # Hours without a submission can end the table: receipts whose send is still on its way, or was never ours.
+    for where in (recent, ""):
+        sql = f"SELECT toUnixTimestamp64Milli(max(submitted_at)) FROM attempts {where}"
+        ((milliseconds,),) = warehouse.query_rows(sql)
+        if milliseconds is not None:
+            return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds))
+    return None
+
+
+_WINDOW = """
+    submitted
+    AND cohort_at >= {start:DateTime64(3, 'UTC')} AND cohort_at < {end:DateTime64(3, 'UTC')}
+    AND request_minute >= {first_minute:DateTime('UTC')} AND request_minute <= {last_minute:DateTime('UTC')}"""
+
+_UNITS = {"m": "MINUTE", "h": "HOUR"}
+
+
+def _select(question: Question, asked: Sequence[Metric]) -> str:
+    keys = list(question.dimensions)
+    columns = list(keys)
+    if question.bucket:
+        keys.insert(0, "cohort")
+        columns = [*_bucket_columns(question.bucket), *columns]
+    for one in asked:
+        columns.append(f"{one.value} AS {one.slug}")
+        columns += [f"{sql} AS {one.slug}_{suffix}" for suffix, sql in one.extras.items()]
+        columns.append(f"{one.n} AS {one.slug}_n")
+    where = [
+        _WINDOW,
+        *(f"{name} IN {{in_{name}:Array(String)}}" for name, values in question.filters.items() if values),
+    ]
+    grouping = f"\nGROUP BY {', '.join(keys)}\nORDER BY {', '.join(keys)}" if keys else ""
+    return f"SELECT {', '.join(columns)}\nFROM attempts FINAL\nWHERE {' AND '.join(where)}{grouping}"
+
+
+def _names(question: Question, asked: Sequence[Metric]) -> list[str]:
+    of_bucket = ["bucket", "bucket_end"] if question.bucket else []
+    return [*of_bucket, *question.dimensions, *(name for one in asked for name in one.columns)]
+
+
+def _bucket_columns(bucket: str) -> list[str]:
+    """Start and end of a bucket, as Unix seconds; the end is where the next one begins."""
+    seconds = BUCKETS[bucket]
+    # On the day summer time ends a bucket is an hour longer: an hour more always lies within the next one.
+    beyond = seconds if seconds <= 3600 else seconds + 3600
+    return [
+        f"{_start_of('cohort_at', bucket)} AS cohort",
+        "toUnixTimestamp(cohort) AS bucket",
+        f"toUnixTimestamp({_start_of(f'cohort + toIntervalSecond({beyond})', bucket)}) AS bucket_end",
+    ]
+
+
+def _start_of(moment: str, bucket: str) -> str:
+    if bucket == "1d":
+        return f"toStartOfDay({moment}, {{time_zone:String}})"
+    return f"toStartOfInterval({moment}, INTERVAL {bucket[:-1]} {_UNITS[bucket[-1]]}, {{time_zone:String}})"
+
+
+def _parameters(question: Question) -> dict[str, Any]:
+    chosen = {f"in_{name}": [str(value) for value in values] for name, values in question.filters.items() if values}
+    zone = {"time_zone": question.time_zone} if question.bucket else {}
+    return _window(question.start, question.end) | zone | chosen
+
+
+def _window(start: datetime, end: datetime) -> dict[str, str]:
+    return {
+        "start": _text(start),
+        "end": _text(end),
+        "first_minute": _text(start - _SLACK)[:19],
+        "last_minute": _text(end + _SLACK)[:19],
+    }
+
+
+def _frame(
+    rows: pd.DataFrame, question: Question, asked: Sequence[Metric], *, now: datetime, on_time_seconds: int
+) -> pd.DataFrame:
+    frame = pd.DataFrame(index=rows.index)
+    ends = pd.Series(pd.Timestamp(question.end).tz_convert(UTC), index=rows.index)
+    if question.bucket:
+        frame["bucket"] = pd.to_datetime(rows["bucket"].astype("int64"), unit="s", utc=True).dt.tz_convert(
+            question.time_zone
+        )
+        bucket_ends = pd.to_datetime(rows["bucket_end"].astype("int64"), unit="s", utc=True)
+        ends = bucket_ends.where(bucket_ends < ends, ends)  # the last bucket of a window may be cut short
+    for dimension in question.dimensions:
+        frame[dimension] = rows[dimension].astype(str)
+    for one in asked:
+        for name in (one.slug, *(f"{one.slug}_{suffix}" for suffix in one.extras)):
+            frame[name] = rows[name].astype("float64")
+        frame[f"{one.slug}_n"] = rows[f"{one.slug}_n"].astype("int64")
+        age = timedelta(seconds=one.settles_after_seconds(on_time_seconds=on_time_seconds))
+        frame[f"{one.slug}_settled"] = ends < pd.Timestamp(now - age)
+    return frame
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
+
+
+def _check_names(names: object, *, what: str) -> None:
+    if isinstance(names, str):
+        raise BadInput(f"{what} needs a tuple of names, not one text")
+
+
+def _check_window(start: datetime, end: datetime) -> None:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise BadInput("start and end need a time zone")
+    if start >= end:
+        raise BadInput("a window must begin before it ends")
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(f"unknown time zone {name!r}", hint="use a name such as Asia/Shanghai or UTC") from None
