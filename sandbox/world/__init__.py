@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.world.channels import PROVIDERS, Channel
+from sandbox.world.channels import PROVIDER_WEIGHTS, PROVIDERS, Channel
 from sandbox.world.fates import Fate, PlannedReceipt
 from sandbox.world.faults import NAMED_FAULTS, Fault, NamedFault, named_fault
 from sandbox.world.people import Person
@@ -15,6 +15,7 @@ __all__ = [
     "COUNTRIES",
     "NAMED_FAULTS",
     "PROVIDERS",
+    "PROVIDER_WEIGHTS",
     "PURPOSES",
     "TEXTS",
     "Area",

@@ -15,6 +15,9 @@ from sandbox.world.faults import Fault
 
 PROVIDERS = ("aurora", "beacon", "cumulus", "delta")
 
+PROVIDER_WEIGHTS: Mapping[str, float] = {"aurora": 0.34, "beacon": 0.28, "cumulus": 0.23, "delta": 0.15}
+"""How the service is to share the traffic between them (`weight` in `[[providers]]`)."""
+
 REFUSALS: tuple[ErrorClass, ...] = ("number", "blocked", "throttled", "account")
 """Why a provider says no at once; `Channel.refusal_mix` follows this order."""
 

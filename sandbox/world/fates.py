@@ -5,7 +5,7 @@ History and live traffic use this same draw, so that nothing jumps where the one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -78,13 +78,18 @@ class Draw:
 class Odds:
     """Channels in columns: row `i` speaks of message `i`. `columns` holds one array a field of `Channel`."""
 
-    def __init__(self, channels: Sequence[Channel], index: Codes | None = None) -> None:
-        index = np.arange(len(channels)) if index is None else index
-        self.size = len(index)
-        self.columns = {
-            field.name: np.array([getattr(channel, field.name) for channel in channels], dtype=float)[index]
+    def __init__(self, columns: Mapping[str, Floats], *, size: int) -> None:
+        self.columns = columns
+        self.size = size
+
+    @classmethod
+    def of(cls, channels: Sequence[Channel]) -> Odds:
+        """Row by row from channels."""
+        columns = {
+            field.name: np.array([getattr(channel, field.name) for channel in channels], dtype=float)
             for field in fields(Channel)
         }
+        return cls(columns, size=len(channels))
 
     def __getitem__(self, name: str) -> Floats:
         return self.columns[name]

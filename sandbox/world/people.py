@@ -28,7 +28,7 @@ class People:
     asks_again: NDArray[np.bool_]  # (n, ASKS_AGAIN_MAX + 1): whether they ask again after it; never after the last
     reads_seconds: NDArray[np.float64]
     types_seconds: NDArray[np.float64]
-    mistypes: NDArray[np.int64]  # wrong tries before the right one
+    mistypes: NDArray[np.int64]  # wrong tries before the right one, fewer than the service allows
     enters: NDArray[np.bool_]
     comes_back: NDArray[np.bool_]
 
@@ -58,7 +58,7 @@ def draw_people(rng: np.random.Generator, count: int) -> People:
         asks_again=asks,
         reads_seconds=_READS_SECONDS * np.exp(_READS_SIGMA * rng.standard_normal(count)),
         types_seconds=_TYPES_SECONDS * np.exp(_TYPES_SIGMA * rng.standard_normal(count)),
-        mistypes=np.minimum(rng.geometric(1 - _MISTYPES, count) - 1, 5),
+        mistypes=np.minimum(rng.geometric(1 - _MISTYPES, count) - 1, 4),
         enters=rng.random(count) < _ENTERS,
         comes_back=rng.random(count) < _COMES_BACK,
     )

@@ -73,7 +73,7 @@ class World:
         A provider or country that the world does not have is a `KeyError`; carrier, region and template may be any.
         """
         way = self.channel(provider=provider, carrier=carrier, country=country, region=region, template=template, at=at)
-        draw = fates.draw_fates(rng, fates.Odds([way]))
+        draw = fates.draw_fates(rng, fates.Odds.of([way]))
         return fates.fate_of(draw, 0, carriers=(carrier, places.other_carrier(country, carrier)), pace=self.pace)
 
     def person(self, rng: np.random.Generator) -> Person:

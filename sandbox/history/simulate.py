@@ -1,0 +1,301 @@
+"""A stretch of the simulated past in columns: who asked, what was submitted, what came back, what was entered.
+
+It draws from the tables of the world, as live traffic does, so that nothing jumps where the one ends and the other
+begins. Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+import numpy as np
+
+from sandbox.world import PROVIDER_WEIGHTS, PROVIDERS, World, areas
+from sandbox.world.fates import CLASSES, NEVER, Bools, Codes, Draw, Floats, Odds, draw_fates
+from sandbox.world.people import ASKS_AGAIN_MAX, draw_people
+from sandbox.world.traffic import (
+    APPS,
+    CODE_TEMPLATES,
+    MARKETING_PER_VERIFICATION,
+    NOTIFICATIONS_PER_VERIFICATION,
+    PURPOSES,
+    TEXTS,
+    bot_share,
+    demand,
+)
+
+SLOT_SECONDS = 300
+LIFETIME_SECONDS = 600.0  # the service's defaults: [code], [providers] and [routing]
+TIMEOUT_SECONDS = 3.0
+DEADLINE_SECONDS = 8.0
+TRIES_MAX = 3
+CAUSES = ("first", "failover", "resend")
+RESULTS = ("approved", "wrong", "expired")
+
+APP_NAMES = tuple(APPS)
+PURPOSE_NAMES = (*PURPOSES, "")
+TEMPLATES = tuple(text.name for text in TEXTS)
+CATEGORIES = ("code", "notification", "marketing")
+
+_HOPELESS = np.array([CLASSES.index("number"), CLASSES.index("opted_out")])
+"""No other provider is tried for these: the number itself is the reason."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """One row a request, in time order. Names are indices into the tuples above and into `areas()`."""
+
+    at: Floats
+    area: Codes
+    app: Codes
+    purpose: Codes
+    template: Codes
+    category: Codes
+    bot: Bools
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """One row an attempt; `request` is the row of its request."""
+
+    request: Codes
+    number: Codes
+    at: Floats
+    provider: Codes
+    cause: Codes
+    fate: Draw
+
+
+@dataclass(frozen=True)
+class Checks:
+    """One row a check; `attempt` is 0 when the code was nobody's."""
+
+    request: Codes
+    number: Codes
+    at: Floats
+    attempt: Codes
+    result: Codes
+
+
+@dataclass(frozen=True)
+class Past:
+    """All of a stretch."""
+
+    requests: Requests
+    attempts: Attempts
+    checks: Checks
+
+
+class Routes:
+    """The odds of every provider × area × template, for each stretch of time between two faults."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        bounds = {fault.start for fault in world.faults} | {fault.end for fault in world.faults if fault.end}
+        self._bounds = sorted(bounds)
+        self._seconds = np.array([bound.timestamp() for bound in self._bounds])
+        self._tables: dict[int, Odds] = {}
+
+    def draw(self, rng: np.random.Generator, *, provider: Codes, area: Codes, template: Codes, at: Floats) -> Draw:
+        """The fates of messages."""
+        row = (provider * len(areas()) + area) * len(TEMPLATES) + template
+        stretch = np.searchsorted(self._seconds, at, side="right")
+        columns: dict[str, Floats] = {}
+        for number in np.unique(stretch).tolist() or [0]:
+            table, here = self._table(number), stretch == number
+            for name, values in table.columns.items():
+                columns.setdefault(name, np.empty((len(at), *values.shape[1:])))[here] = values[row[here]]
+        return draw_fates(rng, Odds(columns, size=len(at)))
+
+    def _table(self, stretch: int) -> Odds:
+        if stretch not in self._tables:
+            at = self._bounds[stretch - 1] if stretch else datetime.min.replace(tzinfo=UTC)
+            self._tables[stretch] = Odds.of(
+                [
+                    self._world.channel(
+                        provider=provider,
+                        carrier=area.carrier,
+                        country=area.country,
+                        region=area.region,
+                        template=template,
+                        at=at,
+                    )
+                    for provider in PROVIDERS
+                    for area in areas()
+                    for template in TEMPLATES
+                ]
+            )
+        return self._tables[stretch]
+
+
+def simulate(
+    world: World,
+    routes: Routes,
+    rng: np.random.Generator,
+    *,
+    start: datetime,
+    end: datetime,
+    stop: datetime,
+    per_day: int,
+) -> Past:
+    """What was asked for in [start, end), with all that came of it; nobody asks again at or after `stop`."""
+    requests = _requests(world, rng, start=start, end=end, per_day=per_day)
+    sender = _Sender(routes, rng, requests)
+    codes = np.flatnonzero(requests.category == 0)
+    others = np.flatnonzero(requests.category > 0)
+    sender.send(others, requests.at[others], CAUSES.index("first"))
+    checks = _live_through(sender, rng, requests, codes, stop=stop.timestamp())
+    return Past(requests, sender.attempts(), checks)
+
+
+def _requests(world: World, rng: np.random.Generator, *, start: datetime, end: datetime, per_day: int) -> Requests:
+    at, area, category, bot = _arrivals(world, rng, start.timestamp(), end.timestamp(), per_day)
+    order = np.argsort(at, kind="stable")
+    at, area, category = at[order], area[order], category[order]
+    app, purpose, template = _wishes(rng, category)
+    bots = (rng.random(len(bot)) < bot[order]) & (category == 0)
+    return Requests(at, area, app, purpose, template, category, bots)
+
+
+def _arrivals(
+    world: World, rng: np.random.Generator, begin: float, until: float, per_day: int
+) -> tuple[Floats, Codes, Codes, Floats]:
+    """When, from where, of which category, and how likely it is a machine: a Poisson stream by area and slot."""
+    shares = (1.0, NOTIFICATIONS_PER_VERIFICATION, MARKETING_PER_VERIFICATION)
+    parts: tuple[list[Floats], list[Codes], list[Codes], list[Floats]] = ([], [], [], [])
+    for slot in np.arange(begin, until, SLOT_SECONDS).tolist():
+        length = min(SLOT_SECONDS, until - slot)
+        moment = datetime.fromtimestamp(slot, UTC)
+        wanted = demand(moment, world.faults) * per_day * length / 86_400
+        bots = np.array([bot_share(area, moment, world.faults) for area in areas()])
+        for category, share in enumerate(shares):
+            people_only = 1.0 if category == 0 else 1 - bots
+            counts = rng.poisson(wanted * share * people_only)
+            area = np.repeat(np.arange(len(counts)), counts)
+            parts[0].append(slot + length * rng.random(len(area)))
+            parts[1].append(area)
+            parts[2].append(np.full(len(area), category))
+            parts[3].append(bots[area])
+    return np.concatenate(parts[0]), np.concatenate(parts[1]), np.concatenate(parts[2]), np.concatenate(parts[3])
+
+
+def _wishes(rng: np.random.Generator, category: Codes) -> tuple[Codes, Codes, Codes]:
+    """What for: app, purpose and template. Messages that carry no code have no purpose."""
+    count, is_code = len(category), category == 0
+    app = np.where(is_code, _draw(rng, APPS, count), APP_NAMES.index("shop"))
+    purpose = np.where(is_code, _draw(rng, PURPOSES, count), PURPOSE_NAMES.index(""))
+    template = np.select([category == 1, category == 2], [_first("notification"), _first("marketing")], default=0)
+    for name, shares in CODE_TEMPLATES.items():
+        rows = np.flatnonzero(purpose == PURPOSE_NAMES.index(name))
+        numbers = np.array([TEMPLATES.index(each) for each in shares])
+        template[rows] = numbers[_draw(rng, shares, len(rows))]
+    return app, purpose, template
+
+
+def _first(category: str) -> int:
+    return next(number for number, text in enumerate(TEXTS) if text.category == category)
+
+
+def _draw(rng: np.random.Generator, shares: Mapping[str, float], count: int) -> Codes:
+    return rng.choice(len(shares), size=count, p=list(shares.values()))
+
+
+class _Sender:
+    """Submits as the service does: a provider by weight, another one while it fails and time is left."""
+
+    def __init__(self, routes: Routes, rng: np.random.Generator, requests: Requests) -> None:
+        self._routes = routes
+        self._rng = rng
+        self._requests = requests
+        self._count = np.zeros(len(requests.at), dtype=np.int64)
+        self._parts: list[Attempts] = []
+
+    def send(self, rows: Codes, at: Floats, cause: int) -> tuple[Floats, Codes]:
+        """When the first text arrives (`NEVER` when none does), and of which attempt it is."""
+        arrives, carrier_of_code = np.full(len(rows), NEVER), np.zeros(len(rows), dtype=np.int64)
+        tried = np.zeros((len(rows), len(PROVIDERS)), dtype=bool)
+        moment, open_ = at.copy(), np.arange(len(rows))
+        for again in range(TRIES_MAX):
+            provider = self._choose(tried[open_])
+            tried[open_, provider] = True
+            attempts = self._submit(rows[open_], moment[open_], provider, CAUSES.index("failover") if again else cause)
+            shown = moment[open_] + attempts.fate.arrives_seconds
+            sooner = shown < arrives[open_]
+            arrives[open_[sooner]] = shown[sooner]
+            carrier_of_code[open_[sooner]] = attempts.number[sooner]
+            moment[open_] += np.minimum(attempts.fate.answer_seconds, TIMEOUT_SECONDS)
+            goes_on = (attempts.fate.answer > 0) & ~np.isin(attempts.fate.error, _HOPELESS)
+            open_ = open_[goes_on & (moment[open_] < at[open_] + DEADLINE_SECONDS)]
+        return arrives, carrier_of_code
+
+    def attempts(self) -> Attempts:
+        """All attempts so far."""
+        return _joined(self._parts)
+
+    def _choose(self, tried: Bools) -> Codes:
+        weights = np.where(tried, 0.0, np.array([PROVIDER_WEIGHTS[name] for name in PROVIDERS]))
+        cumulative = np.cumsum(weights, axis=1)
+        drawn = self._rng.random(len(tried)) * cumulative[:, -1]
+        return np.asarray((drawn[:, None] >= cumulative).sum(axis=1), dtype=np.int64)
+
+    def _submit(self, rows: Codes, at: Floats, provider: Codes, cause: int) -> Attempts:
+        fate = self._routes.draw(
+            self._rng,
+            provider=provider,
+            area=self._requests.area[rows],
+            template=self._requests.template[rows],
+            at=at,
+        )
+        self._count[rows] += 1
+        attempts = Attempts(rows, self._count[rows], at, provider, np.full(len(rows), cause), fate)
+        self._parts.append(attempts)
+        return attempts
+
+
+def _joined(parts: list[Attempts]) -> Attempts:
+    fate = Draw(**{f.name: np.concatenate([getattr(part.fate, f.name) for part in parts]) for f in fields(Draw)})
+    columns = {
+        f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Attempts) if f.name != "fate"
+    }
+    return Attempts(**columns, fate=fate)
+
+
+def _live_through(sender: _Sender, rng: np.random.Generator, requests: Requests, rows: Codes, *, stop: float) -> Checks:
+    """Send codes, wait, ask again, give up, enter: round by round over everybody who still waits."""
+    people = draw_people(rng, len(rows))
+    asked = requests.at[rows].copy()
+    arrives, number = np.full(len(rows), NEVER), np.zeros(len(rows), dtype=np.int64)
+    read = np.full(len(rows), NEVER)  # when the person has a code before their eyes
+    waiting = np.arange(len(rows))
+    for again in range(ASKS_AGAIN_MAX + 1):
+        cause = CAUSES.index("resend" if again else "first")
+        shown, of_attempt = sender.send(rows[waiting], asked[waiting], cause)
+        sooner = shown < arrives[waiting]
+        arrives[waiting[sooner]], number[waiting[sooner]] = shown[sooner], of_attempt[sooner]
+        patient_until = asked[waiting] + people.patience_seconds[waiting, again]
+        has_it = arrives[waiting] <= patient_until
+        asks = ~has_it & people.asks_again[waiting, again] & ~requests.bot[rows[waiting]] & (patient_until < stop)
+        gone = ~has_it & ~asks & people.comes_back[waiting]
+        read[waiting[has_it | gone]] = arrives[waiting[has_it | gone]]
+        asked[waiting] = patient_until
+        waiting = waiting[asks]
+    enters = people.enters & ~requests.bot[rows] & (read < NEVER)
+    types = people.types_seconds[enters]
+    first_at = read[enters] + people.reads_seconds[enters] + types
+    return _checks(rows[enters], requests.at[rows[enters]], first_at, types, people.mistypes[enters], number[enters])
+
+
+def _checks(rows: Codes, begun: Floats, first_at: Floats, types: Floats, mistypes: Codes, number: Codes) -> Checks:
+    """Wrong tries, then the right code; what is entered after the lifetime has expired."""
+    tries = mistypes + 1
+    each = np.repeat(np.arange(len(rows)), tries)
+    count = np.arange(len(each)) - np.repeat(np.cumsum(tries) - tries, tries)
+    at = first_at[each] + count * (types[each] + 2.0)
+    right = count == mistypes[each]
+    late = at > begun[each] + LIFETIME_SECONDS
+    result = np.where(
+        late, RESULTS.index("expired"), np.where(right, RESULTS.index("approved"), RESULTS.index("wrong"))
+    )
+    return Checks(rows[each], count + 1, at, np.where(right, number[each], 0), result)
