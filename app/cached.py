@@ -1,0 +1,92 @@
+"""What is kept between runs of a page: the warehouse's connection, answers (for as long as a page says), colours.
+
+An error is never kept, so that a page recovers by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from app import data
+from app.palette import Colours
+from app.timeframe import Window
+from core.clock import utc_now
+from core.settings import Settings, load
+from core.warehouse import Warehouse, connect
+
+REFRESH_SECONDS = 15
+"""How often a page that is live looks again; answers about long ranges are kept longer (`Window.step_seconds`)."""
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """Read once a process. Raises `ConfigurationError`."""
+    return load()
+
+
+@st.cache_resource(show_spinner=False)
+def warehouse() -> Warehouse:
+    """The read-only connection. Raises `WarehouseUnavailable`, and is tried again at the next call."""
+    return connect(settings().warehouse, readonly=True)
+
+
+@st.cache_resource(show_spinner=False)
+def colours() -> Colours:
+    """One for the process: colleagues see the same colours. Providers of the settings come first."""
+    known = Colours()
+    known.learn(f"provider:{provider.name}" for provider in settings().providers)
+    return known
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def newest() -> datetime | None:
+    return data.newest(warehouse())
+
+
+@st.cache_data(ttl=300, show_spinner=False, max_entries=50)
+def _choices(start: datetime, end: datetime) -> dict[str, list[str]]:
+    return data.choices(warehouse(), Window(start, end, 300))
+
+
+def choices(window: Window) -> dict[str, list[str]]:
+    """Values of the filters; up to five minutes old. Providers get their colours in the order of their names."""
+    five_minutes = 300
+    end = datetime.fromtimestamp(-(-window.end.timestamp() // five_minutes) * five_minutes, window.end.tzinfo)
+    start = datetime.fromtimestamp(window.start.timestamp() // five_minutes * five_minutes, window.start.tzinfo)
+    found = _choices(start, end)
+    colours().learn(f"provider:{name}" for name in found["provider"])
+    return found
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
+def overview(window: Window, zone: str, filters: data.FilterKey) -> data.OverviewData:
+    return data.overview(
+        warehouse(), window, zone, filters, now=utc_now(), on_time_seconds=settings().metrics.on_time_seconds
+    )
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
+def carriers(
+    window: Window,
+    zone: str,
+    filters: data.FilterKey,
+    *,
+    slug: str,
+    split: str | None,
+    bucket: str,
+    panels: int,
+) -> data.CarriersData:
+    return data.carriers(
+        warehouse(),
+        window,
+        zone,
+        filters,
+        slug=slug,
+        split=split,
+        bucket=bucket,
+        panels=panels,
+        now=utc_now(),
+        on_time_seconds=settings().metrics.on_time_seconds,
+    )

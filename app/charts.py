@@ -1,0 +1,210 @@
+"""The panels of the Carriers page: one small chart a carrier, all of them on one scale.
+
+Undefined is a gap, what has not settled is dashed; a sample size stands beside every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import words
+from app.palette import Colours, Shade
+from app.timeframe import Window
+from metrics.catalogue import Metric
+from metrics.query import BUCKETS
+
+PANEL_HEIGHT = 250
+N_OF_SCALE = 20
+"""The scale fits the points with at least this sample: one lost message of two would flatten every other line."""
+
+CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2},
+}
+_TITLE_LETTERS = 26
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all panels share: metric, scale of values, window, bucket and colours."""
+
+    metric: Metric
+    low: float
+    high: float
+    window: Window
+    zone: str
+    bucket: str
+    split: str | None
+    shade: Shade
+    colours: Colours
+
+    @property
+    def tzinfo(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    def line_style(self, name: str) -> tuple[str, str]:
+        return self.colours.line(f"{self.split}:{name}", self.shade)
+
+
+def scale(metric: Metric, series: pd.DataFrame) -> tuple[float, float]:
+    """The one range of values for all panels."""
+    values = series.loc[series["value"].notna()]
+    solid = values.loc[values["n"] >= N_OF_SCALE]
+    shown = (solid if len(solid) else values)["value"].astype(float)
+    if shown.empty:
+        return (0.0, 1.0) if metric.unit == "ratio" else (0.0, 10.0)
+    if metric.unit != "ratio":
+        return 0.0, max(float(shown.max()) * 1.08, 1.0)
+    low, high = float(shown.min()), float(shown.max())
+    room = max((high - low) * 0.08, 0.01)
+    return max(0.0, np.floor((low - room) * 20) / 20), min(1.0, np.ceil((high + room) * 20) / 20)
+
+
+def panel(frame: Frame, carrier: str, series: pd.DataFrame, *, value: float | None, n: int) -> go.Figure:
+    """The chart of one carrier; `series` holds its lines, `value` and `n` are those of the whole window."""
+    figure = go.Figure()
+    for name, line in series.groupby("line", sort=True):
+        for trace in _line(frame, str(name), line):
+            figure.add_trace(trace)
+    figure.update_layout(
+        title={"text": _title(frame.metric, carrier, value, n), "x": 0, "xanchor": "left", "y": 0.97, "font_size": 14},
+        height=PANEL_HEIGHT,
+        margin={"l": 4, "r": 10, "t": 44, "b": 4},
+        showlegend=False,
+        hovermode="x unified",
+        hoverlabel={"namelength": -1},
+        uirevision=f"{frame.metric.slug}{frame.window.span}",
+        dragmode=False,
+    )
+    figure.update_xaxes(
+        range=_axis_range(frame), showgrid=False, fixedrange=True, hoverformat=_hover_time(frame), nticks=6
+    )
+    figure.update_yaxes(range=[frame.low, frame.high], fixedrange=True, automargin=True, nticks=5, **_ticks(frame))
+    return figure
+
+
+def told(frame: Frame, carrier: str, value: float | None, n: int) -> str:
+    """A panel in words, for a reader who does not see it."""
+    over = words.window(frame.window.start, frame.window.end, frame.zone)
+    return (
+        f"{frame.metric.title} of {words.named('carrier', carrier)}, {over}: "
+        f"{words.figure(value, frame.metric.unit)} over the whole range, n {words.count(n)}."
+    )
+
+
+def legend(frame: Frame, lines: Sequence[str]) -> str:
+    """The key to the lines, once for all panels, as HTML."""
+    entries = []
+    for name in lines:
+        colour, dash = frame.line_style(name)
+        pattern = {"solid": "", "longdash": "7 4", "dashdot": "5 3 1 3", "longdashdot": "8 3 1 3"}[dash]
+        label = words.named(frame.split, name) if frame.split else "all"
+        entries.append(f"<span>{_stroke(colour, pattern)}{escape(label)}</span>")
+    entries.append(f'<span class="hg-note">{_stroke("currentColor", "2 3")}still settling</span>')
+    return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
+
+
+def _stroke(colour: str, pattern: str) -> str:
+    return (
+        '<svg viewBox="0 0 26 8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" '
+        f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{pattern}"/></svg>'
+    )
+
+
+def _title(metric: Metric, carrier: str, value: float | None, n: int) -> str:
+    name = words.named("carrier", carrier)
+    short = name if len(name) <= _TITLE_LETTERS else name[: _TITLE_LETTERS - 1] + "…"
+    return f"<b>{escape(short)}</b>   {words.figure(value, metric.unit)}   <span style='font-size:12px'>n {words.count(n)}</span>"
+
+
+def _line(frame: Frame, name: str, line: pd.DataFrame) -> list[go.Scatter]:
+    """One line in two traces: the settled part, and the dashed tail that begins where it ends."""
+    whole = _with_gaps(line, frame.bucket)
+    colour, dash = frame.line_style(name)
+    label = words.named(frame.split, name) if frame.split else frame.metric.title
+    young = ~whole["settled"].to_numpy(dtype=bool)
+    first_young = int(young.argmax()) if young.any() else len(whole)
+    parts = [
+        (whole.iloc[:first_young], dash, 1.0, 0),
+        (whole.iloc[max(0, first_young - 1) :], "dot", 0.75, 1 if first_young else 0),
+    ]
+    return [
+        _trace(frame, part, label=label, colour=colour, dash=style, opacity=opacity, silent=silent)
+        for part, style, opacity, silent in parts
+        if len(part) > silent
+    ]
+
+
+def _trace(
+    frame: Frame, part: pd.DataFrame, *, label: str, colour: str, dash: str, opacity: float, silent: int
+) -> go.Scatter:
+    """`silent` points at the beginning only join the part to the one before: they are told there."""
+    hover = [
+        f"{words.figure(value, frame.metric.unit)}  n {words.count(int(n))}{'' if settled else '  (settling)'}"
+        for value, n, settled in zip(part["value"], part["n"], part["settled"], strict=True)
+    ]
+    return go.Scatter(
+        x=_wall_clock(part["bucket"], frame),
+        y=part["value"].astype(float),
+        mode="lines+markers",
+        name=escape(label),
+        line={"color": colour, "width": 1.8, "dash": dash},
+        marker={"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
+        opacity=opacity,
+        connectgaps=False,
+        customdata=hover,
+        hovertemplate=["<extra></extra>"] * silent
+        + [f"{escape(label)}  %{{customdata}}<extra></extra>"] * (len(part) - silent),
+    )
+
+
+def _marker_sizes(values: pd.Series[float]) -> list[int]:
+    """A point without a neighbour makes no line, so it is drawn as a dot."""
+    there = values.notna().to_numpy(dtype=bool)
+    before = np.concatenate([[False], there[:-1]])
+    after = np.concatenate([there[1:], [False]])
+    return [5 if alone else 0 for alone in there & ~before & ~after]
+
+
+def _with_gaps(line: pd.DataFrame, bucket: str) -> pd.DataFrame:
+    """A row without a value wherever buckets are missing, so that the line is not drawn across them."""
+    ordered = line.sort_values("bucket")
+    apart = ordered["bucket"].diff() > pd.Timedelta(BUCKETS[bucket] * 1.5, "s")
+    if not apart.any():
+        return ordered
+    missing = ordered.loc[apart].copy()
+    missing["bucket"] = missing["bucket"] - pd.Timedelta(BUCKETS[bucket], "s")
+    missing["value"], missing["n"] = np.nan, 0
+    return pd.concat([ordered, missing]).sort_values("bucket", ignore_index=True)
+
+
+def _wall_clock(stamps: pd.Series[pd.Timestamp], frame: Frame) -> pd.Series[pd.Timestamp]:
+    """Times as the zone's clock shows them at the end of the window: an axis on which no hour comes twice."""
+    offset = frame.window.end.astimezone(frame.tzinfo).utcoffset() or timedelta(0)
+    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
+    return shown
+
+
+def _axis_range(frame: Frame) -> list[datetime]:
+    ends = pd.Series(pd.to_datetime([frame.window.start, frame.window.end], utc=True))
+    return [stamp.to_pydatetime() for stamp in _wall_clock(ends, frame)]
+
+
+def _hover_time(frame: Frame) -> str:
+    zone = frame.window.end.astimezone(frame.tzinfo).strftime("%Z")
+    return "%a %d %b %Y" if frame.bucket == "1d" else f"%a %d %b, %H:%M {zone}"
+
+
+def _ticks(frame: Frame) -> dict[str, str]:
+    if frame.metric.unit != "ratio":
+        return {"ticksuffix": " s", "tickformat": ",~g"}
+    return {"tickformat": ".0%" if frame.high - frame.low > 0.03 else ".1%"}

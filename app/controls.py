@@ -1,0 +1,242 @@
+"""The widgets above every page: range, zone, filters, live. They are set from the link, and write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from zoneinfo import ZoneInfo, available_timezones
+
+import streamlit as st
+
+from app import cached, filters, words
+from app.filters import NO_SPLIT, PANEL_COUNTS, View
+from app.timeframe import AUTO, CUSTOM, PRESETS
+from core.clock import utc_now
+from core.errors import Unavailable, WarehouseRefused
+from core.events import DIMENSIONS
+from metrics.catalogue import METRICS, metric
+from metrics.query import BUCKETS
+
+_VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
+_CHOICES_PAUSE = timedelta(seconds=10)
+_RANGES = {"1h": "Last hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", CUSTOM: "Custom"}
+_BUCKETS = {
+    AUTO: "Automatic",
+    "1m": "1 minute",
+    "5m": "5 minutes",
+    "15m": "15 minutes",
+    "1h": "1 hour",
+    "6h": "6 hours",
+    "1d": "1 day",
+}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A page as it was asked for: the view that can be shown, and what of the link could not."""
+
+    view: View
+    notices: tuple[str, ...]
+
+
+def open_view() -> Opened:
+    """The view of the link, with filter values that do not occur left out. Another page's link is kept on the way."""
+    params: dict[str, Sequence[str]] = {key: st.query_params.get_all(key) for key in st.query_params}
+    if not params and _LINK in st.session_state:
+        params = {key: [value] if isinstance(value, str) else value for key, value in st.session_state[_LINK].items()}
+        st.query_params.from_dict(st.session_state[_LINK])
+    view, notices = filters.read(params, zone=_usual_zone())
+    found = _choices(view)
+    if found is not None:
+        st.session_state[_NO_CHOICES] = None
+    elif st.session_state.get(_NO_CHOICES) is None:
+        st.session_state[_NO_CHOICES] = utc_now()
+    if found is not None and any(found.values()):
+        view, unknown = filters.known(view, found)
+        notices += unknown
+    st.session_state[_VIEW] = view
+    _bar(view, found or {})
+    return Opened(view, tuple(notices))
+
+
+def choices_are_due() -> bool:
+    """Whether the values of the filters were missing when the page was drawn, and may be asked for again."""
+    since: datetime | None = st.session_state.get(_NO_CHOICES)
+    # The question for them can fail for itself: without the pause the page would run in circles.
+    if since is None or utc_now() - since < _CHOICES_PAUSE:
+        return False
+    st.session_state[_NO_CHOICES] = utc_now()
+    return True
+
+
+def chart_bar(view: View) -> None:
+    """What the Carriers page adds: metric, lines, bucket, number of panels."""
+    chosen = metric(view.metric)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="chart-bar"):
+        _select(
+            "Metric", "metric", view, [entry.slug for entry in METRICS], _metric_title, 270, words.explained(chosen)
+        )
+        _select("Lines", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 170, "What each panel is split into.")
+        _select(
+            "Bucket", "bucket", view, [AUTO, *BUCKETS], _BUCKETS.__getitem__, 150, "The time that one point stands for."
+        )
+        _select("Carriers", "panels", view, list(PANEL_COUNTS), "{} largest".format, 150, "By attempts in the range.")
+
+
+def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
+        st.session_state["range"] = view.range
+        st.segmented_control(
+            "Range",
+            [*PRESETS, CUSTOM],
+            format_func=_RANGES.__getitem__,
+            key="range",
+            required=True,
+            on_change=_changed,
+            args=("range",),
+        )
+        if view.range == CUSTOM:
+            _custom_range(view)
+        _select(
+            "Time zone",
+            "zone",
+            view,
+            _zones(view.zone),
+            str,
+            220,
+            "All times are in it, and days begin at its midnight.",
+        )
+        _filter_box(view, found)
+        st.session_state["live"] = view.live
+        st.toggle(
+            "Live",
+            key="live",
+            on_change=_changed,
+            args=("live",),
+            help=f"Look again every {cached.REFRESH_SECONDS} s; the place on the page is kept.",
+        )
+    _chosen_filters(view)
+
+
+def _select(
+    label: str, name: str, view: View, options: Sequence[str], title: Callable[[str], str], width: int, about: str
+) -> None:
+    st.session_state[name] = getattr(view, name)
+    st.selectbox(
+        label,
+        options,
+        format_func=title,
+        key=name,
+        on_change=_changed,
+        args=(name,),
+        help=about,
+        width=width,
+    )
+
+
+def _metric_title(slug: str) -> str:
+    return metric(slug).title
+
+
+def _split_title(name: str) -> str:
+    return "One line" if name == NO_SPLIT else f"By {name}"
+
+
+def _custom_range(view: View) -> None:
+    now = utc_now().astimezone(ZoneInfo(view.zone)).replace(tzinfo=None)
+    for label, name in (("From", "start"), ("To", "end")):
+        value: datetime = getattr(view, name)
+        st.session_state[name] = value
+        st.datetime_input(
+            label,
+            min_value=min(value, now - timedelta(days=800)),
+            max_value=max(value, now + timedelta(days=2)),
+            key=name,
+            step=timedelta(minutes=1),
+            on_change=_changed,
+            args=(name,),
+            width=230,
+        )
+
+
+def _filter_box(view: View, found: Mapping[str, Sequence[str]]) -> None:
+    active = sum(1 for values in view.filters.values() if values)
+    with st.popover(
+        f"Filters ({active})" if active else "Filters", help="Only attempts with these values are counted."
+    ):
+        columns = st.columns(2)
+        for index, name in enumerate(DIMENSIONS):
+            chosen = list(view.filters.get(name, ()))
+            st.session_state[f"filter-{name}"] = chosen
+            columns[index % 2].multiselect(
+                words.DIMENSION_TITLES[name],
+                found.get(name) or chosen,
+                format_func=partial(words.named, name),
+                key=f"filter-{name}",
+                placeholder="All",
+                on_change=_filtered,
+                args=(name,),
+                width=260,
+            )
+
+
+def _chosen_filters(view: View) -> None:
+    chosen = {name: values for name, values in view.filters.items() if values}
+    if not chosen:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="chosen"):
+        for name, values in chosen.items():
+            named = words.listed([words.named(name, value) for value in values])
+            st.badge(f"{words.DIMENSION_TITLES[name]}: {_plain(named)}", color="gray")
+        st.button("Clear filters", type="tertiary", on_click=_cleared)
+
+
+def _plain(text: str) -> str:
+    """Names are data: their Markdown is not obeyed."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-!|:$~" else letter for letter in text)
+
+
+def _choices(view: View) -> dict[str, list[str]] | None:
+    try:
+        return cached.choices(view.window(utc_now()))
+    except (Unavailable, WarehouseRefused):
+        return None  # the page below says what is wrong with the warehouse
+
+
+def _usual_zone() -> str:
+    """The browser's, or that of the reports."""
+    zone = st.context.timezone
+    return zone if zone and zone in available_timezones() else cached.settings().reports.time_zone
+
+
+def _zones(shown: str) -> list[str]:
+    first = dict.fromkeys([shown, _usual_zone(), "UTC"])
+    return [*first, *sorted(name for name in available_timezones() if "/" in name and name not in first)]
+
+
+def _changed(name: str) -> None:
+    view, value = st.session_state[_VIEW], st.session_state[name]
+    if name == "range" and value == CUSTOM:
+        window, zone = view.window(utc_now()), ZoneInfo(view.zone)
+        local = [at.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0) for at in (window.start, window.end)]
+        view = replace(view, range=CUSTOM, start=local[0], end=local[1])
+    elif value is not None:
+        view = replace(view, **{name: value})
+    _write(view)
+
+
+def _filtered(name: str) -> None:
+    view = st.session_state[_VIEW]
+    _write(replace(view, filters={**view.filters, name: tuple(st.session_state[f"filter-{name}"])}))
+
+
+def _cleared() -> None:
+    _write(replace(st.session_state[_VIEW], filters={}))
+
+
+def _write(view: View) -> None:
+    link = filters.write(view)
+    st.session_state[_LINK] = link
+    st.query_params.from_dict(link)

@@ -1,0 +1,35 @@
+"""The entry of the dashboard: `streamlit run` starts it, once for every look of every reader. Its pages are in `app/views`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import cached
+from app.views import carriers, overview
+from core.errors import ConfigurationError
+
+_HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Lay out the frame and run the page that was asked for."""
+    icon = str(_HERE / "icon.svg")
+    st.set_page_config(page_title="Heliograph", page_icon=icon, layout="wide")
+    st.html(_HERE / "style.css")
+    st.logo(str(_HERE / "logo.svg"), size="large", icon_image=icon)
+    pages = [
+        st.Page(overview.page, title="Overview", url_path="overview", default=True),
+        st.Page(carriers.page, title="Carriers", url_path="carriers"),
+    ]
+    chosen = st.navigation(pages, position="top")
+    try:
+        cached.settings()
+    except ConfigurationError as error:
+        st.error(f"The settings cannot work: {error}. {error.hint}")
+        return
+    chosen.run()
+
+
+main()

@@ -1,0 +1,149 @@
+"""What a page shows, as its link says it. The link is the only truth: widgets are set from it and write to it.
+
+Reading refuses nothing: what a link says and nobody knows is left out, with a sentence that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
+
+from app.timeframe import AUTO, CUSTOM, PRESETS, Window, fixed, moving
+from app.words import DIMENSION_TITLES, UNKNOWN, listed
+from core.events import DIMENSIONS
+from metrics.catalogue import METRICS
+from metrics.query import BUCKETS
+
+NO_SPLIT = "none"
+PANEL_COUNTS = ("6", "12", "24", "48")
+_LOCAL = "%Y-%m-%dT%H:%M"
+_EMBED = ("embed", "embed_options")  # Streamlit's own
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything a page is drawn from. `start` and `end` are wall-clock times in `zone`, of a custom range only."""
+
+    zone: str = "UTC"
+    range: str = "24h"
+    start: datetime | None = None
+    end: datetime | None = None
+    live: bool = True
+    metric: str = "delivery_rate"
+    split: str = "provider"
+    bucket: str = AUTO
+    panels: str = "12"
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def window(self, now: datetime) -> Window:
+        """The range of time, at this moment."""
+        if self.range == CUSTOM and self.start is not None and self.end is not None:
+            zone = ZoneInfo(self.zone)
+            return fixed(self.start.replace(tzinfo=zone), self.end.replace(tzinfo=zone))
+        return moving(self.range if self.range in PRESETS else "24h", now)
+
+    def filter_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The filters as something that can be a key of a cache."""
+        return tuple((name, self.filters[name]) for name in DIMENSIONS if self.filters.get(name))
+
+
+_OPTIONS: Mapping[str, Sequence[str]] = {
+    "range": (*PRESETS, CUSTOM),
+    "live": ("on", "off"),
+    "metric": tuple(metric.slug for metric in METRICS),
+    "split": (*DIMENSIONS, NO_SPLIT),
+    "bucket": (AUTO, *BUCKETS),
+    "panels": PANEL_COUNTS,
+}
+_KEYS = {*_OPTIONS, *DIMENSIONS, "from", "to", "tz"}
+
+
+def read(params: Mapping[str, Sequence[str]], *, zone: str) -> tuple[View, list[str]]:
+    """The view a link asks for, and a sentence for everything in it that is not known. `zone` is used without `tz`."""
+    notices = [f"The link's “{key}” is not known and was left out." for key in params if key not in _KEYS | {*_EMBED}]
+    chosen = {key: _one_of(key, params, notices) for key in _OPTIONS}
+    view = View(
+        zone=_zone(params, zone, notices),
+        range=chosen["range"] or View.range,
+        live=chosen["live"] != "off",
+        metric=chosen["metric"] or View.metric,
+        split=chosen["split"] or View.split,
+        bucket=chosen["bucket"] or View.bucket,
+        panels=chosen["panels"] or View.panels,
+        filters={name: _values(params[name]) for name in DIMENSIONS if params.get(name)},
+    )
+    return _with_times(view, params, notices), notices
+
+
+def write(view: View) -> dict[str, str | list[str]]:
+    """The link's parameters of a view: what differs from the default, and always the zone."""
+    plain = View()
+    params: dict[str, str | list[str]] = {}
+    if view.range != plain.range:
+        params["range"] = view.range
+    if view.range == CUSTOM and view.start and view.end:
+        params |= {"from": view.start.strftime(_LOCAL), "to": view.end.strftime(_LOCAL)}
+    params["tz"] = view.zone
+    if not view.live:
+        params["live"] = "off"
+    for name in ("metric", "split", "bucket", "panels"):
+        if getattr(view, name) != getattr(plain, name):
+            params[name] = getattr(view, name)
+    params |= {name: [value or UNKNOWN for value in values] for name, values in view.filters.items() if values}
+    return params
+
+
+def known(view: View, choices: Mapping[str, Sequence[str]]) -> tuple[View, list[str]]:
+    """The view without filter values that do not occur, and a sentence for each dimension that lost some."""
+    kept: dict[str, tuple[str, ...]] = {}
+    notices = []
+    for name, values in view.filters.items():
+        kept[name] = tuple(value for value in values if value in choices[name])
+        lost = [value or UNKNOWN for value in values if value not in choices[name]]
+        if lost:
+            title = DIMENSION_TITLES[name].lower()
+            notices.append(f"No {title} called {listed([f'“{value}”' for value in lost])} occurs here; left out.")
+    return replace(view, filters={name: values for name, values in kept.items() if values}), notices
+
+
+def _one_of(key: str, params: Mapping[str, Sequence[str]], notices: list[str]) -> str:
+    value = next(iter(params.get(key, ())), "")
+    if value and value not in _OPTIONS[key]:
+        notices.append(f"The link asks for {key} “{value}”, which does not exist; the usual one is shown.")
+        return ""
+    return value
+
+
+def _zone(params: Mapping[str, Sequence[str]], usual: str, notices: list[str]) -> str:
+    value = next(iter(params.get("tz", ())), "")
+    if value and value not in available_timezones():
+        notices.append(f"The link's time zone “{value}” does not exist; times are in {usual}.")
+        return usual
+    return value or usual
+
+
+def _values(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys("" if value == UNKNOWN else value for value in values))
+
+
+def _with_times(view: View, params: Mapping[str, Sequence[str]], notices: list[str]) -> View:
+    if view.range != CUSTOM:
+        return view
+    start, end = _time("from", params, view.zone), _time("to", params, view.zone)
+    if start is None or end is None:
+        notices.append(
+            "The link's custom range needs “from” and “to” like 2026-01-31T14:00; the last 24 hours are shown."
+        )
+        return replace(view, range=View.range)
+    return replace(view, start=start, end=end)
+
+
+def _time(key: str, params: Mapping[str, Sequence[str]], zone: str) -> datetime | None:
+    """A wall-clock time of the zone; a time that carries its own offset is turned into one."""
+    try:
+        at = datetime.fromisoformat(next(iter(params.get(key, ())), ""))
+    except ValueError:
+        return None
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if at.tzinfo else at

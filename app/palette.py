@@ -1,0 +1,57 @@
+"""Colours, once: the Okabe-Ito set, told apart by colour-blind eyes, in a shade for a light and one for a dark page.
+
+A name keeps its colour as long as the process lives, whatever is filtered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Shade = Literal["light", "dark"]
+
+LINES: dict[Shade, tuple[str, ...]] = {
+    "light": ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#B8860B", "#3AA0D8", "#555555", "#882255"),
+    "dark": ("#4DA6E0", "#F28C3A", "#2CC295", "#E08CC0", "#E6C229", "#9AD1F5", "#B8B8B8", "#E0708F"),
+}
+"""Okabe-Ito, darkened where it would fade on white and lightened where it would sink into black."""
+
+DASHES = ("solid", "longdash", "dashdot", "longdashdot")
+"""Beyond the colours the line style tells lines apart."""
+
+GOOD: dict[Shade, str] = {"light": "#00619A", "dark": "#5CB8F0"}
+BAD: dict[Shade, str] = {"light": "#B34700", "dark": "#FF9A4D"}
+"""Blue and vermilion: the pair that red-green blindness leaves apart. An arrow says the same."""
+
+THEME: dict[str, str] = {
+    "theme.light.primaryColor": "#0072B2",
+    "theme.light.backgroundColor": "#FFFFFF",
+    "theme.light.secondaryBackgroundColor": "#F3F5F8",
+    "theme.light.textColor": "#1B2430",
+    "theme.light.borderColor": "#D9DFE7",
+    "theme.dark.primaryColor": "#4DA6E0",
+    "theme.dark.backgroundColor": "#11161D",
+    "theme.dark.secondaryBackgroundColor": "#1B232D",
+    "theme.dark.textColor": "#E6EAF0",
+    "theme.dark.borderColor": "#323D4A",
+}
+"""Streamlit's own options, as it spells them."""
+
+
+@dataclass
+class Colours:
+    """Gives each name a place in the palette, in the order in which names are first seen."""
+
+    places: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, names: Iterable[str]) -> None:
+        """Give the names that are new the next places."""
+        for name in names:
+            self.places.setdefault(name, len(self.places))
+
+    def line(self, name: str, shade: Shade) -> tuple[str, str]:
+        """Colour and dash of a name's line."""
+        self.learn([name])
+        place, set_of_shade = self.places[name], LINES[shade]
+        return set_of_shade[place % len(set_of_shade)], DASHES[place // len(set_of_shade) % len(DASHES)]

@@ -1,0 +1,141 @@
+"""The ten tiles of the Overview as one piece of HTML: no script, no picture to load, readable aloud.
+
+Every value that comes from data is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+
+from app import words
+from app.data import OverviewData, Reading, Spark
+from app.palette import BAD, GOOD, LINES, Shade
+from metrics.catalogue import METRICS, Metric
+
+_FLAT_RATIO = 0.02
+"""A sparkline spans at least two points of a ratio, so that calm looks calm."""
+
+YOUNG_MAX = 0.1
+"""Beyond this share of attempts that are still settling, a change against last week is shown but not judged."""
+
+
+def board(data: OverviewData, *, shade: Shade, span_seconds: float, on_time_seconds: int, link: str) -> str:
+    """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added."""
+    tiles = "".join(
+        tile(
+            metric,
+            data.now[metric.slug],
+            data.before[metric.slug],
+            data.sparks[metric.slug],
+            shade=shade,
+            young=metric.settles_after_seconds(on_time_seconds=on_time_seconds) / span_seconds,
+            link=link,
+        )
+        for metric in METRICS
+    )
+    return (
+        f'<div class="hg-board" style="--good:{GOOD[shade]};--bad:{BAD[shade]};--ink:{LINES[shade][0]}">{tiles}</div>'
+    )
+
+
+def tile(metric: Metric, now: Reading, before: Reading, spark: Spark, *, shade: Shade, young: float, link: str) -> str:
+    """One tile: title, value, change, course, sample size and whether it has settled."""
+    title = escape(metric.title)
+    about = escape(words.explained(metric))
+    tip = f"hg-tip-{metric.slug}"
+    return f"""
+<section class="hg-tile" aria-label="{title}">
+  <header>
+    <a class="hg-title" href="{escape(link)}&amp;metric={metric.slug}" target="_self">{title}</a>
+    <span class="hg-ask" tabindex="0" role="button" aria-label="About {title}" aria-describedby="{tip}">?</span>
+    <span class="hg-tip" role="tooltip" id="{tip}">{about}</span>
+  </header>
+  <div class="hg-zh" lang="zh">{escape(metric.title_zh)}</div>
+  {_value(metric, now)}
+  {_change(metric, now, before, young=young)}
+  {sparkline(metric, spark)}
+  <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
+</section>"""
+
+
+def _value(metric: Metric, now: Reading) -> str:
+    if not words.defined(now.value):
+        return f'<div class="hg-value">{words.UNDEFINED}</div><div class="hg-why">{words.why_undefined(now.n)}</div>'
+    number, _, unit = words.figure(now.value, metric.unit).partition(" ")
+    beside = f'<span class="hg-p95">p95 {words.figure(now.p95, metric.unit)}</span>' if now.p95 is not None else ""
+    return f'<div class="hg-value">{number}<small> {unit}</small>{beside}</div>'
+
+
+def _change(metric: Metric, now: Reading, before: Reading, *, young: float) -> str:
+    if now.value is None:
+        return ""
+    if before.value is None:
+        return '<div class="hg-change">no value last week to compare with</div>'
+    moved = words.change(now.value, before.value, metric.unit)
+    arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
+    better = (moved[0] == "+") == (metric.good == "up")
+    early = young > YOUNG_MAX
+    judged = "" if arrow == "●" or early else "hg-good" if better else "hg-bad"
+    said = "too early to judge" if early else {"hg-good": "better", "hg-bad": "worse"}.get(judged, "")
+    past = words.figure(before.value, metric.unit)
+    return (
+        f'<div class="hg-change"><b class="{judged}">{arrow} {moved}{" · " + said if said else ""}</b>'
+        f" <span>last week {past}, n {words.count(before.n)}</span></div>"
+    )
+
+
+def _state(metric: Metric, now: Reading) -> str:
+    if now.n == 0:
+        return ""
+    if now.settled:
+        return '<span class="hg-state">settled</span>'
+    minutes = max(1, round(metric.settled_after_seconds / 60))
+    why = f"Attempts of the last {minutes} min may still change this value."
+    return f'<span class="hg-state hg-settling" title="{why}">settling · {minutes} min</span>'
+
+
+def sparkline(metric: Metric, spark: Spark) -> str:
+    """The course as an SVG that stretches; undefined is a gap, the part still settling is dashed."""
+    known = [value for value in spark.values if value is not None]
+    if len(known) < 2:
+        return '<svg class="hg-spark" aria-hidden="true"></svg>'
+    low, high = _scale(known, metric)
+    told = f"{words.figure(min(known), metric.unit)} to {words.figure(max(known), metric.unit)} in buckets of {spark.bucket}"
+    paths = "".join(
+        f'<path d="{path}"{" class=hg-young" if young else ""} />'
+        for young in (False, True)
+        if (path := _path(spark, low, high, young=young))
+    )
+    return (
+        f'<svg class="hg-spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="{told}">'
+        f"<title>{told}</title>{paths}</svg>"
+    )
+
+
+def _scale(known: Sequence[float], metric: Metric) -> tuple[float, float]:
+    low, high = min(known), max(known)
+    least = _FLAT_RATIO if metric.unit == "ratio" else max(high * 0.1, 0.1)
+    missing = max(0.0, least - (high - low)) / 2
+    return low - missing, high + missing
+
+
+def _path(spark: Spark, low: float, high: float, *, young: bool) -> str:
+    """Segments between neighbours that are both defined; a segment is young when its later end is."""
+    width = max(1, len(spark.values) - 1)
+    places = [
+        None if value is None else (index / width * 100, 28 - (value - low) / (high - low) * 26)
+        for index, value in enumerate(spark.values)
+    ]
+    parts: list[str] = []
+    joined = False
+    for (before, after), settled in zip(pairwise(places), spark.settled[1:], strict=True):
+        if before is None or after is None or settled is young:
+            joined = False
+            continue
+        if not joined:
+            parts.append(f"M{before[0]:.1f} {before[1]:.1f}")
+        parts.append(f"L{after[0]:.1f} {after[1]:.1f}")
+        joined = True
+    return "".join(parts)

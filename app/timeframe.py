@@ -1,0 +1,116 @@
+"""Ranges of time and buckets: what a preset means now, and which bucket keeps a line readable.
+
+A moving range is cut to a step, so that everybody who looks within the step asks the same question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from metrics.query import BUCKETS
+
+PRESETS: dict[str, timedelta] = {
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+CUSTOM = "custom"
+AUTO = "auto"
+
+POINTS_MAX = 400
+"""Most points of a line: beyond it a panel shows noise, and the browser feels it."""
+
+POINTS_AUTO = 170
+"""What a line gets when nobody asked: a week by the hour, a day by the quarter of an hour."""
+
+SPAN_MAX = timedelta(days=POINTS_MAX)
+WEEK = timedelta(days=7)
+
+_STEPS = ((timedelta(hours=1), 15), (timedelta(hours=6), 30), (timedelta(days=1), 60))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open, in UTC. `step_seconds` says how old an answer about it may be."""
+
+    start: datetime
+    end: datetime
+    step_seconds: int
+
+    @property
+    def span(self) -> timedelta:
+        return self.end - self.start
+
+    def last_week(self) -> Window:
+        """The same span a week before."""
+        return Window(self.start - WEEK, self.end - WEEK, self.step_seconds)
+
+    def from_bucket(self, bucket: str, zone: str) -> Window:
+        """Reaching back to where the first bucket begins, so that it is whole."""
+        return Window(floor(self.start, bucket, zone), self.end, self.step_seconds)
+
+
+def moving(preset: str, now: datetime) -> Window:
+    """The window of a preset, ending now (to the step)."""
+    span = PRESETS[preset]
+    step = next((seconds for longest, seconds in _STEPS if span <= longest), 120)
+    end = datetime.fromtimestamp(now.timestamp() // step * step, UTC)
+    return Window(end - span, end, step)
+
+
+def fixed(start: datetime, end: datetime) -> Window:
+    """A window between two aware times."""
+    return Window(start.astimezone(UTC), end.astimezone(UTC), 60)
+
+
+def problem(window: Window) -> str:
+    """Why a window cannot be shown, in a sentence; empty when it can."""
+    if window.span == timedelta(0):
+        return "The range is empty: it begins and ends at the same moment."
+    if window.span < timedelta(0):
+        return "The range ends before it begins."
+    if window.span > SPAN_MAX:
+        return f"The range is longer than {SPAN_MAX.days} days."
+    return ""
+
+
+def points(window: Window, bucket: str) -> int:
+    """How many buckets a window has."""
+    return -(-int(window.span.total_seconds()) // BUCKETS[bucket])
+
+
+def auto_bucket(window: Window, most: int = POINTS_AUTO) -> str:
+    """The finest bucket with at most `most` points."""
+    return next((name for name in BUCKETS if points(window, name) <= most), "1d")
+
+
+def choose_bucket(window: Window, wanted: str) -> tuple[str, str]:
+    """The bucket to use, and a sentence when it is not the one that was wanted."""
+    if wanted == AUTO:
+        return auto_bucket(window), ""
+    if points(window, wanted) <= POINTS_MAX:
+        return wanted, ""
+    used = auto_bucket(window, POINTS_MAX)
+    many = points(window, wanted)
+    return used, f"Buckets of {wanted} would make {many:,} points a line in this range; {used} is used instead."
+
+
+def floor(at: datetime, bucket: str, zone: str) -> datetime:
+    """Where the bucket that holds `at` begins; a day begins at midnight of the zone."""
+    local = at.astimezone(ZoneInfo(zone))
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if bucket == "1d":
+        return midnight.astimezone(UTC)
+    size = BUCKETS[bucket]
+    past = (local.replace(tzinfo=None) - midnight.replace(tzinfo=None)).total_seconds()
+    begins = midnight.replace(tzinfo=None) + timedelta(seconds=past // size * size)
+    return begins.replace(tzinfo=ZoneInfo(zone), fold=local.fold).astimezone(UTC)
+
+
+def clock_changes(window: Window, zone: str) -> bool:
+    """Whether summer time begins or ends within the window."""
+    info = ZoneInfo(zone)
+    return window.start.astimezone(info).utcoffset() != window.end.astimezone(info).utcoffset()

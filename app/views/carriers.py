@@ -1,0 +1,132 @@
+"""The Carriers page: recent trends, one panel a carrier, all on one scale, and the same in a table."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, charts, controls, data, shell, words
+from app.controls import Opened
+from app.filters import NO_SPLIT
+from app.timeframe import Window, choose_bucket, clock_changes
+from metrics.catalogue import Metric, metric
+
+_PANEL_WIDTH = 340
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Carriers", anchor=False)
+    opened = controls.open_view()
+    controls.chart_bar(opened.view)
+    shell.live(opened, _draw)
+
+
+def _draw(opened: Opened, window: Window) -> None:
+    view = opened.view
+    newest = cached.newest()
+    if newest is None:
+        shell.nothing_at_all()
+        return
+    split = None if view.split == NO_SPLIT else view.split
+    bucket, changed = choose_bucket(window, view.bucket)
+    answers = cached.carriers(
+        window, view.zone, view.filter_key(), slug=view.metric, split=split, bucket=bucket, panels=int(view.panels)
+    )
+    shell.freshness_line(newest, window, view.zone)
+    if answers.totals.empty:
+        shell.nothing_here(newest, opened)
+        return
+    shown = metric(view.metric)
+    low, high = charts.scale(shown, answers.series)
+    frame = charts.Frame(
+        metric=shown,
+        low=low,
+        high=high,
+        window=window.from_bucket(bucket, view.zone),
+        zone=view.zone,
+        bucket=bucket,
+        split=split,
+        shade=shell.shade(),
+        colours=cached.colours(),
+    )
+    _say(frame, answers, changed)
+    _panels(frame, answers)
+    _table(shown, answers, window)
+
+
+def _say(frame: charts.Frame, answers: data.CarriersData, changed: str) -> None:
+    """The key, and whatever the reader should know before reading."""
+    if changed:
+        st.info(changed)
+    if answers.series["value"].notna().any():
+        st.html(charts.legend(frame, answers.lines))
+    else:
+        st.info(f"**{frame.metric.title} is undefined in all of this range.** {words.why_undefined(0)}")
+    notes = [
+        f"One point stands for {frame.bucket}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel."
+    ]
+    if answers.left_out and frame.split:
+        named = words.listed([words.named(frame.split, name) for name in answers.left_out])
+        notes.append(f"Drawn are the {data.LINES_MAX} largest; not {named}.")
+    if clock_changes(frame.window, frame.zone):
+        notes.append(
+            f"The clock changes in this range; the axis keeps to {frame.window.end.astimezone(frame.tzinfo):%Z}."
+        )
+    st.caption(" ".join(notes))
+
+
+def _panels(frame: charts.Frame, answers: data.CarriersData) -> None:
+    by_carrier = dict(iter(answers.series.groupby("carrier")))
+    with st.grid(min_column_width=_PANEL_WIDTH):
+        for carrier, reading in answers.readings().items():
+            if carrier not in by_carrier:
+                continue
+            st.plotly_chart(
+                charts.panel(frame, carrier, by_carrier[carrier], value=reading.value, n=reading.n),
+                key=f"panel-{carrier}",
+                config=charts.CONFIG,
+                alt=charts.told(frame, carrier, reading.value, reading.n),
+            )
+
+
+def _table(shown: Metric, answers: data.CarriersData, window: Window) -> None:
+    st.subheader("All carriers in this range", anchor=False)
+    totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
+    number = "percent" if shown.unit == "ratio" else "%.2f s"
+    name = f"{shown.slug}-{window.start:%Y%m%dT%H%M}-{window.end:%Y%m%dT%H%M}"
+    st.dataframe(
+        totals,
+        hide_index=True,
+        height="content" if len(totals) <= 15 else 560,
+        column_config={
+            "carrier": st.column_config.TextColumn("Carrier"),
+            "value": st.column_config.NumberColumn(_value_title(shown), format=number, help=words.explained(shown)),
+            "p95": st.column_config.NumberColumn("p95", format=number),
+            "n": st.column_config.NumberColumn(
+                "n", format="localized", help="The sample: what the value is computed from."
+            ),
+            "settled": st.column_config.CheckboxColumn("Settled", help="Whether the value will hardly move any more."),
+            "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
+        },
+        column_order=[column for column in ("carrier", "value", "p95", "n", "settled", "volume") if column in totals],
+    )
+    with st.container(horizontal=True):
+        _download("Download this table (CSV)", totals, f"carriers-{name}.csv", "totals")
+        _download("Download the points (CSV)", answers.series, f"carriers-series-{name}.csv", "series")
+
+
+def _value_title(shown: Metric) -> str:
+    return f"{shown.title}, p50" if "p95" in shown.extras else shown.title
+
+
+def _download(label: str, frame: pd.DataFrame, name: str, key: str) -> None:
+    st.download_button(
+        label,
+        # A spreadsheet reads UTF-8 as such only when the file says so.
+        data=frame.to_csv(index=False).encode("utf-8-sig"),
+        file_name=name,
+        mime="text/csv",
+        key=f"download-{key}",
+        on_click="ignore",
+    )

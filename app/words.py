@@ -1,0 +1,109 @@
+"""How numbers, times and names read on the pages. An undefined value reads as a dash, never as zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from math import isfinite
+from zoneinfo import ZoneInfo
+
+from metrics.catalogue import Metric
+
+UNDEFINED = "–"
+UNKNOWN = "(unknown)"
+"""How an empty dimension value stands in a link."""
+
+DIMENSION_TITLES: Mapping[str, str] = {
+    "provider": "Provider",
+    "carrier": "Carrier",
+    "country": "Country",
+    "region": "Region",
+    "app": "App",
+    "purpose": "Purpose",
+    "template": "Template",
+}
+
+
+def named(dimension: str, value: str) -> str:
+    """A dimension's value as people read it."""
+    return value or f"({dimension} unknown)"
+
+
+def defined(value: float | None) -> bool:
+    """Whether there is a number to show."""
+    return value is not None and isfinite(value)
+
+
+def figure(value: float | None, unit: str) -> str:
+    """A value with its unit."""
+    if value is None or not isfinite(value):
+        return UNDEFINED
+    return f"{value * 100:.{_ratio_places(value)}f} %" if unit == "ratio" else seconds(value)
+
+
+def _ratio_places(value: float) -> int:
+    """Close to 0 and to 1 the second decimal is the one that matters."""
+    return 2 if value != round(value) and (value >= 0.99 or value < 0.01) else 1
+
+
+def seconds(value: float) -> str:
+    """A duration, to three figures at most."""
+    if value < 10:
+        return f"{value:.2f} s"
+    return f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def change(now: float, before: float, unit: str) -> str:
+    """A difference, with its sign; ratios in percentage points."""
+    moved = (now - before) * (100 if unit == "ratio" else 1)
+    text = f"{abs(moved):.2f}" if abs(moved) < 10 else f"{abs(moved):.1f}"
+    sign = "±" if float(text) == 0 else "+" if moved > 0 else "−"
+    return f"{sign}{text} {'points' if unit == 'ratio' else 's'}"
+
+
+def count(number: int) -> str:
+    """A whole number, grouped."""
+    return f"{number:,}"
+
+
+def ago(span: timedelta) -> str:
+    """How long ago, in the largest unit that still says something."""
+    total = int(span.total_seconds())
+    if total < 0:
+        return "ahead of this clock"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if total >= 2 * size:
+            return f"{total // size} {unit} ago"
+    return f"{total} s ago"
+
+
+def moment(at: datetime, zone: str, *, now: datetime) -> str:
+    """A time of day with its zone; with the date when it is another day."""
+    local = at.astimezone(ZoneInfo(zone))
+    same_day = local.date() == now.astimezone(ZoneInfo(zone)).date()
+    return local.strftime("%H:%M:%S %Z" if same_day else "%Y-%m-%d %H:%M:%S %Z")
+
+
+def window(start: datetime, end: datetime, zone: str) -> str:
+    """A range of time, the date said once when it is the same."""
+    first, last = start.astimezone(ZoneInfo(zone)), end.astimezone(ZoneInfo(zone))
+    until = last.strftime("%H:%M %Z" if first.date() == last.date() else "%a %d %b %Y, %H:%M %Z")
+    return f"{first.strftime('%a %d %b %Y, %H:%M')} – {until}"
+
+
+def listed(names: Sequence[str], *, most: int = 4) -> str:
+    """Names with commas; the rest counted."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def explained(metric: Metric) -> str:
+    """What a metric asks and how it is computed, for a tooltip."""
+    return f"{metric.question} Formula: {metric.formula}"
+
+
+def why_undefined(n: int) -> str:
+    """Why a value is a dash."""
+    if n == 0:
+        return "Undefined: nothing to count in this range (n = 0)."
+    return "Undefined: none of the sample has come to the state that is measured."
