@@ -170,6 +170,7 @@ def test_what_a_mail_says_of_itself_cannot_become_markup(mailbox: Mailbox):
         b"Content-Type: text/html; charset=no-such-charset\r\n\r\n<p>kept</p>",
         b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: image/png\r\n\r\n",
         b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n***",
+        b'Content-Type: text/plain; charset="a\x00b"\r\n\r\nbody',
         b"From: \xe9\xa8\r\nSubject: raw \xff bytes\r\nContent-ID: <\r\nContent-Disposition: ;;=\r\n\r\nbody",
     ],
 )
@@ -181,6 +182,16 @@ def test_a_broken_mail_is_shown_as_far_as_it_can_be_read(content: bytes, tmp_pat
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert "bounce@example.org" in answers[1].text
+
+
+def test_a_mail_that_defeats_the_parser_is_shown_as_its_source_and_the_others_are_listed(tmp_path: Path):
+    folder = MailFolder(tmp_path)
+    folder.add(bytes(mail("sound")), envelope_from="", envelope_to=[])
+    source = b"Content-Disposition: attachment; filename*=\x00''x\r\n\r\nstill here"
+    mail_id = folder.add(source, envelope_from="", envelope_to=[])
+
+    assert [summary.subject for summary in folder.list(limit=10)] == ["(damaged mail)", "sound"]
+    assert "still here" in (folder.get(mail_id).text or "")
 
 
 @pytest.mark.parametrize("path", ["/mails/nope", f"/mails/{_ID}", "/mails/..%2f..%2fetc%2fpasswd", "/nothing"])
