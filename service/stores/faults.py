@@ -11,6 +11,7 @@ BadInput
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import count
 
 from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
 
@@ -25,12 +26,25 @@ class FaultClass(StrEnum):
     CREDENTIALS = "credentials"  # password, rights, schema: an alarm of its own
 
 
-class StoreFault(StoreUnavailable):
-    """The primary store did not do it. A write may have happened all the same."""
+_incidents = count(1)
 
-    def __init__(self, message: str, *, fault: FaultClass, hint: str = "") -> None:
+
+class StoreFault(StoreUnavailable):
+    """The primary store did not do it. A write may have happened all the same.
+
+    Everyone whose work shared the failed transaction gets an error of the same `incident`: it counts once.
+    """
+
+    def __init__(self, message: str, *, fault: FaultClass, hint: str = "", incident: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.fault = fault
+        self.incident = next(_incidents) if incident is None else incident
+
+    def again(self) -> StoreFault:
+        """The same failure, for the next caller: an exception object is raised once."""
+        fresh = StoreFault(str(self), fault=self.fault, hint=self.hint, incident=self.incident)
+        fresh.__cause__ = self.__cause__
+        return fresh
 
 
 class MirrorFault(MirrorUnavailable):

@@ -1,0 +1,176 @@
+"""What the reading lane does: all questions that have gathered, with one query a table."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, select
+
+from service.facts import (
+    AnyFact,
+    ApiKey,
+    Approval,
+    Attempt,
+    AttemptOutcome,
+    Check,
+    DeliveryReceipt,
+    Fact,
+    OptOut,
+    Request,
+    RequestState,
+)
+from service.stores import schema
+from service.stores.database import Database
+from service.stores.derive import assemble, latest_word
+from service.stores.faults import FactRefused, StoreFault
+
+Kind = TypeVar("Kind", bound=Fact)
+
+
+class AskRequest(msgspec.Struct, frozen=True):
+    request_id: UUID
+
+
+class AskLiving(msgspec.Struct, frozen=True, kw_only=True):
+    app: str
+    phone_hash: str
+    purpose: str
+    now: datetime
+
+
+class AskSends(msgspec.Struct, frozen=True, kw_only=True):
+    phone_hash: str
+    since: datetime
+
+
+class AskOptOut(msgspec.Struct, frozen=True):
+    phone_hash: str
+
+
+class AskKey(msgspec.Struct, frozen=True):
+    key_hash: str
+
+
+Question = AskRequest | AskLiving | AskSends | AskOptOut | AskKey
+Told = RequestState | None | list[datetime] | bool | ApiKey
+
+
+class Reader:
+    """The work function of the reading lane."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __call__(self, questions: Sequence[Question]) -> list[Told | BaseException]:
+        """An answer for each question; one that cannot be asked costs none of its neighbours."""
+        try:
+            return list(self._database.run(lambda connection: _answer(connection, questions), writes=False))
+        except FactRefused as refused:
+            if len(questions) == 1:
+                return [refused]
+            middle = len(questions) // 2
+            return self(questions[:middle]) + self(questions[middle:])
+        except StoreFault as fault:
+            return [fault.again() for _ in questions]
+
+
+def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]:
+    living = _living(connection, [question for question in questions if isinstance(question, AskLiving)])
+    asked = {question.request_id for question in questions if isinstance(question, AskRequest)}
+    states = _states(connection, asked | set(living.values()))
+    sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
+    stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
+    keys = _keys(connection, {question.key_hash for question in questions if isinstance(question, AskKey)})
+
+    def told(question: Question) -> Told:
+        match question:
+            case AskRequest():
+                return states.get(question.request_id)
+            case AskLiving():
+                return states.get(living[question]) if question in living else None
+            case AskSends():
+                return [at for at in sends[question.phone_hash] if at >= question.since]
+            case AskOptOut():
+                return question.phone_hash in stopped
+            case AskKey():
+                return keys.get(question.key_hash)
+
+    return [told(question) for question in questions]
+
+
+def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskLiving, UUID]:
+    if not questions:
+        return {}
+    requests, approvals = schema.requests.c, schema.approvals.c
+    query = (
+        select(requests.phone_hash, requests.app, requests.purpose, requests.expires_at, requests.at, requests.id)
+        .select_from(schema.requests.outerjoin(schema.approvals, requests.id == approvals.request_id))
+        .where(
+            requests.phone_hash.in_({question.phone_hash for question in questions}),
+            requests.purpose.in_({question.purpose for question in questions}),
+            requests.expires_at > min(question.now for question in questions),
+            approvals.request_id.is_(None),
+        )
+    )
+    candidates: dict[tuple[str, str, str], list[tuple[datetime, int, datetime, UUID]]] = defaultdict(list)
+    for phone_hash, app, purpose, expires_at, at, request_id in connection.execute(query):
+        candidates[phone_hash, app, purpose].append((at, request_id.int, expires_at, request_id))
+    found = {}
+    for question in questions:
+        rows = candidates[question.phone_hash, question.app, question.purpose]
+        if row := max((row for row in rows if row[2] > question.now), default=None):
+            found[question] = row[3]
+    return found
+
+
+def _states(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
+    if not ids:
+        return {}
+    found = {row.id: row for row in _select(connection, Request, schema.requests.c.id.in_(ids))}
+    facts: dict[UUID, list[AnyFact]] = defaultdict(list)
+    for kind in (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval):
+        rows: Iterable[Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval]
+        rows = _select(connection, kind, schema.TABLES[kind].c.request_id.in_(found)) if found else ()
+        for row in rows:
+            facts[row.request_id].append(row)
+    return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
+
+
+def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[str, list[datetime]]:
+    sends: dict[str, list[datetime]] = defaultdict(list)
+    if questions:
+        attempts = schema.attempts.c
+        query = select(attempts.phone_hash, attempts.at).where(
+            attempts.phone_hash.in_({question.phone_hash for question in questions}),
+            attempts.at >= min(question.since for question in questions),
+        )
+        for phone_hash, at in connection.execute(query.order_by(attempts.at)):
+            sends[phone_hash].append(at)
+    return sends
+
+
+def _stopped(connection: Connection, numbers: set[str]) -> set[str]:
+    words: dict[str, list[OptOut]] = defaultdict(list)
+    if numbers:
+        for word in _select(connection, OptOut, schema.opt_outs.c.phone_hash.in_(numbers)):
+            words[word.phone_hash].append(word)
+    latest = (latest_word(rows) for rows in words.values())
+    return {word.phone_hash for word in latest if word and word.keyword == "stop"}
+
+
+def _keys(connection: Connection, hashes: set[str]) -> dict[str, ApiKey]:
+    if not hashes:
+        return {}
+    revoked = select(schema.revocations.c.key_hash).where(schema.revocations.c.key_hash.in_(hashes))
+    gone = set(connection.scalars(revoked))
+    rows = _select(connection, ApiKey, schema.api_keys.c.key_hash.in_(hashes))
+    return {row.key_hash: row for row in rows if row.key_hash not in gone}
+
+
+def _select(connection: Connection, kind: type[Kind], where: ColumnElement[bool]) -> list[Kind]:
+    return [kind(**row._mapping) for row in connection.execute(select(schema.TABLES[kind]).where(where))]

@@ -1,0 +1,109 @@
+"""The primary store on MySQL, MariaDB or SQLite: one thread writes what has gathered, one reads, one probes.
+
+The event loop never waits for the server, and no caller waits longer than the timeouts in the settings allow. A write
+whose answer did not come in time may have happened; writing it again is a no-op.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar, cast
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, delete, insert
+
+from core.clock import Clock, utc_now
+from core.lane import Lane
+from core.settings import Store as StoreSettings
+from service.facts import AnyFact, ApiKey, IdempotencyClaim, RequestState
+from service.stores import CheckOrder, CheckVerdict, Claim, schema
+from service.stores.database import Database
+from service.stores.faults import FaultClass, StoreFault
+from service.stores.reader import AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
+from service.stores.writer import Done, Order, WriteFacts, Writer
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_PATIENCE_SECONDS = 0.5
+"""What a caller waits beyond the server's own time, for the batch before his."""
+
+
+class SqlStore:
+    """A `Store`. Tables are made when a connection first succeeds, so a service can start while the server is down."""
+
+    def __init__(self, settings: StoreSettings, *, clock: Clock = utc_now) -> None:
+        self._clock = clock
+        self._instance = uuid4()
+        self._deadline_seconds = settings.read_timeout_seconds + _PATIENCE_SECONDS
+        # The writer must see what other instances have committed since; a reader wants one moment for all its tables.
+        writes = Database(settings, isolation="READ COMMITTED", clock=clock)
+        reads = Database(settings, isolation="REPEATABLE READ", clock=clock)
+        self._probing = Database(settings, isolation="READ COMMITTED", clock=clock)
+        self._databases = (writes, reads, self._probing)
+        limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}
+        self._writing: Lane[Order, Done] = Lane("store-writes", Writer(writes), **limits)
+        self._reading: Lane[Question, Told] = Lane("store-reads", Reader(reads), **limits)
+        self._probes: Lane[None, None] = Lane("store-probes", self._probe, batch_max=1, waiting_max=10)
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        if not facts:
+            return []
+        return cast("list[bool]", await self._do(self._writing, WriteFacts(tuple(facts))))
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        return cast("RequestState | None", await self._do(self._reading, AskRequest(request_id)))
+
+    async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
+        question = AskLiving(app=app, phone_hash=phone_hash, purpose=purpose, now=now)
+        return cast("RequestState | None", await self._do(self._reading, question))
+
+    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+        question = AskSends(phone_hash=phone_hash, since=since)
+        return cast("list[datetime]", await self._do(self._reading, question))
+
+    async def opted_out(self, phone_hash: str) -> bool:
+        return cast("bool", await self._do(self._reading, AskOptOut(phone_hash)))
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        return cast("CheckVerdict", await self._do(self._writing, order))
+
+    async def claim(self, claim: IdempotencyClaim) -> Claim:
+        return cast("Claim", await self._do(self._writing, claim))
+
+    async def api_key(self, key_hash: str) -> ApiKey | None:
+        return cast("ApiKey | None", await self._do(self._reading, AskKey(key_hash)))
+
+    async def probe(self) -> None:
+        await self._do(self._probes, None)
+
+    async def close(self) -> None:
+        lanes = (self._writing, self._reading, self._probes)
+        await asyncio.gather(*(asyncio.to_thread(lane.close) for lane in lanes))
+        for database in self._databases:
+            database.close()
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait, for telemetry."""
+        return self._writing.waiting
+
+    async def _do(self, lane: Lane[Item, Answer], item: Item) -> Answer:
+        try:
+            return await asyncio.wait_for(lane.do(item), self._deadline_seconds)
+        except TimeoutError:
+            hint = "the server may hang; what was asked may still happen"
+            raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL, hint=hint) from None
+
+    def _probe(self, items: Sequence[None]) -> list[BaseException | None]:
+        try:
+            self._probing.run(self._leave_mark, writes=True)
+        except StoreFault as fault:
+            return [fault]
+        return [None for _ in items]
+
+    def _leave_mark(self, connection: Connection) -> None:
+        connection.execute(delete(schema.probes).where(schema.probes.c.instance == self._instance))
+        connection.execute(insert(schema.probes), {"instance": self._instance, "at": self._clock()})

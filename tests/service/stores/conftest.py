@@ -1,0 +1,87 @@
+"""Every store behind one fixture: the same tests run over all of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from sqlalchemy.pool import NullPool
+
+from core.settings import Mirror as MirrorSettings
+from core.settings import Store as StoreSettings
+from sandbox.servers import Server, start_mariadb, start_redis, start_valkey
+from service.stores import Store
+from service.stores.memory import MemoryStore
+from service.stores.redis import RedisStore
+from service.stores.sql import SqlStore
+from tests.support.servers import require_server
+
+SQL = ["sqlite", "mariadb"]
+ALL = ["memory", *SQL, "valkey", "redis"]
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    require_server("mariadbd")
+    server = start_mariadb(tmp_path_factory.mktemp("mariadb"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start_valkey(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    require_server("redis-server")
+    server = start_redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+def fresh_database(server: Server) -> str:
+    """The address of a new, empty database on `server`, for its admin."""
+    name = f"t{secrets.token_hex(6)}"
+    engine = sqlalchemy.create_engine(server.admin_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    url = sqlalchemy.make_url(server.admin_url).set(database=name)
+    return url.render_as_string(hide_password=False)
+
+
+def store_settings(kind: str, folder: Path, request: pytest.FixtureRequest) -> StoreSettings:
+    url = (
+        f"sqlite:///{folder / 'store.sqlite3'}"
+        if kind == "sqlite"
+        else fresh_database(request.getfixturevalue("mariadb"))
+    )
+    return StoreSettings(url=url)
+
+
+@pytest.fixture(params=ALL)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    kind: str = request.param
+    made: Store
+    if kind == "memory":
+        made = MemoryStore()
+    elif kind in SQL:
+        made = SqlStore(store_settings(kind, tmp_path, request))
+    else:
+        server: Server = request.getfixturevalue("valkey" if kind == "valkey" else "redis_server")
+        made = RedisStore(MirrorSettings(url=server.url), namespace=secrets.token_hex(4))
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=SQL)
+async def sql_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    made = SqlStore(store_settings(request.param, tmp_path, request))
+    yield made
+    await made.close()

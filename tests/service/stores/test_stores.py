@@ -1,0 +1,226 @@
+"""What every store promises, whichever server it stands on."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.facts import (
+    AnyFact,
+    ApiKey,
+    ApiKeyRevocation,
+    EncryptedNumber,
+    IdempotencyAnswer,
+    IdempotencyClaim,
+    InboundMessage,
+    OptOut,
+    RequestState,
+)
+from service.stores import Store
+from service.stores.derive import assemble
+from tests.service.stores import facts
+from tests.service.stores.facts import NOW, new_hash, new_id
+
+
+def life_of(request) -> list[AnyFact]:
+    return [
+        request,
+        facts.attempt(request, 1),
+        facts.outcome(request, 1, outcome="failed", error_class="provider", error_code="500"),
+        facts.attempt(request, 2, cause="failover", provider="beacon"),
+        facts.outcome(request, 2, latency_ms=70_000, segments=2),
+        facts.receipt(request, 2, stage="interim:ACCEPTD", provider_at=NOW),
+        facts.receipt(request, 2, carrier="Nordnetz"),
+        facts.check(request, 1),
+        facts.check(request, 2, attempt=2, result="approved"),
+        facts.approval(request, 2),
+    ]
+
+
+async def test_what_was_written_comes_back_as_it_was(store: Store):
+    request = facts.request()
+    written = life_of(request)
+    await store.write(written)
+
+    assert await store.request(request.id) == assemble(request, written)
+
+
+async def test_a_fact_is_new_once(store: Store):
+    request = facts.request()
+    first, second = facts.attempt(request, 1), facts.attempt(request, 2)
+
+    assert await store.write([request, first]) == [True, True]
+    assert await store.write([request, first, second, second]) == [False, False, True, False]
+
+
+async def test_of_a_hundred_writers_of_one_fact_one_is_told_that_it_is_new(store: Store):
+    request = facts.request()
+    told = await asyncio.gather(*(store.write([request]) for _ in range(100)))
+
+    assert sum(new for [new] in told) == 1
+
+
+async def test_writing_nothing_is_allowed(store: Store):
+    assert await store.write([]) == []
+
+
+async def test_facts_of_every_kind_are_new_once(store: Store):
+    request = facts.request()
+    kinds: list[AnyFact] = [
+        InboundMessage(
+            provider="aurora", message_hash=new_hash(), phone_hash=request.phone_hash, at=NOW, keyword="stop"
+        ),
+        OptOut(phone_hash=request.phone_hash, at=NOW, keyword="stop"),
+        EncryptedNumber(request_id=request.id, at=NOW, key_id="k1", ciphertext=bytes(range(256))),
+        IdempotencyClaim(app="shop", idempotency_key="é", at=NOW, fingerprint="f", request_id=request.id),
+        IdempotencyAnswer(app="shop", idempotency_key="é", at=NOW, status=200, body=b"\x00{}"),
+        ApiKey(key_hash=new_hash(), at=NOW, app="shop", label="the shop", scopes="send,read"),
+        ApiKeyRevocation(key_hash=new_hash(), at=NOW),
+    ]
+
+    assert await store.write(kinds) == [True] * len(kinds)
+    assert await store.write(kinds) == [False] * len(kinds)
+
+
+async def test_facts_without_their_request_are_no_state_until_it_comes(store: Store):
+    request = facts.request()
+    await store.write([facts.attempt(request)])
+
+    assert await store.request(request.id) is None
+
+    await store.write([request])
+
+    assert await store.request(request.id) == RequestState(request=request, attempts=(facts.attempt(request),))
+
+
+async def test_of_two_final_receipts_the_first_is_kept(store: Store):
+    request = facts.request()
+    first, late = facts.receipt(request, status="delivered"), facts.receipt(request, status="failed")
+    await store.write([request, first])
+    await store.write([late])
+    state = await store.request(request.id)
+
+    assert state is not None
+    assert state.receipts == (first,)
+
+
+async def test_the_newest_living_verification_is_found(store: Store):
+    older = facts.request()
+    newer = facts.request(phone_hash=older.phone_hash, at=NOW + timedelta(seconds=1))
+    other = facts.request(phone_hash=older.phone_hash, purpose="payment", at=NOW + timedelta(seconds=2))
+    await store.write([older, newer, facts.attempt(newer), other])
+    state = await store.living(app="shop", phone_hash=older.phone_hash, purpose="login", now=NOW)
+
+    assert state == RequestState(request=newer, attempts=(facts.attempt(newer),))
+
+
+@pytest.mark.parametrize("wrong", [{"app": "bank"}, {"purpose": "payment"}, {"phone_hash": "0" * 32}])
+async def test_a_verification_of_another_is_not_found(store: Store, wrong):
+    request = facts.request()
+    await store.write([request])
+    asked = {"app": "shop", "phone_hash": request.phone_hash, "purpose": "login"} | wrong
+
+    assert await store.living(**asked, now=NOW) is None
+
+
+async def test_an_expired_an_approved_and_a_plain_message_do_not_live(store: Store):
+    number = new_hash()
+    expired = facts.request(phone_hash=number, expires_at=NOW + timedelta(seconds=5))
+    approved = facts.request(phone_hash=number)
+    message = facts.request(phone_hash=number, kind="message", category="notification", expires_at=None)
+    await store.write([expired, approved, facts.approval(approved), message])
+    now = NOW + timedelta(seconds=5)
+
+    assert await store.living(app="shop", phone_hash=number, purpose="login", now=now) is None
+
+
+async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(store: Store):
+    one = facts.request()
+    two = facts.request(phone_hash=one.phone_hash)
+    stranger = facts.request()
+    sends = [facts.attempt(one, 3), facts.attempt(two, 2), facts.attempt(one, 1), facts.attempt(stranger, 4)]
+    await store.write(sends)
+    since = NOW + timedelta(seconds=2)
+
+    assert await store.sends_since(phone_hash=one.phone_hash, since=since) == [sends[1].at, sends[0].at]
+
+
+async def test_the_latest_word_of_a_subscriber_counts_however_late_it_comes(store: Store):
+    number = new_hash()
+    stop = OptOut(phone_hash=number, at=NOW, keyword="stop")
+    start = OptOut(phone_hash=number, at=NOW + timedelta(hours=1), keyword="start")
+    stop_again = OptOut(phone_hash=number, at=NOW + timedelta(hours=1), keyword="stop")
+
+    assert not await store.opted_out(number)
+
+    await store.write([start])
+    await store.write([stop])
+
+    assert not await store.opted_out(number)
+
+    await store.write([stop_again])
+
+    assert await store.opted_out(number)
+
+
+async def test_a_revoked_key_counts_no_longer(store: Store):
+    key = ApiKey(key_hash=new_hash(), at=NOW, app="shop", label="the shop", scopes="send,read")
+
+    assert await store.api_key(key.key_hash) is None
+
+    await store.write([key])
+
+    assert await store.api_key(key.key_hash) == key
+
+    await store.write([ApiKeyRevocation(key_hash=key.key_hash, at=NOW)])
+
+    assert await store.api_key(key.key_hash) is None
+
+
+async def test_a_hundred_calls_with_one_idempotency_key_have_one_winner(store: Store):
+    claims = [
+        IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="f", request_id=new_id())
+        for _ in range(100)
+    ]
+    told = await asyncio.gather(*(store.claim(claim) for claim in claims))
+    [winner] = [claim for claim, answer in zip(claims, told, strict=True) if answer.ours]
+
+    assert {answer.holder for answer in told} == {winner}
+
+
+async def test_whoever_comes_after_the_answer_gets_the_answer(store: Store):
+    mine = IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="f", request_id=new_id())
+    other = IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="g", request_id=new_id())
+    answer = IdempotencyAnswer(app="shop", idempotency_key="order", at=NOW, status=201, body=b'{"id":1}')
+    first = await store.claim(mine)
+    await store.write([answer])
+    again = await store.claim(other)
+
+    assert (first.ours, first.answer) == (True, None)
+    assert (again.ours, again.holder, again.answer) == (False, mine, answer)
+
+
+async def test_a_probe_passes_on_a_store_that_is_well(store: Store):
+    await store.probe()
+    await store.probe()
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+async def test_any_order_and_repetition_of_the_same_facts_gives_the_same_state(store: Store, data):
+    request = facts.request()
+    written = life_of(request)
+    shuffled = data.draw(st.permutations(written)) + data.draw(st.lists(st.sampled_from(written), max_size=8))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(shuffled) - 1), max_size=4)))
+    told: list[bool] = []
+    for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True):
+        told += await store.write(shuffled[start:end])
+
+    assert await store.request(request.id) == assemble(request, written)
+    assert sum(told) == len(written)
