@@ -9,9 +9,11 @@ import argparse
 import asyncio
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 import uvloop
@@ -38,6 +40,8 @@ class _Server(uvicorn.Server):
 def main() -> None:
     """Run until told to stop."""
     options = _options()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     try:
         listener = _listener(options.host, options.port)
         password = _password(options.password_file)
@@ -47,10 +51,13 @@ def main() -> None:
         sys.exit(f"the gateway cannot start: {error}" + (f" ({hint})" if hint else ""))
     try:
         uvloop.run(_serve(engine, password, listener))
-    except KeyboardInterrupt:
-        pass  # uvicorn has stopped in order and only repeats the signal it was stopped by
     finally:
         engine.close()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """uvicorn stops in order and then repeats the signal: by default that would end us before the engine is closed."""
+    sys.exit(0)
 
 
 async def _serve(engine: Engine, password: str, listener: socket.socket) -> None:
@@ -64,10 +71,11 @@ async def _serve(engine: Engine, password: str, listener: socket.socket) -> None
         timeout_keep_alive=60,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    gateway.start()
+    sweeping = asyncio.create_task(gateway.sweep())
     try:
         await _Server(config).serve(sockets=[listener])
     finally:
+        sweeping.cancel()
         await asyncio.to_thread(gateway.close)
 
 

@@ -205,6 +205,11 @@ class Engine:
         for spent in surplus:
             spent.close()
 
+    @property
+    def idle_handles(self) -> int:
+        """How many clean handles wait for a request."""
+        return self._idle_count
+
     def kill(self, handle: Handle) -> None:
         """End the query that runs on this handle, if one does; its thread gets error 394."""
         statement = f"KILL QUERY WHERE Settings['log_comment'] = '{handle.tag}' ASYNC"

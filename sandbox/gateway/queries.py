@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 from sandbox.gateway.bodies import decoded
@@ -54,7 +53,9 @@ class Query:
         self._clean = True
         self._only_reads = False
         self._pieces: Generator[bytes, None, None] | None = None
+        self._first = b""
         self.output_format = ""
+        self.is_finished = False
 
     def start(self) -> Answer | None:
         """Run it. Raises `QueryRefused`."""
@@ -69,22 +70,17 @@ class Query:
 
     def next_piece(self) -> bytes | None:
         """The next blocks of a stream, up to a size or a short while. Raises `QueryRefused` when it breaks off."""
-        if self._pieces is None:
-            return None
-        gathered = []
-        size = 0
-        started = time.monotonic()
+        first, self._first = self._first, b""
+        if first or self._pieces is None:
+            return first or None
         try:
-            for piece in self._pieces:
-                gathered.append(piece)
-                size += len(piece)
-                if size >= _PIECE_BYTES or time.monotonic() - started > _PIECE_SECONDS:
-                    return b"".join(gathered)
+            piece, over = self._gather(self._pieces)
         except QueryRefused:
             self.finish()
             raise
-        self.finish()
-        return b"".join(gathered) or None
+        if over:
+            self.finish()
+        return piece or None
 
     def _start(self) -> Answer | None:
         request = self._request
@@ -105,6 +101,7 @@ class Query:
 
     def finish(self) -> None:
         """Give everything back, once. A stream that is not at its end is ended."""
+        self.is_finished = True
         pieces, self._pieces = self._pieces, None
         if pieces is not None:
             pieces.close()
@@ -157,17 +154,30 @@ class Query:
         self._only_reads = told.reads_only
         self.output_format = self._engine.formats.get((statement.output_format or request.default_format).lower(), "")
         if statement.kind is Kind.SELECT and told.reads_only and not request.wait and can_stream(self.output_format):
-            self._stream(handle, statement)
-            return None
+            return self._stream(handle, statement)
         answer = handle.run(statement.head, request.default_format, request.parameters)
         if statement.kind is Kind.USE and self._session is not None:
             self._session.keep_database()
         return answer
 
-    def _stream(self, handle: Handle, statement: Statement) -> None:
-        stream = handle.stream(statement.head, self.output_format, self._request.parameters)
-        # The first block now: an error before it still gets a status of its own.
-        self._pieces = _joined(list(itertools.islice(stream, 1)), stream)
+    def _stream(self, handle: Handle, statement: Statement) -> Answer | None:
+        """The whole answer when it is short, else nothing yet: an error in the first piece still gets a status of its own."""
+        self._pieces = handle.stream(statement.head, self.output_format, self._request.parameters)
+        self._first, over = self._gather(self._pieces)
+        return Answer(body=self._first) if over else None
+
+    @staticmethod
+    def _gather(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
+        """Blocks up to a size or a short while, and whether there are no more."""
+        gathered = []
+        size = 0
+        started = time.monotonic()
+        for piece in pieces:
+            gathered.append(piece)
+            size += len(piece)
+            if size >= _PIECE_BYTES or time.monotonic() - started > _PIECE_SECONDS:
+                return b"".join(gathered), False
+        return b"".join(gathered), True
 
     def _refuse_write(self, statement: Statement, told: Classified) -> None:
         """The engine refuses writes to tables itself; these are the writes that it lets pass."""
@@ -176,12 +186,6 @@ class Query:
         unreadable = told.statement_count == 0 and statement.kind is not Kind.SELECT
         if told.is_control or unreadable or self._owns_state() or statement.kind is Kind.INSERT_SELECT:
             raise refused(Code.READONLY, _READONLY)
-
-
-def _joined(first: list[bytes], rest: Generator[bytes, None, None]) -> Generator[bytes]:
-    with closing(rest):
-        yield from first
-        yield from rest
 
 
 def _leaves_something(statement: Statement) -> bool:

@@ -62,7 +62,7 @@ class _Gone(Exception):
 
 
 class Gateway:
-    """The application. `start` before the first request, `close` after the last."""
+    """The application. `sweep` runs beside it; `close` comes after the last request."""
 
     def __init__(self, engine: Engine, password: str, *, limits: Limits | None = None, clock: Clock = utc_now) -> None:
         self._engine = engine
@@ -73,16 +73,18 @@ class Gateway:
         self._slots = asyncio.Semaphore(self._limits.active)
         self._taken = 0
         self._held_bytes = 0
-        self._sweeper: asyncio.Task[None] | None = None
+        self._running: set[Query] = set()
 
-    def start(self) -> None:
-        """Begin to drop sessions that are over."""
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+    async def sweep(self) -> None:
+        """Drop sessions that are over, for as long as it runs."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            await self._in_thread(self._sessions.sweep)
 
     def close(self) -> None:
-        """Wait for what still runs, then close the sessions. The engine is its owner's to close."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        """End what still reads, wait for what writes, then close the sessions. The engine is its owner's to close."""
+        for query in list(self._running):
+            query.abandon()
         self._threads.shutdown(wait=True)
         self._sessions.close()
 
@@ -161,6 +163,7 @@ class Gateway:
     async def _run(self, request: Request, receive: Receive, reply: _Reply) -> None:
         query = Query(self._engine, self._sessions, request)
         reply.request = request
+        self._running.add(query)
         try:
             answer = await self._watched(query, query.start, receive)
             reply.output_format = query.output_format
@@ -169,7 +172,9 @@ class Gateway:
             else:
                 await self._stream(query, receive, reply)
         finally:
-            await asyncio.shield(self._in_thread(query.finish))
+            self._running.discard(query)
+            if not query.is_finished:
+                await asyncio.shield(self._in_thread(query.finish))
 
     async def _stream(self, query: Query, receive: Receive, reply: _Reply) -> None:
         await reply.begin()
@@ -205,11 +210,6 @@ class Gateway:
     def _in_thread(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            await self._in_thread(self._sessions.sweep)
-
 
 class _Reply:
     """The answer on its way out: headers, pieces, and an error in its place."""
@@ -229,6 +229,9 @@ class _Reply:
         body = memoryview(answer.body)
         encoding = self._encoding() if len(body) >= _SMALLEST_COMPRESSED_BYTES else ""
         await self._begin(_summary(answer), encoding, length=None if encoding else len(body))
+        if not encoding and len(body) <= _SEND_BYTES:
+            await self._body(answer.body, more=False)
+            return
         for at in range(0, len(body), _SEND_BYTES):
             await self.add(bytes(body[at : at + _SEND_BYTES]))
         await self.end()

@@ -1,0 +1,83 @@
+"""The gateway finds the kind, the formats and the data of a statement, whatever stands in its strings and comments."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.gateway.errors import QueryRefused
+from sandbox.gateway.sql import Kind, parse
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "fmt", "data"),
+    [
+        (b"INSERT INTO t FORMAT CSV\n1,2", b"INSERT INTO t", "CSV", b"1,2"),
+        (b"insert into t format JSONEachRow {}", b"insert into t", "JSONEachRow", b"{}"),
+        (
+            b"INSERT INTO t (a, `format`) FORMAT Native\r\n\x00\xff",
+            b"INSERT INTO t (a, `format`)",
+            "Native",
+            b"\x00\xff",
+        ),
+        (b"INSERT INTO t VALUES (1), (2)", b"INSERT INTO t", "Values", b" (1), (2)"),
+        (b"INSERT INTO t SETTINGS a = 1 FORMAT TSV\n\n1", b"INSERT INTO t SETTINGS a = 1", "TSV", b"\n1"),
+        (
+            b"/* FORMAT X */ INSERT INTO TABLE db.t -- VALUES\n FORMAT CSV\n",
+            b"/* FORMAT X */ INSERT INTO TABLE db.t",
+            "CSV",
+            b"",
+        ),
+        (
+            b"INSERT INTO FUNCTION file('FORMAT CSV') FORMAT TSV\nx",
+            b"INSERT INTO FUNCTION file('FORMAT CSV')",
+            "TSV",
+            b"x",
+        ),
+        (b"INSERT INTO values FORMAT CSV\n1", b"INSERT INTO values", "CSV", b"1"),
+    ],
+)
+def test_an_insert_is_split_from_its_data(text: bytes, head: bytes, fmt: str, data: bytes) -> None:
+    statement = parse(text)
+
+    assert statement.kind is Kind.INSERT_DATA
+    assert (statement.head, statement.input_format, text[statement.data_start :]) == (head, fmt, data)
+
+
+@pytest.mark.parametrize(
+    ("text", "fmt"),
+    [
+        (b"SELECT 1", ""),
+        (b"SELECT 1 FORMAT Native", "Native"),
+        (b"SELECT 1 FORMAT JSON SETTINGS max_threads = 1", "JSON"),
+        (b"SELECT 'x FORMAT CSV'", ""),
+        (b"SELECT 1 -- FORMAT CSV", ""),
+        (b"SELECT (SELECT 1 FORMAT CSV) FORMAT TSV", "TSV"),
+        (b"WITH 1 AS a SELECT a\nFORMAT Parquet;", "Parquet"),
+    ],
+)
+def test_the_format_of_an_answer_is_found(text: bytes, fmt: str) -> None:
+    assert parse(text).output_format == fmt
+
+
+@pytest.mark.parametrize(
+    "text", [b"INSERT INTO t SELECT 1", b"INSERT INTO t (a) WITH 1 AS x SELECT x", b"INSERT INTO t (SELECT 1)"]
+)
+def test_an_insert_of_a_select_has_no_data(text: bytes) -> None:
+    assert (parse(text).kind, parse(text).head) == (Kind.INSERT_SELECT, text)
+
+
+@given(st.binary(max_size=200))
+def test_data_comes_through_byte_for_byte(data: bytes) -> None:
+    text = b"INSERT INTO t FORMAT RowBinary\n" + data
+
+    assert text[parse(text).data_start :] == data
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_break_the_reader(text: bytes) -> None:
+    with contextlib.suppress(QueryRefused):
+        assert parse(text).head == text[: len(parse(text).head)]
