@@ -96,6 +96,7 @@ async def serving(simulators: Mapping[Simulator, int], *, host: str = LOOPBACK) 
                 ws="none",
                 log_config=None,
                 access_log=False,
+                date_header=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=2,
             )
@@ -108,7 +109,7 @@ async def serving(simulators: Mapping[Simulator, int], *, host: str = LOOPBACK) 
         for simulator in simulators:
             await simulator.close()
         for server in servers:
-            server.should_exit = True
+            server.stop.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         for listener in listeners.values():
             listener.close()
@@ -156,10 +157,14 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self.stop = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def main_loop(self) -> None:
+        await self.stop.wait()  # uvicorn's own looks ten times a second, for a date header nobody reads
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -266,7 +266,7 @@ class Simulator:
             await self._hang(fate.answer_seconds, receive)
             reply = Reply(504, b"", "text/plain")
         else:
-            await asyncio.sleep(fate.answer_seconds)
+            await self._think(fate.answer_seconds)
         with suppress(OSError):  # who asked may have hung up
             await _answer(send, reply)
 
@@ -316,6 +316,10 @@ class Simulator:
                 return nowhere, self.vendor.no(order, self.vendor.refusal_code("unknown"))
             case "wrong_id":
                 return accepted, self.vendor.yes(other)
+
+    async def _think(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
 
     async def _hang(self, seconds: float, receive: _Receive) -> None:
         waits = {asyncio.ensure_future(receive()), asyncio.ensure_future(self._closing.wait())}

@@ -110,7 +110,7 @@ WRONG_REFERENCE: Final = "wrong_reference"
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """Status and body of a provider's answer that is neither 5xx nor 429."""
+    """Status and body of a provider's answer: 2xx, or a 4xx that may say more in its body."""
 
     status: int
     body: bytes = field(repr=False)
@@ -285,7 +285,7 @@ class Provider(ABC):
     async def _post(
         self, session: aiohttp.ClientSession, path: str, *, headers: Mapping[str, str], body: bytes
     ) -> HttpAnswer:
-        """POST to the provider's address. 5xx and 429 mean the same at every vendor and end the submission here."""
+        """POST to the provider's address. What means the same at every vendor (5xx, 429, 408) ends it here."""
         # Half of the time is for the connection: a connect timeout has to be known as one, for then nothing was sent.
         timeout = aiohttp.ClientTimeout(total=None, connect=self.settings.timeout_seconds / 2)
         url = URL(self.settings.url.rstrip("/") + path)
@@ -309,7 +309,7 @@ class Provider(ABC):
 
     def _unreadable(self, answer: HttpAnswer) -> NoReturn:
         """End a submission whose answer is not in the vendor's format. A 4xx is a no whatever stands in its body."""
-        if 400 <= answer.status < 500 and answer.status != 408:
+        if 400 <= answer.status < 500:
             account: ErrorClass = "account" if answer.status in (401, 403) else "unknown"
             raise _Settled(Answer("rejected", account, f"http_{answer.status}"))
         raise AnswerUnreadable("unreadable")
@@ -509,8 +509,8 @@ def segments_of(text: str) -> int:
 def _settle_by_status(status: int) -> None:
     if status == 429:
         raise _Settled(Answer("rejected", "throttled", "http_429"))
-    if status == 504:  # somebody on the way gave up waiting: the provider may have read it
-        raise _Settled(Answer("unknown", "timeout", "http_504"))
+    if status in (408, 504):  # somebody on the way gave up waiting: the provider may have read it
+        raise _Settled(Answer("unknown", "timeout", f"http_{status}"))
     if status >= 500:
         raise _Settled(Answer("failed", "provider", f"http_{status}"))
     if 300 <= status < 400:
