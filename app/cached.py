@@ -75,7 +75,7 @@ def carriers(
     *,
     slug: str,
     split: str | None,
-    bucket: str,
+    wanted: str,
     panels: int,
 ) -> data.CarriersData:
     return data.carriers(
@@ -85,7 +85,7 @@ def carriers(
         filters,
         slug=slug,
         split=split,
-        bucket=bucket,
+        wanted=wanted,
         panels=panels,
         now=utc_now(),
         on_time_seconds=settings().metrics.on_time_seconds,

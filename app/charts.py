@@ -30,6 +30,9 @@ CONFIG = {
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
+N_OF_LINE = 10
+"""A line whose points have a smaller sample on average is drawn thin: it is mostly chance."""
+
 _TITLE_LETTERS = 26
 
 
@@ -86,7 +89,12 @@ def panel(frame: Frame, carrier: str, series: pd.DataFrame, *, value: float | No
         dragmode=False,
     )
     figure.update_xaxes(
-        range=_axis_range(frame), showgrid=False, fixedrange=True, hoverformat=_hover_time(frame), nticks=6
+        range=_axis_range(frame),
+        showgrid=False,
+        fixedrange=True,
+        hoverformat=_hover_time(frame),
+        nticks=6,
+        tickformat=_tick_time(frame),
     )
     figure.update_yaxes(range=[frame.low, frame.high], fixedrange=True, automargin=True, nticks=5, **_ticks(frame))
     return figure
@@ -106,18 +114,14 @@ def legend(frame: Frame, lines: Sequence[str]) -> str:
     entries = []
     for name in lines:
         colour, dash = frame.line_style(name)
-        pattern = {"solid": "", "longdash": "7 4", "dashdot": "5 3 1 3", "longdashdot": "8 3 1 3"}[dash]
         label = words.named(frame.split, name) if frame.split else "all"
-        entries.append(f"<span>{_stroke(colour, pattern)}{escape(label)}</span>")
-    entries.append(f'<span class="hg-note">{_stroke("currentColor", "2 3")}still settling</span>')
+        entries.append(f"<span>{_stroke(colour, 'solid' if dash == 'solid' else 'dashed')}{escape(label)}</span>")
+    entries.append(f'<span class="hg-note">{_stroke("currentColor", "dotted")}still settling</span>')
     return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
 
 
-def _stroke(colour: str, pattern: str) -> str:
-    return (
-        '<svg viewBox="0 0 26 8" aria-hidden="true"><line x1="0" y1="4" x2="26" y2="4" '
-        f'stroke="{colour}" stroke-width="2.5" stroke-dasharray="{pattern}"/></svg>'
-    )
+def _stroke(colour: str, style: str) -> str:
+    return f'<i style="border-top:3px {style} {colour}"></i>'
 
 
 def _title(metric: Metric, carrier: str, value: float | None, n: int) -> str:
@@ -132,20 +136,21 @@ def _line(frame: Frame, name: str, line: pd.DataFrame) -> list[go.Scatter]:
     colour, dash = frame.line_style(name)
     label = words.named(frame.split, name) if frame.split else frame.metric.title
     young = ~whole["settled"].to_numpy(dtype=bool)
+    thin = float(line["n"].mean()) < N_OF_LINE
     first_young = int(young.argmax()) if young.any() else len(whole)
     parts = [
-        (whole.iloc[:first_young], dash, 1.0, 0),
-        (whole.iloc[max(0, first_young - 1) :], "dot", 0.75, 1 if first_young else 0),
+        (whole.iloc[:first_young], dash, 0),
+        (whole.iloc[max(0, first_young - 1) :], "dot", 1 if first_young else 0),
     ]
     return [
-        _trace(frame, part, label=label, colour=colour, dash=style, opacity=opacity, silent=silent)
-        for part, style, opacity, silent in parts
+        _trace(frame, part, label=label, colour=colour, dash=style, thin=thin, silent=silent)
+        for part, style, silent in parts
         if len(part) > silent
     ]
 
 
 def _trace(
-    frame: Frame, part: pd.DataFrame, *, label: str, colour: str, dash: str, opacity: float, silent: int
+    frame: Frame, part: pd.DataFrame, *, label: str, colour: str, dash: str, thin: bool, silent: int
 ) -> go.Scatter:
     """`silent` points at the beginning only join the part to the one before: they are told there."""
     hover = [
@@ -157,9 +162,9 @@ def _trace(
         y=part["value"].astype(float),
         mode="lines+markers",
         name=escape(label),
-        line={"color": colour, "width": 1.8, "dash": dash},
+        line={"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
         marker={"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
-        opacity=opacity,
+        opacity=0.5 if thin else 1.0,
         connectgaps=False,
         customdata=hover,
         hovertemplate=["<extra></extra>"] * silent
@@ -202,6 +207,10 @@ def _axis_range(frame: Frame) -> list[datetime]:
 def _hover_time(frame: Frame) -> str:
     zone = frame.window.end.astimezone(frame.tzinfo).strftime("%Z")
     return "%a %d %b %Y" if frame.bucket == "1d" else f"%a %d %b, %H:%M {zone}"
+
+
+def _tick_time(frame: Frame) -> str:
+    return "%H:%M\n%d %b" if frame.window.span <= timedelta(days=2) else "%d %b"
 
 
 def _ticks(frame: Frame) -> dict[str, str]:

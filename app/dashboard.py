@@ -18,7 +18,7 @@ def main() -> None:
     icon = str(_HERE / "icon.svg")
     st.set_page_config(page_title="Heliograph", page_icon=icon, layout="wide")
     st.html(_HERE / "style.css")
-    st.logo(str(_HERE / "logo.svg"), size="large", icon_image=icon)
+    st.logo(str(_HERE / "logo.svg"), size="large")
     pages = [
         st.Page(overview.page, title="Overview", url_path="overview", default=True),
         st.Page(carriers.page, title="Carriers", url_path="carriers"),

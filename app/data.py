@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from app.timeframe import WEEK, Window, auto_bucket
+from app.timeframe import WEEK, Window, auto_bucket, choose_bucket
 from core.events import DIMENSIONS
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
@@ -68,11 +68,14 @@ class CarriersData:
     """What the panels and the table are drawn from.
 
     `totals`: a row a carrier, by volume: carrier, value, n, settled, volume (and p95). `series`: a row a carrier, line
-    and bucket: carrier, line, bucket, value, n, settled. `left_out`: lines too small to be drawn.
+    and bucket: carrier, line, bucket, value, n, settled. `changed` says why `bucket` is not the one that was wanted.
+    `left_out`: lines too small to be drawn.
     """
 
     totals: pd.DataFrame
     series: pd.DataFrame
+    bucket: str
+    changed: str
     lines: tuple[str, ...]
     left_out: tuple[str, ...]
 
@@ -112,10 +115,11 @@ def overview(
         )
         return ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
 
-    bucket = auto_bucket(window, SPARK_POINTS)
+    present = _readings(answer(window))
+    bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
     course = answer(window.from_bucket(bucket, zone), bucket)
     return OverviewData(
-        now=_readings(answer(window)),
+        now=present,
         before=_readings(answer(window.last_week())),
         sparks={slug: _spark(course, slug, bucket) for slug in ALL_SLUGS},
     )
@@ -129,12 +133,15 @@ def carriers(
     *,
     slug: str,
     split: str | None,
-    bucket: str,
+    wanted: str,
     panels: int,
     now: datetime,
     on_time_seconds: int,
 ) -> CarriersData:
-    """One metric for every carrier, and its course for the `panels` largest, split into lines."""
+    """One metric for every carrier, and its course for the `panels` largest, split into lines.
+
+    `wanted` is a bucket, or `auto`; the answer says which one was used.
+    """
     asked = tuple(dict.fromkeys((slug, VOLUME)))
     whole = Question(
         metrics=asked,
@@ -146,8 +153,10 @@ def carriers(
     )
     totals = _totals(ask(warehouse, whole, now=now, on_time_seconds=on_time_seconds), slug)
     largest = tuple(totals["carrier"].head(panels))
+    volume = int(totals["volume"].head(panels).median()) if largest else 0
+    bucket, changed = choose_bucket(window, wanted, volume=volume)
     if not largest:
-        return CarriersData(totals, pd.DataFrame(), (), ())
+        return CarriersData(totals, pd.DataFrame(), bucket, changed, (), ())
     reaching = window.from_bucket(bucket, zone)
     course = Question(
         metrics=(slug,),
@@ -163,7 +172,8 @@ def carriers(
     # A panel of carriers split by carrier has one line each, so all of them are drawn.
     drawn = by_volume if split in (None, "carrier") else by_volume[:LINES_MAX]
     left_out = tuple(str(name) for name in by_volume[len(drawn) :])
-    return CarriersData(totals, series[series["line"].isin(drawn)], tuple(sorted(map(str, drawn))), left_out)
+    lines = tuple(sorted(map(str, drawn)))
+    return CarriersData(totals, series[series["line"].isin(drawn)], bucket, changed, lines, left_out)
 
 
 def _number(value: object) -> float | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
+from math import sqrt
+from urllib.parse import quote
 
 from app import words
 from app.data import OverviewData, Reading, Spark
@@ -35,9 +37,7 @@ def board(data: OverviewData, *, shade: Shade, span_seconds: float, on_time_seco
         )
         for metric in METRICS
     )
-    return (
-        f'<div class="hg-board" style="--good:{GOOD[shade]};--bad:{BAD[shade]};--ink:{LINES[shade][0]}">{tiles}</div>'
-    )
+    return f'<div class="hg-board" style="--good:{GOOD[shade]};--bad:{BAD[shade]}">{tiles}</div>'
 
 
 def tile(metric: Metric, now: Reading, before: Reading, spark: Spark, *, shade: Shade, young: float, link: str) -> str:
@@ -55,7 +55,7 @@ def tile(metric: Metric, now: Reading, before: Reading, spark: Spark, *, shade: 
   <div class="hg-zh" lang="zh">{escape(metric.title_zh)}</div>
   {_value(metric, now)}
   {_change(metric, now, before, young=young)}
-  {sparkline(metric, spark)}
+  {sparkline(metric, spark, shade)}
   <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
 </section>"""
 
@@ -75,15 +75,33 @@ def _change(metric: Metric, now: Reading, before: Reading, *, young: float) -> s
         return '<div class="hg-change">no value last week to compare with</div>'
     moved = words.change(now.value, before.value, metric.unit)
     arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
-    better = (moved[0] == "+") == (metric.good == "up")
-    early = young > YOUNG_MAX
-    judged = "" if arrow == "●" or early else "hg-good" if better else "hg-bad"
-    said = "too early to judge" if early else {"hg-good": "better", "hg-bad": "worse"}.get(judged, "")
+    judged, said = _judged(metric, now, before, young=young)
     past = words.figure(before.value, metric.unit)
     return (
-        f'<div class="hg-change"><b class="{judged}">{arrow} {moved}{" · " + said if said else ""}</b>'
-        f" <span>last week {past}, n {words.count(before.n)}</span></div>"
+        f'<div class="hg-change"><b class="{judged}">{arrow} {moved}</b> <span>{said}</span><br>'
+        f"<span>last week {past}, n {words.count(before.n)}</span></div>"
     )
+
+
+def _judged(metric: Metric, now: Reading, before: Reading, *, young: float) -> tuple[str, str]:
+    """The class and the word for a change: better or worse only when it is more than chance and not of the young."""
+    if now.value is None or before.value is None or not _is_clear(metric, now, before):
+        return "", "within chance"
+    if young > YOUNG_MAX:
+        return "", "too early to judge"
+    better = (now.value > before.value) == (metric.good == "up")
+    return ("hg-good", "better") if better else ("hg-bad", "worse")
+
+
+def _is_clear(metric: Metric, now: Reading, before: Reading) -> bool:
+    """Ratios: the pooled two-sample z-test at 1 in 100. A median comes without its spread: a tenth, on 100 messages."""
+    if now.value is None or before.value is None or not now.n or not before.n:
+        return False
+    moved = abs(now.value - before.value)
+    if metric.unit != "ratio":
+        return min(now.n, before.n) >= 100 and moved >= 0.1 * before.value
+    pooled = (now.value * now.n + before.value * before.n) / (now.n + before.n)
+    return moved > 2.576 * sqrt(pooled * (1 - pooled) * (1 / now.n + 1 / before.n))
 
 
 def _state(metric: Metric, now: Reading) -> str:
@@ -96,22 +114,26 @@ def _state(metric: Metric, now: Reading) -> str:
     return f'<span class="hg-state hg-settling" title="{why}">settling · {minutes} min</span>'
 
 
-def sparkline(metric: Metric, spark: Spark) -> str:
-    """The course as an SVG that stretches; undefined is a gap, the part still settling is dashed."""
+def sparkline(metric: Metric, spark: Spark, shade: Shade) -> str:
+    """The course as a picture that stretches; undefined is a gap, the part still settling is dashed."""
     known = [value for value in spark.values if value is not None]
     if len(known) < 2:
-        return '<svg class="hg-spark" aria-hidden="true"></svg>'
+        return '<div class="hg-spark"></div>'
     low, high = _scale(known, metric)
-    told = f"{words.figure(min(known), metric.unit)} to {words.figure(max(known), metric.unit)} in buckets of {spark.bucket}"
+    least, most = (words.figure(value, metric.unit) for value in (min(known), max(known)))
+    told = f"From {least} to {most} in buckets of {spark.bucket}"
     paths = "".join(
-        f'<path d="{path}"{" class=hg-young" if young else ""} />'
-        for young in (False, True)
+        f'<path d="{path}" stroke-dasharray="{dashes}" opacity="{opacity}"/>'
+        for young, dashes, opacity in ((False, "none", 1), (True, "3 3", 0.8))
         if (path := _path(spark, low, high, young=young))
     )
-    return (
-        f'<svg class="hg-spark" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="{told}">'
-        f"<title>{told}</title>{paths}</svg>"
+    # Inline SVG does not survive Streamlit's cleaning of HTML; a picture in a data address does.
+    picture = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 30" preserveAspectRatio="none">'
+        f'<g fill="none" stroke="{LINES[shade][0]}" stroke-width="1.6"><style>path{{vector-effect:non-scaling-stroke}}'
+        f"</style>{paths}</g></svg>"
     )
+    return f'<img class="hg-spark" src="data:image/svg+xml,{quote(picture)}" alt="{told}" title="{told}">'
 
 
 def _scale(known: Sequence[float], metric: Metric) -> tuple[float, float]:

@@ -26,6 +26,10 @@ POINTS_MAX = 400
 POINTS_AUTO = 170
 """What a line gets when nobody asked: a week by the hour, a day by the quarter of an hour."""
 
+POINTS_MIN = 12
+SAMPLE_WANTED = 100
+"""At 95 % a sample of 100 is good to four points, one of 10 to fourteen."""
+
 SPAN_MAX = timedelta(days=POINTS_MAX)
 WEEK = timedelta(days=7)
 
@@ -82,18 +86,25 @@ def points(window: Window, bucket: str) -> int:
     return -(-int(window.span.total_seconds()) // BUCKETS[bucket])
 
 
-def auto_bucket(window: Window, most: int = POINTS_AUTO) -> str:
-    """The finest bucket with at most `most` points."""
-    return next((name for name in BUCKETS if points(window, name) <= most), "1d")
+def auto_bucket(window: Window, *, volume: int, most: int = POINTS_AUTO) -> str:
+    """The finest bucket with at most `most` points that leaves a point of `volume` attempts a sample worth drawing.
+
+    A line of less than `POINTS_MIN` points shows no trend, so little traffic gets small samples rather than no line.
+    """
+    fine = [name for name in BUCKETS if points(window, name) <= most] or ["1d"]
+    enough = [name for name in fine if volume / points(window, name) >= SAMPLE_WANTED]
+    drawn = [name for name in fine if points(window, name) >= POINTS_MIN]
+    coarsest = drawn[-1] if drawn else fine[0]
+    return next((name for name in enough if name in drawn), coarsest)
 
 
-def choose_bucket(window: Window, wanted: str) -> tuple[str, str]:
+def choose_bucket(window: Window, wanted: str, *, volume: int) -> tuple[str, str]:
     """The bucket to use, and a sentence when it is not the one that was wanted."""
     if wanted == AUTO:
-        return auto_bucket(window), ""
+        return auto_bucket(window, volume=volume), ""
     if points(window, wanted) <= POINTS_MAX:
         return wanted, ""
-    used = auto_bucket(window, POINTS_MAX)
+    used = next((name for name in BUCKETS if points(window, name) <= POINTS_MAX), "1d")
     many = points(window, wanted)
     return used, f"Buckets of {wanted} would make {many:,} points a line in this range; {used} is used instead."
 

@@ -8,10 +8,11 @@ import streamlit as st
 from app import cached, charts, controls, data, shell, words
 from app.controls import Opened
 from app.filters import NO_SPLIT
-from app.timeframe import Window, choose_bucket, clock_changes
+from app.timeframe import Window, clock_changes
 from metrics.catalogue import Metric, metric
 
 _PANEL_WIDTH = 340
+_TABLE_WIDTH = 1000
 
 
 def page() -> None:
@@ -29,9 +30,8 @@ def _draw(opened: Opened, window: Window) -> None:
         shell.nothing_at_all()
         return
     split = None if view.split == NO_SPLIT else view.split
-    bucket, changed = choose_bucket(window, view.bucket)
     answers = cached.carriers(
-        window, view.zone, view.filter_key(), slug=view.metric, split=split, bucket=bucket, panels=int(view.panels)
+        window, view.zone, view.filter_key(), slug=view.metric, split=split, wanted=view.bucket, panels=int(view.panels)
     )
     shell.freshness_line(newest, window, view.zone)
     if answers.totals.empty:
@@ -43,28 +43,29 @@ def _draw(opened: Opened, window: Window) -> None:
         metric=shown,
         low=low,
         high=high,
-        window=window.from_bucket(bucket, view.zone),
+        window=window.from_bucket(answers.bucket, view.zone),
         zone=view.zone,
-        bucket=bucket,
+        bucket=answers.bucket,
         split=split,
         shade=shell.shade(),
         colours=cached.colours(),
     )
-    _say(frame, answers, changed)
+    _say(frame, answers)
     _panels(frame, answers)
     _table(shown, answers, window)
 
 
-def _say(frame: charts.Frame, answers: data.CarriersData, changed: str) -> None:
+def _say(frame: charts.Frame, answers: data.CarriersData) -> None:
     """The key, and whatever the reader should know before reading."""
-    if changed:
-        st.info(changed)
+    if answers.changed:
+        st.info(answers.changed)
     if answers.series["value"].notna().any():
         st.html(charts.legend(frame, answers.lines))
     else:
         st.info(f"**{frame.metric.title} is undefined in all of this range.** {words.why_undefined(0)}")
     notes = [
-        f"One point stands for {frame.bucket}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel."
+        f"One point stands for {frame.bucket}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel. "
+        f"Thin: fewer than {charts.N_OF_LINE} a point."
     ]
     if answers.left_out and frame.split:
         named = words.listed([words.named(frame.split, name) for name in answers.left_out])
@@ -93,23 +94,27 @@ def _panels(frame: charts.Frame, answers: data.CarriersData) -> None:
 def _table(shown: Metric, answers: data.CarriersData, window: Window) -> None:
     st.subheader("All carriers in this range", anchor=False)
     totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
-    number = "percent" if shown.unit == "ratio" else "%.2f s"
+    scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
+    seen = totals.assign(
+        **{column: totals[column] * scale for column in ("value", "p95") if column in totals},
+        settled=["settled" if done else "settling" for done in totals["settled"]],
+    )
     name = f"{shown.slug}-{window.start:%Y%m%dT%H%M}-{window.end:%Y%m%dT%H%M}"
     st.dataframe(
-        totals,
+        seen,
         hide_index=True,
-        height="content" if len(totals) <= 15 else 560,
+        width=_TABLE_WIDTH,
+        height="content" if len(totals) <= 30 else 1000,
+        placeholder=words.UNDEFINED,
         column_config={
-            "carrier": st.column_config.TextColumn("Carrier"),
+            "carrier": st.column_config.TextColumn("Carrier", width="medium"),
             "value": st.column_config.NumberColumn(_value_title(shown), format=number, help=words.explained(shown)),
             "p95": st.column_config.NumberColumn("p95", format=number),
-            "n": st.column_config.NumberColumn(
-                "n", format="localized", help="The sample: what the value is computed from."
-            ),
-            "settled": st.column_config.CheckboxColumn("Settled", help="Whether the value will hardly move any more."),
+            "n": st.column_config.NumberColumn("n", format="localized", help="The sample the value is computed from."),
             "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
+            "settled": st.column_config.TextColumn("State", help="Settled: the value will hardly move any more."),
         },
-        column_order=[column for column in ("carrier", "value", "p95", "n", "settled", "volume") if column in totals],
+        column_order=[column for column in ("carrier", "value", "p95", "n", "volume", "settled") if column in totals],
     )
     with st.container(horizontal=True):
         _download("Download this table (CSV)", totals, f"carriers-{name}.csv", "totals")
