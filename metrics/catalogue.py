@@ -19,7 +19,7 @@ Level = Literal["attempt", "verification"]
 
 @dataclass(frozen=True)
 class Source:
-    """A published definition that the formula follows, or departs from; `says` tells which."""
+    """A published page that counts the same thing; `says` tells what it counts, in our words."""
 
     name: str
     url: str
@@ -87,10 +87,15 @@ def _ratio(numerator: str, denominator: str) -> str:
 
 
 _HANDSETS = (
-    "Receipts of handsets within reach come in seconds, in a bad hour in minutes. Those of handsets that are off come "
-    "when the carrier gives up, after up to three days: they still move the value, but hardly."
+    "A handset within reach answers in seconds, in a bad hour in minutes. One that is off answers for itself when it is "
+    "on again, or the carrier gives up after up to three days; waiting for those few would leave every day unsettled."
 )
 _LIFETIME = "A verification lives for an hour at most, and nothing can be entered or asked for after it."
+
+_BAIDU = "https://cloud.baidu.com/doc/SMS/s/Plo6sgmo4"
+_TENCENT = "https://cloud.tencent.com/document/api/382/39535"
+_ALIBABA = "https://help.aliyun.com/document_detail/419276.html"
+_INFOBIP = "https://www.infobip.com/docs/metrics-api/metrics-and-filters"
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -110,6 +115,18 @@ METRICS: tuple[Metric, ...] = (
         n=_SUBMITTED,
         settled_after_seconds=120,
         settled_because="The answer is known when the attempt is told of; two minutes leave room for queue and insert.",
+        sources=(
+            Source(
+                "Baidu",
+                _BAIDU,
+                "share of the submitted messages answered with success, apart from the share that arrived",
+            ),
+            Source(
+                "Huawei",
+                "https://support.huaweicloud.com/intl/zh-cn/msgsms_faq/sms_faq_0098.html",
+                "a request that succeeded is not yet a message that did: only the receipt says",
+            ),
+        ),
     ),
     Metric(
         slug="receipt_rate",
@@ -127,6 +144,10 @@ METRICS: tuple[Metric, ...] = (
         n=_ACCEPTED,
         settled_after_seconds=3600,
         settled_because=_HANDSETS,
+        sources=(
+            Source("Baidu", _BAIDU, "share of the messages with a receipt"),
+            Source("Alibaba", _ALIBABA, "messages without a receipt, beside those with a good and with a bad one"),
+        ),
     ),
     Metric(
         slug="delivery_rate",
@@ -141,6 +162,10 @@ METRICS: tuple[Metric, ...] = (
         n=_ACCEPTED,
         settled_after_seconds=3600,
         settled_because=_HANDSETS,
+        sources=(
+            Source("Baidu", _BAIDU, "share that arrived, beside the shares that failed and that are unknown"),
+            Source("Infobip", _INFOBIP, "share of the messages delivered to recipients"),
+        ),
     ),
     Metric(
         slug="receipt_success_rate",
@@ -158,6 +183,10 @@ METRICS: tuple[Metric, ...] = (
         n=_FINAL,
         settled_after_seconds=3600,
         settled_because=_HANDSETS,
+        sources=(
+            Source("Tencent", _TENCENT, "receipts, and of them good and bad ones"),
+            Source("Alibaba", _ALIBABA, "good and bad receipts as counts of their own"),
+        ),
     ),
     Metric(
         slug="effective_success_rate",
@@ -175,6 +204,11 @@ METRICS: tuple[Metric, ...] = (
         n=_NOT_THE_HANDSET,
         settled_after_seconds=3600,
         settled_because=_HANDSETS,
+        sources=(
+            Source(
+                "Tencent", _TENCENT, "among the bad receipts, invalid numbers and handsets that are off, counted apart"
+            ),
+        ),
     ),
     Metric(
         slug="fill_rate",
@@ -193,6 +227,18 @@ METRICS: tuple[Metric, ...] = (
         n=_ACCEPTED_CODES,
         settled_after_seconds=3600,
         settled_because=_LIFETIME,
+        sources=(
+            Source(
+                "Twilio",
+                "https://www.twilio.com/docs/verify/api/verification-attempts-summary",
+                "attempts the user confirmed / attempts; one verification may have several",
+            ),
+            Source(
+                "Alibaba",
+                "https://www.alibabacloud.com/help/en/sms/api-smsconversion",
+                "codes verified, as told by the sender / codes requested",
+            ),
+        ),
     ),
     Metric(
         slug="verification_success_rate",
@@ -211,6 +257,13 @@ METRICS: tuple[Metric, ...] = (
         n=_VERIFICATIONS,
         settled_after_seconds=3600,
         settled_because=_LIFETIME,
+        sources=(
+            Source(
+                "Vonage",
+                "https://developer.vonage.com/verify/guides/velocity-rules",
+                "successful verifications / verifications",
+            ),
+        ),
     ),
     Metric(
         slug="delivery_time",
@@ -230,6 +283,9 @@ METRICS: tuple[Metric, ...] = (
         settled_after_seconds=3600,
         settled_because=_HANDSETS,
         extras={"p95": "quantileExactInclusiveOrNull(0.95)(delivery_seconds)"},
+        sources=(
+            Source("Infobip", _INFOBIP, "delivery within five seconds as a share; the percentiles here are ours"),
+        ),
     ),
     Metric(
         slug="on_time_rate",
@@ -251,6 +307,14 @@ METRICS: tuple[Metric, ...] = (
             "beyond T leave room for queue and insert."
         ),
         waits_for_on_time=True,
+        sources=(
+            Source("Infobip", _INFOBIP, "share delivered within five seconds"),
+            Source(
+                "GOV.UK Notify",
+                "https://github.com/alphagov/notifications-api/blob/88e1e58f24d26b69c4ee00d77dbfcf78dde0b847/app/dao/notifications_dao.py",
+                "messages that took longer than a limit, or wait for longer than it, are slow",
+            ),
+        ),
     ),
     Metric(
         slug="resend_rate",

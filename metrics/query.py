@@ -192,9 +192,11 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
 
 
-def _check_names(names: object, *, what: str) -> None:
+def _check_names(names: Sequence[str], *, what: str) -> None:
     if isinstance(names, str):
         raise BadInput(f"{what} needs a tuple of names, not one text")
+    if len(set(names)) < len(names):
+        raise BadInput(f"{what} names one of them twice")
 
 
 def _check_window(start: datetime, end: datetime) -> None:

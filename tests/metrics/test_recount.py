@@ -1,0 +1,207 @@
+"""The ten metrics against a plain recount in pandas over a few thousand random events, told in random order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.events import Event, Receipt, Send, Verify
+from core.warehouse import Warehouse
+from metrics.catalogue import METRICS
+from metrics.query import Question, ask
+from tests.metrics.story import START, Request, all_of, at, tell
+
+SLUGS = tuple(one.slug for one in METRICS)
+HOURS = 6
+NOW = at(HOURS * 3600 + 30)
+ON_TIME_SECONDS = 20
+SEED = 20260302
+
+
+def random_requests(rng: np.random.Generator, how_many: int) -> list[Request]:
+    def one_of(*choices: str) -> str:
+        return str(rng.choice(choices))
+
+    requests = []
+    for number in range(how_many):
+        seconds = round(float(rng.uniform(0, HOURS * 3600)), 3)
+        category = one_of("code", "code", "code", "notification")
+        request = Request(
+            f"random {number}",
+            seconds=seconds,
+            carrier=one_of("north", "south"),
+            country=one_of("DE", "FR"),
+            region=one_of("", "BE"),
+            app=one_of("shop", "bank"),
+            purpose=one_of("login", "signup"),
+            template=one_of("short", "long"),
+        )
+        after = 0.0
+        for attempt in range(1, int(rng.integers(1, 4)) + 1):
+            cause = "first" if attempt == 1 else one_of("failover", "resend")
+            outcome = one_of("accepted", "accepted", "accepted", "rejected", "failed", "unknown", "refused")
+            request.sent(
+                outcome,
+                attempt=attempt,
+                after=after,
+                cause=cause,
+                category=category,
+                provider=one_of("aurora", "beacon"),
+            )
+            for _ in range(int(rng.integers(0, 4))):
+                status = one_of("delivered", "delivered", "failed", "pending")
+                fault = one_of("handset", "number", "route", "blocked") if status == "failed" else ""
+                delay = round(after + float(rng.exponential(15)), 3)
+                names = one_of("", "", "west")
+                request.receipt(
+                    status, delay, attempt=attempt, error_class=fault, carrier=names, raw_code=str(rng.integers(9))
+                )
+            after = round(after + float(rng.exponential(40)), 3)
+        if category == "code":
+            for _ in range(int(rng.integers(0, 3))):
+                result = one_of("approved", "approved", "wrong", "expired", "too_many")
+                attempt = 0 if result == "wrong" else int(rng.integers(1, 4))
+                request.check(result, round(float(rng.uniform(5, 200)), 3), attempt=attempt)
+        requests.append(request)
+    return requests
+
+
+def frame_of(events: list[Event], kind: type[Event]) -> pd.DataFrame:
+    names = ["request_id", *kind.__struct_fields__]
+    return pd.DataFrame([{name: getattr(event, name) for name in names} for event in events if isinstance(event, kind)])
+
+
+def attempts_of(events: list[Event]) -> pd.DataFrame:
+    """One row a submitted attempt, by joins and group-bys over whole events: nothing of how the warehouse does it."""
+    key = ["request_id", "attempt"]
+    receipts = frame_of(events, Receipt).sort_values("at")
+    checks = frame_of(events, Verify)
+    sends = frame_of(events, Send)
+    final = receipts[receipts["status"] != "pending"].drop_duplicates(key, keep="first")[
+        [*key, "at", "status", "error_class"]
+    ]
+    named = receipts[receipts["carrier"] != ""].drop_duplicates(key)[[*key, "carrier"]]
+    table = sends.drop(columns="error_class").merge(final, on=key, how="left", suffixes=("", "_final"))
+    table = table.merge(named, on=key, how="left", suffixes=("", "_named"))
+    table["carrier"] = table["carrier_named"].fillna(table["carrier"])
+    filled = set(zip(checks["request_id"], checks["attempt"], strict=True))
+    table["filled"] = [pair in filled for pair in zip(table["request_id"], table["attempt"], strict=True)]
+    approved = checks[checks["result"] == "approved"].groupby("request_id")["at"].min()
+    asked_again = sends[sends["cause"] == "resend"].groupby("request_id")["at"].min()
+    table["approved_at"] = table["request_id"].map(approved)
+    table["resent_at"] = table["request_id"].map(asked_again)
+    return table[table["outcome"] != "refused"]
+
+
+def recount(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
+    """Value and n of each metric."""
+    accepted = table[table["outcome"] == "accepted"]
+    delivered = accepted[accepted["status"] == "delivered"]
+    failed = accepted[accepted["status"] == "failed"]
+    pending = accepted[accepted["status"].isna()]
+    seconds = (delivered["at_final"] - delivered["at"]).dt.total_seconds()
+    codes = accepted[accepted["category"] == "code"]
+    started = table[(table["category"] == "code") & (table["attempt"] == 1)]
+    theirs = failed[failed["error_class"].isin(["handset", "number"])]
+    overdue = pending[pending["at"] < NOW - timedelta(seconds=ON_TIME_SECONDS)]
+    again = started["resent_at"].notna() & ~(started["resent_at"] >= started["approved_at"])
+
+    def ratio(above: int, below: int) -> tuple[float, int]:
+        return (above / below if below else float("nan"), below)
+
+    return {
+        "third_party_success_rate": ratio(len(accepted), len(table)),
+        "receipt_rate": ratio(len(delivered) + len(failed), len(accepted)),
+        "delivery_rate": ratio(len(delivered), len(accepted)),
+        "receipt_success_rate": ratio(len(delivered), len(delivered) + len(failed)),
+        "effective_success_rate": ratio(len(delivered), len(accepted) - len(pending) - len(theirs)),
+        "fill_rate": ratio(int(codes["filled"].sum()), len(codes)),
+        "verification_success_rate": ratio(int(started["approved_at"].notna().sum()), len(started)),
+        "delivery_time": (seconds.quantile(0.5), len(delivered)),
+        "delivery_time_p95": (seconds.quantile(0.95), len(delivered)),
+        "on_time_rate": ratio(int((seconds <= ON_TIME_SECONDS).sum()), len(delivered) + len(failed) + len(overdue)),
+        "resend_rate": ratio(int(again.sum()), len(started)),
+    }
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    return all_of(*random_requests(np.random.default_rng(SEED), 1200))
+
+
+@pytest.fixture(scope="module")
+def told(shared_warehouse: Warehouse, events: list[Event]) -> Warehouse:
+    """All of them, a tenth of them twice, in random order, in parts of five hundred."""
+    rng = np.random.default_rng(SEED)
+    order = rng.permutation(np.concatenate([np.arange(len(events)), rng.integers(0, len(events), len(events) // 10)]))
+    for first in range(0, len(order), 500):
+        batch = [events[index] for index in order[first : first + 500]]
+        tell(shared_warehouse, sorted(batch, key=lambda event: event.kind))
+    return shared_warehouse
+
+
+def answer(warehouse: Warehouse, **asked: Any) -> pd.DataFrame:
+    question = Question(metrics=SLUGS, start=START, end=START + timedelta(hours=HOURS), **asked)
+    return ask(warehouse, question, now=NOW, on_time_seconds=ON_TIME_SECONDS)
+
+
+def same(row: Any, counted: dict[str, tuple[float, int]]) -> None:
+    for name, (value, n) in counted.items():
+        assert row[name] == pytest.approx(value, nan_ok=True), name
+        assert row[f"{name.removesuffix('_p95')}_n"] == n, name
+
+
+def test_there_are_thousands_of_events_of_every_kind_of_end(events: list[Event]):
+    assert len(events) > 4000
+    assert {(one.status, one.error_class) for one in events if isinstance(one, Receipt)} >= {
+        ("delivered", ""),
+        ("failed", "handset"),
+        ("failed", "route"),
+    }
+
+
+def test_the_whole_window_agrees(told: Warehouse, events: list[Event]):
+    table = attempts_of(events)
+    inside = table[(table["at"] >= START) & (table["at"] < START + timedelta(hours=HOURS))]
+
+    same(answer(told).iloc[0], recount(inside))
+
+
+@pytest.mark.parametrize(
+    "dimensions", [("provider",), ("carrier",), ("provider", "carrier", "country")], ids=" × ".join
+)
+def test_every_slice_agrees(told: Warehouse, events: list[Event], dimensions: tuple[str, ...]):
+    table = attempts_of(events)
+    inside = table[(table["at"] >= START) & (table["at"] < START + timedelta(hours=HOURS))]
+    frame = answer(told, dimensions=dimensions).set_index(list(dimensions))
+    groups = inside.groupby(list(dimensions))
+
+    assert len(frame) == len(groups)
+    for key, group in groups:
+        same(frame.loc[key if len(dimensions) > 1 else key[0]], recount(group))
+
+
+@pytest.mark.parametrize(("bucket", "length"), [("1h", "1h"), ("5m", "5min")])
+def test_every_bucket_agrees(told: Warehouse, events: list[Event], bucket: str, length: str):
+    table = attempts_of(events)
+    inside = table[(table["at"] >= START) & (table["at"] < START + timedelta(hours=HOURS))]
+    frame = answer(told, bucket=bucket, filters={"app": ["bank"], "purpose": ["login"]}).set_index("bucket")
+    inside = inside[(inside["app"] == "bank") & (inside["purpose"] == "login")]
+    groups = inside.groupby(inside["at"].dt.floor(length))
+
+    assert len(frame) == len(groups)
+    for begin, group in groups:
+        same(frame.loc[begin], recount(group))
+
+
+def test_a_window_that_cuts_through_requests_agrees(told: Warehouse, events: list[Event]):
+    start, end = datetime(2026, 3, 2, 10, 17, 33, tzinfo=UTC), datetime(2026, 3, 2, 11, 2, 1, tzinfo=UTC)
+    table = attempts_of(events)
+    inside = table[(table["at"] >= start) & (table["at"] < end)]
+    row = ask(told, Question(metrics=SLUGS, start=start, end=end), now=NOW, on_time_seconds=ON_TIME_SECONDS).iloc[0]
+
+    same(row, recount(inside))
