@@ -26,6 +26,7 @@ from sandbox.gateway.server import Gateway
 PASSWORD_VARIABLE = "HELIOGRAPH_GATEWAY_PASSWORD"
 _BACKLOG = 2048
 _GRACE_SECONDS = 5
+_HEAD_BYTES = 1 << 20  # ClickHouse takes addresses of this length
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +70,7 @@ async def _serve(engine: Engine, password: str, listener: socket.socket) -> None
         access_log=False,
         server_header=False,
         timeout_keep_alive=60,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     sweeping = asyncio.create_task(gateway.sweep())

@@ -125,7 +125,7 @@ class Handle:
     def insert(self, head: bytes, input_format: str, pieces: Iterator[bytes]) -> Answer:
         """Push data into an INSERT; nothing of it stays when a piece is refused."""
         with _translated():
-            inserter = self._connection.send_insert(head.decode("latin-1"), input_format)
+            inserter = self._connection.send_insert(head, input_format)  # type: ignore[arg-type]
             with inserter:
                 for piece in pieces:
                     inserter.append(piece)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ Everything here blocks, and runs in a worker thread.
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Query:
         self._request = request
         self._session: Session | None = None
         self._handle: Handle | None = None
+        self._lock = threading.Lock()
         self._clean = True
         self._only_reads = False
         self._pieces: Generator[bytes, None, None] | None = None
@@ -95,9 +97,9 @@ class Query:
 
     def abandon(self) -> None:
         """Nobody waits for the answer: end it if it only reads. A write goes on, as on a real server."""
-        handle = self._handle
-        if handle is not None and self._only_reads:
-            self._engine.kill(handle)
+        with self._lock:  # or the kill would meet the next request on a handle that was just given back
+            if self._handle is not None and self._only_reads:
+                self._engine.kill(self._handle)
 
     def finish(self) -> None:
         """Give everything back, once. A stream that is not at its end is ended."""
@@ -106,7 +108,8 @@ class Query:
         if pieces is not None:
             pieces.close()
         session, self._session = self._session, None
-        handle, self._handle = self._handle, None
+        with self._lock:
+            handle, self._handle = self._handle, None
         if handle is not None and (session is None or handle is not session.handle):
             self._engine.give(handle, clean=self._clean)
         if session is not None:
@@ -197,7 +200,7 @@ def _leaves_something(statement: Statement) -> bool:
 
 def _read_text(request: Request) -> _Text:
     pieces = decoded(request.body, request.body_encoding)
-    text = request.query.encode() + (b"\n" if request.query and request.body else b"")
+    text = request.query.encode(errors="surrogateescape") + (b"\n" if request.query and request.body else b"")
     complete = False
     while len(text) < _HEAD_BYTES and not complete:
         piece = next(pieces, None)

@@ -72,7 +72,7 @@ class Request:
 
 def arguments_of(query_string: bytes) -> dict[str, str]:
     """The arguments of a URL; the last of a name counts."""
-    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+    return dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, errors="surrogateescape"))
 
 
 def authenticate(headers: Mapping[str, str], arguments: Mapping[str, str], password: str) -> None:

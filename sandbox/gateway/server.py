@@ -113,8 +113,8 @@ class Gateway:
                 await self._run(request, receive, reply)
         except QueryRefused as error:
             await reply.refuse(error)
-        except _Gone:
-            _log.info("a client hung up before its answer was complete")
+        except (_Gone, TimeoutError):
+            _log.info("a client hung up, or stopped reading, before its answer was complete")
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

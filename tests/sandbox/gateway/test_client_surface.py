@@ -341,6 +341,17 @@ def test_external_data_is_refused_as_not_supported(client: Client) -> None:
         client.query("SELECT * FROM t", external_data=data)
 
 
+def test_names_and_texts_may_be_in_any_script(client: Client) -> None:
+    client.command("CREATE TABLE `表` (`数` UInt8, s String) ENGINE = MergeTree ORDER BY `数`")
+    client.insert("`表`", [[1, "三方成功率"]], column_names=["数", "s"])
+    client.raw_insert("`表`", ["数", "s"], "2,填写率\n", fmt="CSV")
+
+    rows = client.query(
+        "SELECT `数`, s FROM `表` WHERE s != {s:String} ORDER BY `数`", parameters={"s": "é"}
+    ).result_rows
+    assert rows == [(1, "三方成功率"), (2, "填写率")]
+
+
 def test_an_insert_context_can_be_used_again(client: Client, numbers: str) -> None:
     context = client.create_insert_context(numbers, column_names=["n"])
     for n in (1, 2):

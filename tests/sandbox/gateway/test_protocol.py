@@ -6,9 +6,11 @@ import base64
 import gzip
 import http.client
 import json
+import resource
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -74,6 +76,12 @@ def test_an_answer_names_its_format_its_query_and_its_counters(gateway: RunningG
 
 def test_a_query_in_the_address_is_continued_by_the_body(gateway: RunningGateway) -> None:
     assert ask(gateway, b"number FROM numbers(2)", query="SELECT")[2] == b"0\n1\n"
+
+
+def test_an_address_may_be_as_long_as_clickhouse_allows(gateway: RunningGateway) -> None:
+    text = "x" * 900_000
+
+    assert ask(gateway, query="SELECT length({t:String})", param_t=text)[2] == b"900000\n"
 
 
 def test_a_get_request_answers(gateway: RunningGateway) -> None:
@@ -213,6 +221,31 @@ def test_a_query_ends_when_its_client_hangs_up(gateway: RunningGateway, wait: in
         wait_for_processes(gateway, "20000000000", count=1)
 
     wait_for_processes(gateway, "20000000000", count=0)
+
+
+def resident_mb(gateway: RunningGateway) -> int:
+    pages = int(Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+def test_a_long_stream_does_not_fill_the_memory(gateway: RunningGateway) -> None:
+    before = resident_mb(gateway)
+    arguments = urlencode({"user": gateway.user, "password": gateway.password})
+    connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=60)
+    connection.request("POST", f"/?{arguments}", b"SELECT number FROM numbers(100000000) FORMAT RowBinary")
+    response = connection.getresponse()
+    read = 0
+    while piece := response.read(1 << 20):
+        read += len(piece)
+    connection.close()
+
+    assert read == 800_000_000
+    assert resident_mb(gateway) - before < 200
+
+
+def test_a_query_in_the_address_may_hold_bytes_that_are_not_text(gateway: RunningGateway) -> None:
+    assert ask(gateway, query=b"SELECT hex('\xff')")[2] == b"FF\n"
 
 
 def test_a_stream_ends_when_its_client_hangs_up(gateway: RunningGateway) -> None:
