@@ -108,6 +108,7 @@ async def pair(
     account: str = "acme",
     retry_seconds: Sequence[float] = (0.01,) * 5,
     stop_share: float = 0.0,
+    flush_seconds: float = 0.02,
     their_secret: str = SECRET,
 ) -> AsyncIterator[Pair]:
     """A simulator that serves, and the adapter that speaks to it."""
@@ -126,7 +127,7 @@ async def pair(
             name="route-1",
             clock=clock,
             stop_share=stop_share,
-            flush_seconds=0.02,
+            flush_seconds=flush_seconds,
             retry_seconds=retry_seconds,
         )
         async with serving({simulator: 0}) as urls:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import aiohttp
 import numpy as np
+import phonenumbers
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -61,7 +62,7 @@ async def test_the_world_is_asked_with_what_the_number_and_the_text_say(kind):
 
 async def test_a_receipt_may_overtake_the_answer():
     fate = replace(ACCEPTED, answer_seconds=5.0, receipts=(DELIVERED,))
-    async with pair("cumulus", fate) as both:
+    async with pair("cumulus", fate, flush_seconds=60.0) as both:
         told = asyncio.Event()
         both.customer.on_body = told.set
         sending = asyncio.create_task(both.provider.send(a_submission()))
@@ -264,5 +265,6 @@ def _idle(kind):
 
 
 def _number_in_france():
-    """A mobile number by prefix and chance: the world has no such country."""
-    return f"+336{np.random.default_rng().integers(10**8):08d}"
+    """A mobile number as the library makes one up: the world has no such country."""
+    made_up = phonenumbers.example_number_for_type("FR", phonenumbers.PhoneNumberType.MOBILE)
+    return phonenumbers.format_number(made_up, phonenumbers.PhoneNumberFormat.E164)
