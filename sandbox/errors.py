@@ -8,7 +8,9 @@ SandboxError
 │   ├── ProcessDied           it ended although nobody asked it to
 │   └── ProcessNotReady       it runs, but did not answer in time
 ├── KeyFileUnusable       the key file of the encryption service is damaged or open to others
-└── MailMissing           no such mail, or no such part of it
+├── MailMissing           no such mail, or no such part of it
+├── ApiRefused            the API says that the call is wrong; a simulated subscriber gives up
+└── ApiUnavailable        the API cannot serve the call now, or cannot be reached
 """
 
 from __future__ import annotations
@@ -62,3 +64,21 @@ class KeyFileUnusable(SandboxError):
 
 class MailMissing(SandboxError):
     """No such mail in the folder, or no such part in the mail."""
+
+
+class ApiRefused(SandboxError):
+    """The API says that the call is wrong: the same call will fail again."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"POST {path} was refused with status {status}")
+        self.status = status
+
+
+class ApiUnavailable(SandboxError):
+    """The API cannot serve the call now. `status` is 0 when it cannot be reached; without a Retry-After it is not
+    worth asking the same again."""
+
+    def __init__(self, path: str, status: int, retry_after_seconds: float | None) -> None:
+        super().__init__(f"POST {path} cannot be served now, status {status}")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds

@@ -20,7 +20,11 @@ class Handsets:
         """Show `text` on the handset of `number` (E.164)."""
         inbox = self._inboxes.get(number)
         if inbox is not None:
-            await inbox.put(text)
+            inbox.put_nowait(text)
+
+    def is_watched(self, number: str) -> bool:
+        """Whether somebody looks at this handset."""
+        return number in self._inboxes
 
     @contextmanager
     def watch(self, number: str) -> Iterator[asyncio.Queue[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sandbox.history.incidents import past_incidents
 from sandbox.history.lines import lines_of
-from sandbox.history.simulate import Routes, simulate
+from sandbox.history.past import Routes, simulate
 from sandbox.world import World
 
 __all__ = ["live_rate_per_minute", "past_incidents", "write_history"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sandbox.history.simulate import (
+from sandbox.history.past import (
     APP_NAMES,
     CATEGORIES,
     CAUSES,
@@ -19,42 +19,58 @@ from sandbox.history.simulate import (
     Attempts,
     Past,
     Requests,
+    is_own_code,
 )
-from sandbox.world import PROVIDERS, areas
+from sandbox.world import COUNTRIES, PROVIDERS, areas
 from sandbox.world.fates import CLASSES, NEVER, Codes, Floats
 from sandbox.world.places import other_carrier
-from sandbox.world.traffic import STOPS_PER_MARKETING
+from sandbox.world.traffic import STOPS_PER_MESSAGE, TEXTS, VALUES, Text
+from service.providers.base import segments_of
 
 _OUTCOMES = ("accepted", "rejected", "failed", "unknown")
 
-WORDS: Mapping[str, Mapping[str, str]] = {
-    # by provider: what it says when it refuses ("no "), and in receipts; classes as in core.events
+REFUSALS: Mapping[str, Mapping[str, str]] = {
+    # by provider: the code in its answer when it refuses, by our class
+    "aurora": {"number": "52001", "blocked": "52005", "throttled": "52006", "account": "51003"},
+    "beacon": {
+        "number": "InvalidParameter.Number",
+        "blocked": "InvalidParameter.Template",
+        "throttled": "LimitExceeded.Rate",
+        "account": "Account.Balance",
+    },
+    "cumulus": {"number": "110", "blocked": "121", "throttled": "130", "account": "102"},
+    "delta": {
+        "number": "recipient_invalid",
+        "blocked": "content_filtered",
+        "throttled": "rate_exceeded",
+        "account": "funds_insufficient",
+    },
+}
+RECEIPTS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    # by provider: status and code in its receipts, as its adapter tells them, by our status or, for failures, our class
     "aurora": {
-        "no number": "52001", "no blocked": "52005", "no throttled": "52006", "no account": "51003",
-        "delivered": "delivered", "failed": "undelivered", "pending": "sent",
-        "handset": "53001", "number": "53003", "blocked": "53004", "opted_out": "53009", "throttled": "53008",
-        "route": "53005", "expired": "53007", "unknown": "",
+        "pending": ("sent", ""), "delivered": ("delivered", ""), "handset": ("undelivered", "53001"),
+        "number": ("undelivered", "53003"), "blocked": ("undelivered", "53004"), "opted_out": ("undelivered", "53009"),
+        "throttled": ("undelivered", "53008"), "route": ("undelivered", "53005"), "expired": ("undelivered", "53007"),
+        "unknown": ("undelivered", "59999"),
     },
     "beacon": {
-        "no number": "InvalidParameter.Number", "no blocked": "InvalidParameter.Template",
-        "no throttled": "LimitExceeded.Rate", "no account": "Account.Balance",
-        "delivered": "DELIVRD", "failed": "UNDELIV", "pending": "ACCEPTD",
-        "handset": "MK:0005", "number": "MK:0001", "blocked": "DB:0142", "opted_out": "DB:0144",
-        "throttled": "MB:1042", "route": "MB:0069", "expired": "MI:0029", "unknown": "",
+        "pending": ("ENROUTE", ""), "delivered": ("DELIVRD", "000"), "handset": ("UNDELIV", "MK:0005"),
+        "number": ("UNDELIV", "MK:0001"), "blocked": ("REJECTD", "DB:0142"), "opted_out": ("REJECTD", "DB:0144"),
+        "throttled": ("UNDELIV", "MB:1042"), "route": ("UNDELIV", "MB:0069"), "expired": ("EXPIRED", "MI:0029"),
+        "unknown": ("UNDELIV", "XA:9999"),
     },
     "cumulus": {
-        "no number": "110", "no blocked": "121", "no throttled": "130", "no account": "102",
-        "delivered": "1", "failed": "2", "pending": "4",
-        "handset": "10", "number": "12", "blocked": "21", "opted_out": "22", "throttled": "32",
-        "route": "30", "expired": "40", "unknown": "",
+        "pending": ("4", ""), "delivered": ("1", ""), "handset": ("2", "10"),
+        "number": ("2", "12"), "blocked": ("5", "21"), "opted_out": ("5", "22"),
+        "throttled": ("2", "32"), "route": ("2", "30"), "expired": ("3", "40"), "unknown": ("2", "77"),
     },
     "delta": {
-        "no number": "recipient_invalid", "no blocked": "content_filtered", "no throttled": "rate_exceeded",
-        "no account": "funds_insufficient",
-        "delivered": "delivered", "failed": "undeliverable", "pending": "buffered",
-        "handset": "subscriber_absent", "number": "subscriber_unknown", "blocked": "content_filtered",
-        "opted_out": "subscriber_opted_out", "throttled": "recipient_rate_exceeded", "route": "network_error",
-        "expired": "validity_ended", "unknown": "",
+        "pending": ("buffered", ""), "delivered": ("delivered", ""), "handset": ("undeliverable", "subscriber_absent"),
+        "number": ("undeliverable", "subscriber_unknown"), "blocked": ("rejected", "content_filtered"),
+        "opted_out": ("rejected", "subscriber_opted_out"), "throttled": ("undeliverable", "recipient_rate_exceeded"),
+        "route": ("undeliverable", "network_error"), "expired": ("expired", "validity_ended"),
+        "unknown": ("undeliverable", "moon_in_retrograde"),
     },
 }  # fmt: skip
 
@@ -118,12 +134,12 @@ def _times(at: Floats) -> list[str]:
 def _sends(past: Past, ids: list[str], phones: list[str]) -> Lines:
     attempts, requests = past.attempts, past.requests
     whom = attempts.request.tolist()
-    dims = _send_dims(requests)
+    dims, categories, segments = _dims(requests), requests.category.tolist(), _segments(requests)
     told = _outcomes(attempts)
     latency = np.round(np.minimum(attempts.fate.answer_seconds, TIMEOUT_SECONDS) * 1000).astype(int).tolist()
     text = [
         f'{{"kind":"send","at":"{at}","request_id":"{ids[row]}","attempt":{number},"provider":"{PROVIDERS[provider]}",'
-        f'{dims[row]},"cause":"{CAUSES[cause]}",{outcome},"latency_ms":{ms},"phone_hash":"{phones[row]}"}}'
+        f'{dims[row]},"category":"{CATEGORIES[categories[row]]}","segments":{segments[row]},"cause":"{CAUSES[cause]}",{outcome},"latency_ms":{ms},"phone_hash":"{phones[row]}"}}'
         for at, row, number, provider, cause, outcome, ms in zip(
             _times(attempts.at),
             whom,
@@ -138,20 +154,35 @@ def _sends(past: Past, ids: list[str], phones: list[str]) -> Lines:
     return Lines(attempts.at, text)
 
 
-def _send_dims(requests: Requests) -> list[str]:
+def _dims(requests: Requests) -> list[str]:
+    """The dimensions of every request, but the provider."""
     places = [f'"country":"{a.country}","carrier":"{a.carrier}","region":"{a.region}"' for a in areas()]
     return [
-        f'{places[area]},"app":"{APP_NAMES[app]}","purpose":"{PURPOSE_NAMES[purpose]}",'
-        f'"template":"{TEMPLATES[template]}","category":"{CATEGORIES[category]}"'
-        for area, app, purpose, template, category in zip(
+        f'{places[area]},"app":"{APP_NAMES[app]}","purpose":"{PURPOSE_NAMES[purpose]}","template":"{TEMPLATES[template]}"'
+        for area, app, purpose, template in zip(
             requests.area.tolist(),
             requests.app.tolist(),
             requests.purpose.tolist(),
             requests.template.tolist(),
-            requests.category.tolist(),
             strict=True,
         )
     ]
+
+
+def _segments(requests: Requests) -> list[int]:
+    """Parts of every request's text, as the service counts them: by template and language."""
+    parts = np.array([[_parts(text, country.locale) for country in COUNTRIES.values()] for text in TEXTS])
+    codes = list(COUNTRIES)
+    country_of_area = np.array([codes.index(area.country) for area in areas()])
+    counted: list[int] = parts[requests.template, country_of_area[requests.area]].tolist()
+    return counted
+
+
+def _parts(text: Text, locale: str) -> int:
+    filled = text.locales[locale].replace("{code}", "0" * 6).replace("{minutes}", "10")
+    for name in text.variables:
+        filled = filled.replace(f"{{{name}}}", VALUES[name][0])
+    return segments_of(filled)
 
 
 def _outcomes(attempts: Attempts) -> list[str]:
@@ -169,7 +200,7 @@ def _outcomes(attempts: Attempts) -> list[str]:
 
 def _answer_code(provider: str, answer: int, error: str) -> str:
     if answer == 1:
-        return WORDS[provider][f"no {error}"]
+        return REFUSALS[provider][error]
     return "http_503" if answer == 2 else "no_answer"
 
 
@@ -219,12 +250,12 @@ def _said(attempts: Attempts, rows: Codes, *, interim: bool) -> list[str]:
 
 
 def _receipt_fragment(provider: str, *, interim: bool, failure: int | None) -> str:
-    words = WORDS[provider]
     status = "pending" if interim else "delivered" if failure is None else "failed"
-    told = f'"provider":"{provider}","status":"{status}","raw_status":"{words[status]}"'
-    if status != "failed" or failure is None:
-        return told
-    return f'{told},"error_class":"{CLASSES[failure]}","raw_code":"{words.get(CLASSES[failure], "")}"'
+    error_class = CLASSES[failure] if status == "failed" and failure is not None else ""
+    # classes that only answers have never reach a receipt; they stand for themselves
+    word, code = RECEIPTS[provider].get(error_class or status, ("", ""))
+    told = f'"provider":"{provider}","status":"{status}","raw_status":"{word}","raw_code":"{code}"'
+    return f'{told},"error_class":"{error_class}"' if error_class else told
 
 
 def _named_carriers(attempts: Attempts, rows: Codes, area: Codes) -> list[str]:
@@ -243,22 +274,22 @@ def _named_carriers(attempts: Attempts, rows: Codes, area: Codes) -> list[str]:
 
 def _verifies(past: Past, ids: list[str]) -> Lines:
     checks, requests = past.checks, past.requests
-    # the app "ride" makes its own codes and tells us of the right ones only
-    own_codes = (requests.app == APP_NAMES.index("ride"))[checks.request]
+    # of codes that the sender made, only the right ones are told
+    own_codes = is_own_code(requests)[checks.request]
     rows = np.flatnonzero(~own_codes | (checks.result == RESULTS.index("approved")))
+    dims = _dims(requests)
     text = [
         f'{{"kind":"verify","at":"{at}","request_id":"{ids[request]}","attempt":{attempt},"check":{1 if own else number},'
         f'"result":"{RESULTS[result]}","source":"{"conversion" if own else "check"}",'
-        f'"app":"{APP_NAMES[app]}","purpose":"{PURPOSE_NAMES[purpose]}"}}'
-        for at, request, attempt, number, result, own, app, purpose in zip(
+        f'"provider":"{PROVIDERS[provider] if attempt else ""}",{dims[request]}}}'
+        for at, request, attempt, number, result, own, provider in zip(
             _times(checks.at[rows]),
             checks.request[rows].tolist(),
             checks.attempt[rows].tolist(),
             checks.number[rows].tolist(),
             checks.result[rows].tolist(),
             own_codes[rows].tolist(),
-            requests.app[checks.request[rows]].tolist(),
-            requests.purpose[checks.request[rows]].tolist(),
+            checks.provider[rows].tolist(),
             strict=True,
         )
     ]
@@ -266,13 +297,11 @@ def _verifies(past: Past, ids: list[str]) -> Lines:
 
 
 def _inbounds(past: Past, rng: np.random.Generator, phones: list[str]) -> Lines:
-    """A few of those who got marketing answer with STOP."""
+    """A few of those who got a message answer with STOP."""
     attempts = past.attempts
     arrived = attempts.fate.arrives_seconds < NEVER
-    marketing = past.requests.category[attempts.request] == CATEGORIES.index("marketing")
-    stops = rng.random(len(arrived)) < STOPS_PER_MARKETING
-    rows = np.flatnonzero(arrived & marketing & stops)
-    at = attempts.at[rows] + attempts.fate.arrives_seconds[rows] + 180 * np.exp(rng.standard_normal(len(rows)))
+    rows = np.flatnonzero(arrived & (rng.random(len(arrived)) < STOPS_PER_MESSAGE))
+    at = attempts.at[rows] + attempts.fate.arrives_seconds[rows]
     messages = _hex(*(rng.integers(0, 1 << 63, len(rows), dtype=np.uint64) for _ in range(2)))
     text = [
         f'{{"kind":"inbound","at":"{when}","provider":"{PROVIDERS[provider]}","message_hash":"{message}",'

@@ -30,8 +30,20 @@ CODE_TEMPLATES: Mapping[str, Mapping[str, float]] = {
 }
 NOTIFICATIONS_PER_VERIFICATION = 0.10
 MARKETING_PER_VERIFICATION = 0.03
-STOPS_PER_MARKETING = 0.006
-"""Share of marketing messages that are answered with STOP."""
+STOPS_PER_MESSAGE = 0.0005
+"""Share of messages that are answered with STOP."""
+
+MESSAGES_APP = "shop"
+"""The app that sends the messages without a code."""
+
+OWN_CODES_APP = "ride"
+"""The app that makes its own codes, sends them as messages, and tells which were entered."""
+
+VALUES: Mapping[str, tuple[str, ...]] = {
+    # what the variables of `TEXTS` are filled with
+    "window": ("9:00 - 11:00", "11:00 - 13:00", "14:00 - 16:00", "18:00 - 20:00"),
+    "percent": ("10", "20", "30", "50"),
+}
 
 
 @dataclass(frozen=True)

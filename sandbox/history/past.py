@@ -7,19 +7,21 @@ begins. Times are seconds since 1970, UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from sandbox.world import PROVIDER_WEIGHTS, PROVIDERS, World, areas
-from sandbox.world.fates import CLASSES, NEVER, Bools, Codes, Draw, Floats, Odds, draw_fates
+from sandbox.world.fates import ANSWERS, CLASSES, NEVER, Bools, Codes, Draw, Floats, Odds, draw_fates
 from sandbox.world.people import ASKS_AGAIN_MAX, draw_people
 from sandbox.world.traffic import (
     APPS,
     CODE_TEMPLATES,
     MARKETING_PER_VERIFICATION,
+    MESSAGES_APP,
     NOTIFICATIONS_PER_VERIFICATION,
+    OWN_CODES_APP,
     PURPOSES,
     TEXTS,
     bot_share,
@@ -29,7 +31,7 @@ from sandbox.world.traffic import (
 SLOT_SECONDS = 300
 LIFETIME_SECONDS = 600.0  # the service's defaults: [code], [providers] and [routing]
 TIMEOUT_SECONDS = 3.0
-DEADLINE_SECONDS = 8.0
+DEADLINE_SECONDS = 7.75  # a provider is asked only while a quarter of a second is left
 TRIES_MAX = 3
 CAUSES = ("first", "failover", "resend")
 RESULTS = ("approved", "wrong", "expired")
@@ -76,6 +78,7 @@ class Checks:
     number: Codes
     at: Floats
     attempt: Codes
+    provider: Codes  # of that attempt
     result: Codes
 
 
@@ -184,7 +187,7 @@ def _arrivals(
 def _wishes(rng: np.random.Generator, category: Codes) -> tuple[Codes, Codes, Codes]:
     """What for: app, purpose and template. Messages that carry no code have no purpose."""
     count, is_code = len(category), category == 0
-    app = np.where(is_code, _draw(rng, APPS, count), APP_NAMES.index("shop"))
+    app = np.where(is_code, _draw(rng, APPS, count), APP_NAMES.index(MESSAGES_APP))
     purpose = np.where(is_code, _draw(rng, PURPOSES, count), PURPOSE_NAMES.index(""))
     template = np.select([category == 1, category == 2], [_first("notification"), _first("marketing")], default=0)
     for name, shares in CODE_TEMPLATES.items():
@@ -202,6 +205,30 @@ def _draw(rng: np.random.Generator, shares: Mapping[str, float], count: int) -> 
     return rng.choice(len(shares), size=count, p=list(shares.values()))
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """When the first text arrives (`NEVER`: none does), of which attempt and provider it is, and who was refused for
+    the number itself."""
+
+    at: Floats
+    number: Codes
+    provider: Codes
+    hopeless: Bools
+
+    @classmethod
+    def none(cls, count: int) -> Arrivals:
+        """Nothing has arrived yet."""
+        zeros = np.zeros(count, dtype=np.int64)
+        return cls(np.full(count, NEVER), zeros, zeros.copy(), np.zeros(count, dtype=bool))
+
+    def sooner(self, rows: Codes, at: Floats, number: Codes, provider: Codes) -> None:
+        """Take what arrives sooner than what is known."""
+        better = at < self.at[rows]
+        self.at[rows[better]] = at[better]
+        self.number[rows[better]] = number[better]
+        self.provider[rows[better]] = provider[better]
+
+
 class _Sender:
     """Submits as the service does: a provider by weight, another one while it fails and time is left."""
 
@@ -210,32 +237,35 @@ class _Sender:
         self._rng = rng
         self._requests = requests
         self._count = np.zeros(len(requests.at), dtype=np.int64)
+        self._last = np.full(len(requests.at), -1)  # provider of the newest attempt
         self._parts: list[Attempts] = []
 
-    def send(self, rows: Codes, at: Floats, cause: int) -> tuple[Floats, Codes]:
-        """When the first text arrives (`NEVER` when none does), and of which attempt it is."""
-        arrives, carrier_of_code = np.full(len(rows), NEVER), np.zeros(len(rows), dtype=np.int64)
+    def send(self, rows: Codes, at: Floats, cause: int) -> Arrivals:
+        """Submit for the requests `rows` at the times `at`."""
+        came = Arrivals.none(len(rows))
         tried = np.zeros((len(rows), len(PROVIDERS)), dtype=bool)
         moment, open_ = at.copy(), np.arange(len(rows))
         for again in range(TRIES_MAX):
-            provider = self._choose(tried[open_])
+            avoid = self._last[rows[open_]] if not again else np.full(len(open_), -1)
+            provider = self._choose(tried[open_], avoid)
             tried[open_, provider] = True
             attempts = self._submit(rows[open_], moment[open_], provider, CAUSES.index("failover") if again else cause)
-            shown = moment[open_] + attempts.fate.arrives_seconds
-            sooner = shown < arrives[open_]
-            arrives[open_[sooner]] = shown[sooner]
-            carrier_of_code[open_[sooner]] = attempts.number[sooner]
+            came.sooner(open_, moment[open_] + attempts.fate.arrives_seconds, attempts.number, provider)
             moment[open_] += np.minimum(attempts.fate.answer_seconds, TIMEOUT_SECONDS)
-            goes_on = (attempts.fate.answer > 0) & ~np.isin(attempts.fate.error, _HOPELESS)
+            hopeless = np.isin(attempts.fate.error, _HOPELESS)
+            came.hopeless[open_] = hopeless
+            goes_on = (attempts.fate.answer > 0) & ~hopeless
             open_ = open_[goes_on & (moment[open_] < at[open_] + DEADLINE_SECONDS)]
-        return arrives, carrier_of_code
+        return came
 
     def attempts(self) -> Attempts:
         """All attempts so far."""
         return _joined(self._parts)
 
-    def _choose(self, tried: Bools) -> Codes:
-        weights = np.where(tried, 0.0, np.array([PROVIDER_WEIGHTS[name] for name in PROVIDERS]))
+    def _choose(self, tried: Bools, avoid: Codes) -> Codes:
+        """By weight among those not yet tried, and not the one whose message did not help (-1: there was none)."""
+        out = tried | (avoid[:, None] == np.arange(len(PROVIDERS)))
+        weights = np.where(out, 0.0, np.array([PROVIDER_WEIGHTS[name] for name in PROVIDERS]))
         cumulative = np.cumsum(weights, axis=1)
         drawn = self._rng.random(len(tried)) * cumulative[:, -1]
         return np.asarray((drawn[:, None] >= cumulative).sum(axis=1), dtype=np.int64)
@@ -248,7 +278,14 @@ class _Sender:
             template=self._requests.template[rows],
             at=at,
         )
+        slow = fate.answer_seconds > TIMEOUT_SECONDS
+        fate = replace(
+            fate,
+            answer=np.where(slow, ANSWERS.index("timeout"), fate.answer),
+            error=np.where(slow, CLASSES.index("timeout"), fate.error),
+        )
         self._count[rows] += 1
+        self._last[rows] = provider
         attempts = Attempts(rows, self._count[rows], at, provider, np.full(len(rows), cause), fate)
         self._parts.append(attempts)
         return attempts
@@ -265,32 +302,37 @@ def _joined(parts: list[Attempts]) -> Attempts:
 def _live_through(sender: _Sender, rng: np.random.Generator, requests: Requests, rows: Codes, *, stop: float) -> Checks:
     """Send codes, wait, ask again, give up, enter: round by round over everybody who still waits."""
     people = draw_people(rng, len(rows))
+    alone = requests.bot[rows] | is_own_code(requests)[rows]  # never ask again under the same id
     asked = requests.at[rows].copy()
-    arrives, number = np.full(len(rows), NEVER), np.zeros(len(rows), dtype=np.int64)
+    came = Arrivals.none(len(rows))
     read = np.full(len(rows), NEVER)  # when the person has a code before their eyes
     waiting = np.arange(len(rows))
     for again in range(ASKS_AGAIN_MAX + 1):
-        cause = CAUSES.index("resend" if again else "first")
-        shown, of_attempt = sender.send(rows[waiting], asked[waiting], cause)
-        sooner = shown < arrives[waiting]
-        arrives[waiting[sooner]], number[waiting[sooner]] = shown[sooner], of_attempt[sooner]
+        sent = sender.send(rows[waiting], asked[waiting], CAUSES.index("resend" if again else "first"))
+        came.sooner(waiting, sent.at, sent.number, sent.provider)
         patient_until = asked[waiting] + people.patience_seconds[waiting, again]
-        has_it = arrives[waiting] <= patient_until
-        asks = ~has_it & people.asks_again[waiting, again] & ~requests.bot[rows[waiting]] & (patient_until < stop)
-        gone = ~has_it & ~asks & people.comes_back[waiting]
-        read[waiting[has_it | gone]] = arrives[waiting[has_it | gone]]
+        has_it = came.at[waiting] <= patient_until
+        asks = ~has_it & people.asks_again[waiting, again] & ~sent.hopeless & ~alone[waiting] & (patient_until < stop)
+        reads = has_it | (~asks & people.comes_back[waiting])
+        read[waiting[reads]] = came.at[waiting[reads]]
         asked[waiting] = patient_until
         waiting = waiting[asks]
     enters = people.enters & ~requests.bot[rows] & (read < NEVER)
     types = people.types_seconds[enters]
     first_at = read[enters] + people.reads_seconds[enters] + types
-    return _checks(rows[enters], requests.at[rows[enters]], first_at, types, people.mistypes[enters], number[enters])
+    tries = _tries(requests.at[rows[enters]], first_at, types, people.mistypes[enters])
+    return replace(
+        tries,
+        request=rows[enters][tries.request],
+        attempt=np.where(tries.attempt > 0, came.number[enters][tries.request], 0),
+        provider=came.provider[enters][tries.request],
+    )
 
 
-def _checks(rows: Codes, begun: Floats, first_at: Floats, types: Floats, mistypes: Codes, number: Codes) -> Checks:
-    """Wrong tries, then the right code; what is entered after the lifetime has expired."""
+def _tries(begun: Floats, first_at: Floats, types: Floats, mistypes: Codes) -> Checks:
+    """Wrong tries, then the right code (`attempt` 1); what is entered after the lifetime has expired."""
     tries = mistypes + 1
-    each = np.repeat(np.arange(len(rows)), tries)
+    each = np.repeat(np.arange(len(begun)), tries)
     count = np.arange(len(each)) - np.repeat(np.cumsum(tries) - tries, tries)
     at = first_at[each] + count * (types[each] + 2.0)
     right = count == mistypes[each]
@@ -298,4 +340,10 @@ def _checks(rows: Codes, begun: Floats, first_at: Floats, types: Floats, mistype
     result = np.where(
         late, RESULTS.index("expired"), np.where(right, RESULTS.index("approved"), RESULTS.index("wrong"))
     )
-    return Checks(rows[each], count + 1, at, np.where(right, number[each], 0), result)
+    return Checks(each, count + 1, at, np.where(right, 1, 0), np.zeros(len(each), dtype=np.int64), result)
+
+
+def is_own_code(requests: Requests) -> Bools:
+    """Codes that the sending app made itself."""
+    own: Bools = (requests.app == APP_NAMES.index(OWN_CODES_APP)) & (requests.category == 0)
+    return own
