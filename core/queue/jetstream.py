@@ -148,16 +148,18 @@ class JetStreamQueue:
 
     async def _connect(self) -> None:
         try:
-            connection = await nats.connect(
-                self._settings.url.get_secret_value().split(","),
-                name=self._name,
-                connect_timeout=max(1, round(self._settings.timeout_seconds)),
-                reconnect_time_wait=1,
-                max_reconnect_attempts=-1,
-                ping_interval=5,
-                error_cb=_note,
-                allow_reconnect=True,
-            )
+            # The client would try for ever, and with it everybody who wants to publish.
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                connection = await nats.connect(
+                    self._settings.url.get_secret_value().split(","),
+                    name=self._name,
+                    connect_timeout=max(1, round(self._settings.timeout_seconds)),
+                    reconnect_time_wait=1,
+                    max_reconnect_attempts=-1,
+                    ping_interval=5,
+                    error_cb=_note,
+                    allow_reconnect=True,
+                )
         except _FAILURES as error:
             raise self._unavailable(error) from None
         self._connection, self._context = connection, connection.jetstream(timeout=self._settings.timeout_seconds)

@@ -1,0 +1,54 @@
+"""The HTTP API: JSON in and out, a problem document for every error, and a page about it that needs no other network."""
+
+from __future__ import annotations
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from core.errors import HeliographError
+from service.api import messages, operate, page, problems, pushes, verifications
+from service.api.auth import PARTS
+from service.api.parts import Parts
+from service.api.pressure import Pressure
+
+HANDLERS = (
+    verifications.send_verification,
+    verifications.check_number,
+    verifications.check_code,
+    verifications.read_verification,
+    messages.send_message,
+    messages.read_message,
+    messages.convert,
+    pushes.take_receipts,
+    pushes.take_inbound,
+    operate.failover_status,
+    operate.failover_order,
+    operate.healthz,
+    operate.readyz,
+    operate.telemetry,
+    page.problem_page,
+)
+
+
+def create_app(parts: Parts) -> Litestar:
+    """The application over these parts. Nothing is connected here."""
+
+    def provide_parts() -> Parts:
+        return parts
+
+    return Litestar(
+        list(HANDLERS),
+        dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
+        middleware=[Pressure(parts.telemetry, waiting_max=parts.settings.requests_waiting_max)],
+        exception_handlers={
+            HeliographError: problems.on_own_error,
+            HTTPException: problems.on_http_error,
+            Exception: problems.on_failure,
+        },
+        request_max_body_size=parts.settings.body_bytes_max,
+        openapi_config=page.openapi(),
+        state=State({PARTS: parts}),
+        logging_config=None,
+    )

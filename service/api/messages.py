@@ -1,0 +1,98 @@
+"""Messages and conversions over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+
+from core.errors import InvalidNumber, Overloaded, Unavailable, UnknownTemplate
+from service import errors
+from service.api.auth import app_of, requires
+from service.api.parts import Parts
+from service.api.problems import documented
+from service.api.schemas import ConversionKept, MessageSent, MessageView, NewConversion, NewMessage
+from service.api.sending import IdempotencyKey, reply_of, send_once
+from service.api.views import message_sent, message_view
+from service.idempotency import Reply
+
+_TAGS = ["Messages"]
+
+
+@post(
+    "/v1/messages",
+    guards=[requires("send")],
+    tags=_TAGS,
+    summary="Send a message",
+    responses={
+        201: ResponseSpec(MessageSent, generate_examples=False, description="Sent"),
+        **documented(
+            InvalidNumber,
+            UnknownTemplate,
+            errors.VariablesMissing,
+            errors.TextUnusable,
+            errors.NoRoute,
+            errors.NumberRefused,
+            errors.OptedOut,
+            errors.KeyReused,
+            errors.CallInFlight,
+            errors.TooManySends,
+            errors.NotSent,
+            Unavailable,
+            Overloaded,
+        ),
+    },
+)
+async def send_message(
+    request: Request[Any, Any, Any], data: NewMessage, parts: Parts, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Send a notification, marketing, or a code that you made yourself. Subscribers who said STOP get codes only."""
+    app = app_of(request)
+    wish = parts.messages.read(
+        app=app,
+        to=data.to,
+        category=data.category,
+        purpose=data.purpose,
+        text=data.text,
+        template=data.template,
+        locale=data.locale,
+        variables=data.variables,
+    )
+
+    async def do(request_id: UUID) -> Reply:
+        return reply_of(message_sent(await parts.messages.send(wish, request_id=request_id)), status=201)
+
+    async def recover(request_id: UUID) -> Reply | None:
+        sending = await parts.messages.sending(app=app, request_id=request_id)
+        return reply_of(message_sent(sending), status=201) if sending else None
+
+    return await send_once(request, parts, idempotency_key, do, recover)
+
+
+@get(
+    "/v1/messages/{message_id:uuid}",
+    guards=[requires("read")],
+    tags=_TAGS,
+    summary="Read a message",
+    responses=documented(errors.UnknownRequest, Unavailable),
+)
+async def read_message(request: Request[Any, Any, Any], message_id: UUID, parts: Parts) -> MessageView:
+    """A message with its attempts and their receipts; its text is not kept."""
+    return message_view(await parts.messages.state(app=app_of(request), request_id=message_id))
+
+
+@post(
+    "/v1/conversions",
+    guards=[requires("send")],
+    status_code=200,
+    tags=_TAGS,
+    summary="Tell that a code of your own was used",
+    responses=documented(errors.UnknownRequest, errors.NotConvertible, Unavailable, Overloaded),
+)
+async def convert(request: Request[Any, Any, Any], data: NewConversion, parts: Parts) -> ConversionKept:
+    """For messages of category `code`: without this the fill rate of your channels is not known. Telling it again
+    changes nothing."""
+    attempt = await parts.messages.converted(app=app_of(request), request_id=data.id, attempt=data.attempt)
+    return ConversionKept(id=data.id, attempt=attempt)

@@ -1,0 +1,126 @@
+"""Verifications over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+
+from core.errors import InvalidNumber, Overloaded, Unavailable, UnknownTemplate
+from service import errors
+from service.api.auth import app_of, requires
+from service.api.parts import Parts
+from service.api.problems import documented
+from service.api.schemas import (
+    CheckAnswer,
+    NewCheck,
+    NewNumberCheck,
+    NewVerification,
+    VerificationSent,
+    VerificationView,
+)
+from service.api.sending import IdempotencyKey, reply_of, send_once
+from service.api.views import verification_sent, verification_view
+from service.idempotency import Reply
+
+_TAGS = ["Verifications"]
+
+
+@post(
+    "/v1/verifications",
+    guards=[requires("send")],
+    tags=_TAGS,
+    summary="Send a code, or send it again",
+    responses={
+        201: ResponseSpec(VerificationSent, generate_examples=False, description="A new verification"),
+        200: ResponseSpec(VerificationSent, generate_examples=False, description="Sent again for a living one"),
+        **documented(
+            InvalidNumber,
+            UnknownTemplate,
+            errors.VariablesMissing,
+            errors.NoRoute,
+            errors.NumberRefused,
+            errors.KeyReused,
+            errors.CallInFlight,
+            errors.CoolingDown,
+            errors.TooManySends,
+            errors.TooManyChecks,
+            errors.NotSent,
+            Unavailable,
+            Overloaded,
+        ),
+    },
+)
+async def send_verification(
+    request: Request[Any, Any, Any], data: NewVerification, parts: Parts, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Send a code to a number. The same number and purpose again, within the lifetime, is a resend of the same
+    verification: a new attempt with a code of its own, after the cool-down. All codes of a verification are good.
+    """
+    app = app_of(request)
+    wish = parts.verifications.read(
+        app=app,
+        to=data.to,
+        purpose=data.purpose,
+        template=data.template,
+        locale=data.locale,
+        variables=data.variables,
+    )
+
+    async def do(request_id: UUID) -> Reply:
+        sending = await parts.verifications.send(wish, request_id=request_id)
+        return reply_of(verification_sent(sending), status=201 if sending.is_new else 200)
+
+    async def recover(request_id: UUID) -> Reply | None:
+        sending = await parts.verifications.sending(app=app, request_id=request_id)
+        return reply_of(verification_sent(sending), status=201) if sending else None
+
+    return await send_once(request, parts, idempotency_key, do, recover)
+
+
+@post(
+    "/v1/verifications/{verification_id:uuid}/check",
+    guards=[requires("send")],
+    status_code=200,
+    tags=_TAGS,
+    summary="Check a code",
+    responses=documented(Unavailable, Overloaded),
+)
+async def check_code(
+    request: Request[Any, Any, Any], verification_id: UUID, data: NewCheck, parts: Parts
+) -> CheckAnswer:
+    """Check what a user entered. A verification that does not exist, or is another app's, is answered like one that has
+    expired."""
+    checked = await parts.verifications.check(app=app_of(request), request_id=verification_id, code=data.code)
+    return CheckAnswer(status=checked.result, checks_left=checked.checks_left)
+
+
+@post(
+    "/v1/verifications/check",
+    guards=[requires("send")],
+    status_code=200,
+    tags=_TAGS,
+    summary="Check a code by number and purpose",
+    responses=documented(InvalidNumber, Unavailable, Overloaded),
+)
+async def check_number(request: Request[Any, Any, Any], data: NewNumberCheck, parts: Parts) -> CheckAnswer:
+    """Check what a user entered against the newest living verification of this number and purpose."""
+    checked = await parts.verifications.check_number(
+        app=app_of(request), to=data.to, purpose=data.purpose, code=data.code
+    )
+    return CheckAnswer(status=checked.result, checks_left=checked.checks_left)
+
+
+@get(
+    "/v1/verifications/{verification_id:uuid}",
+    guards=[requires("read")],
+    tags=_TAGS,
+    summary="Read a verification",
+    responses=documented(errors.UnknownRequest, Unavailable),
+)
+async def read_verification(request: Request[Any, Any, Any], verification_id: UUID, parts: Parts) -> VerificationView:
+    """A verification with its attempts and their receipts."""
+    state = await parts.verifications.state(app=app_of(request), request_id=verification_id)
+    return verification_view(state, checks_left=parts.verifications.checks_left(state), now=parts.clock())

@@ -1,0 +1,149 @@
+"""Idempotency keys: a call that is made again is answered again, not done again.
+
+The answer of a call that did something is kept, a refusal before anything was done is not. A key in the store is a
+digest, and so is the call: callers put numbers into both.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from uuid import UUID
+
+import structlog
+
+from core.clock import Clock
+from core.errors import HeliographError
+from service.errors import CallInFlight, KeyReused
+from service.facts import IdempotencyAnswer, IdempotencyClaim
+from service.stores import Claim, Store
+from service.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+
+_RELEASED_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it goes out. `replayed` marks one that was given before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class Idempotency:
+    """Remembers calls by their key. `in_flight_seconds` is longer than any call takes: after it the holder is dead."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        secret: str,
+        keep_hours: float,
+        in_flight_seconds: float,
+        clock: Clock,
+        ids: Callable[[], UUID],
+        telemetry: Telemetry,
+    ) -> None:
+        self._store = store
+        self._secret = secret.encode()
+        self._keep = timedelta(hours=keep_hours)
+        self._in_flight_max = timedelta(seconds=in_flight_seconds)
+        self._clock = clock
+        self._ids = ids
+        self._telemetry = telemetry
+        self._here: set[tuple[str, str]] = set()
+        self._released: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    async def once(
+        self,
+        *,
+        app: str,
+        key: str,
+        call: bytes,
+        do: Callable[[UUID], Awaitable[Reply]],
+        recover: Callable[[UUID], Awaitable[Reply | None]],
+    ) -> Reply:
+        """Do the call unless it was done. `do` gets the request id to use; `recover` answers from facts when the process
+        that did it died before it could. Raises `KeyReused`, `CallInFlight` and whatever `do` raises.
+        """
+        if not key:
+            return await do(self._ids())
+        fingerprint = hmac.digest(self._secret, b"call\0" + call, sha256).hex()
+        claim = await self._claim(app, key, fingerprint)
+        holder = claim.holder
+        if not hmac.compare_digest(holder.fingerprint, fingerprint):
+            raise KeyReused("this Idempotency-Key was used for another call")
+        if claim.answer is not None:
+            self._telemetry.replayed.inc()
+            return Reply(claim.answer.status, claim.answer.body, replayed=True)
+        place = (app, holder.idempotency_key)
+        if not claim.ours:
+            self._require_abandoned(place, holder)
+            lost = await recover(holder.request_id)
+            if lost is not None:
+                await self._keep_answer(holder, lost)
+                return lost
+        return await self._do(place, holder, do)
+
+    async def _do(
+        self, place: tuple[str, str], holder: IdempotencyClaim, do: Callable[[UUID], Awaitable[Reply]]
+    ) -> Reply:
+        if place in self._here:
+            raise CallInFlight("the first call with this Idempotency-Key is not done")
+        self._here.add(place)
+        self._released.pop(place, None)
+        try:
+            reply = await do(holder.request_id)
+        except HeliographError:
+            self._release(place)  # nothing was done: the same call may be made again with the same key
+            raise
+        finally:
+            self._here.discard(place)
+        await self._keep_answer(holder, reply)
+        return reply
+
+    def _require_abandoned(self, place: tuple[str, str], holder: IdempotencyClaim) -> None:
+        if place in self._released and place not in self._here:
+            return
+        age = self._clock() - holder.at
+        if place in self._here or age < self._in_flight_max:
+            raise CallInFlight("the first call with this Idempotency-Key is not done")
+
+    async def _claim(self, app: str, key: str, fingerprint: str) -> Claim:
+        """The claim that counts now: a key whose time is over is followed by a new one, made from it."""
+        name = hmac.digest(self._secret, f"{app}\0{key}".encode(), sha256).hex()
+        while True:
+            now = self._clock()
+            wanted = IdempotencyClaim(
+                app=app, idempotency_key=name, at=now, fingerprint=fingerprint, request_id=self._ids()
+            )
+            claim = await self._store.claim(wanted)
+            if claim.ours or now - claim.holder.at < self._keep:
+                return claim
+            name = hmac.digest(self._secret, f"{name}\0{claim.holder.request_id}".encode(), sha256).hex()
+
+    async def _keep_answer(self, holder: IdempotencyClaim, reply: Reply) -> None:
+        answer = IdempotencyAnswer(
+            app=holder.app,
+            idempotency_key=holder.idempotency_key,
+            at=self._clock(),
+            status=reply.status,
+            body=reply.body,
+        )
+        try:
+            await self._store.write([answer])
+        except HeliographError as error:
+            # The call was done and is answered; asked again, it is answered from its facts.
+            _log.warning("an answer could not be kept for its Idempotency-Key", reason=str(error))
+
+    def _release(self, place: tuple[str, str]) -> None:
+        self._released[place] = None
+        if len(self._released) > _RELEASED_MAX:
+            self._released.popitem(last=False)

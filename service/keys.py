@@ -1,0 +1,98 @@
+"""API keys: made once and shown once, stored as a keyed hash, believed for a while without asking the store again."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from core.clock import Clock
+from core.errors import BadInput, Unavailable
+from service.errors import KeyRefused
+from service.facts import ApiKey, ApiKeyRevocation
+from service.stores import Store
+
+SCOPES: Final = ("send", "read", "operate")
+_PREFIX = "hgk_"
+_CACHED_MAX = 10_000
+_STALE = timedelta(hours=1)
+_APP = re.compile(r"(?!.*\d{7})[a-z][a-z0-9_-]{0,31}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose key it is, and what it may do."""
+
+    app: str
+    scopes: frozenset[str]
+
+
+class Keys:
+    """Finds out who calls. The store is asked once in `cache_seconds` a key; while no store answers, a key that was good
+    within the last hour still is: a store that is down must not lock every caller out."""
+
+    def __init__(self, store: Store, *, secret: str, clock: Clock, cache_seconds: float) -> None:
+        self._store = store
+        self._secret = secret.encode()
+        self._clock = clock
+        self._fresh = timedelta(seconds=cache_seconds)
+        self._cache: OrderedDict[str, tuple[datetime, Caller | None]] = OrderedDict()
+
+    async def caller(self, key: str) -> Caller:
+        """Who this key belongs to. Raises `KeyRefused`, `Unavailable`."""
+        if not key.startswith(_PREFIX):
+            raise KeyRefused("this is no API key")
+        key_hash, now = hash_key(self._secret, key), self._clock()
+        known = self._cache.get(key_hash)
+        if known is None or not timedelta(0) <= now - known[0] < self._fresh:
+            known = (now, await self._ask(key_hash, known, now))
+        if known[1] is None:
+            raise KeyRefused("this API key does not count, or not any more")
+        return known[1]
+
+    async def _ask(self, key_hash: str, known: tuple[datetime, Caller | None] | None, now: datetime) -> Caller | None:
+        try:
+            row = await self._store.api_key(key_hash)
+        except Unavailable:
+            if known is not None and known[1] is not None and now - known[0] < _STALE:
+                return known[1]  # not put back: the hour runs from when the store last said yes
+            raise
+        caller = Caller(row.app, frozenset(row.scopes.split(","))) if row else None
+        self._cache[key_hash] = (now, caller)
+        self._cache.move_to_end(key_hash)
+        if len(self._cache) > _CACHED_MAX:
+            self._cache.popitem(last=False)
+        return caller
+
+
+def new_key(*, app: str, scopes: frozenset[str], label: str, secret: str, now: datetime) -> tuple[str, ApiKey]:
+    """A key and the fact to store; the key itself is not kept anywhere. Raises `BadInput`."""
+    if not _APP.fullmatch(app):
+        raise BadInput("an app is called by up to 32 small letters, digits, _ and -, beginning with a letter")
+    unknown = scopes - set(SCOPES)
+    if unknown or not scopes:
+        raise BadInput("a key has one or more of the scopes " + ", ".join(SCOPES))
+    key = _PREFIX + secrets.token_urlsafe(32)
+    fact = ApiKey(
+        key_hash=hash_key(secret.encode(), key), at=now, app=app, label=label, scopes=",".join(sorted(scopes))
+    )
+    return key, fact
+
+
+def revocation(key_or_id: str, *, secret: str, now: datetime) -> ApiKeyRevocation:
+    """The fact that ends a key, from the key itself or from its id. Raises `BadInput`."""
+    if key_or_id.startswith(_PREFIX):
+        return ApiKeyRevocation(key_hash=hash_key(secret.encode(), key_or_id), at=now)
+    if not re.fullmatch(r"[0-9a-f]{64}", key_or_id):
+        raise BadInput("this is neither an API key nor the id of one")
+    return ApiKeyRevocation(key_hash=key_or_id, at=now)
+
+
+def hash_key(secret: bytes, key: str) -> str:
+    """64 hex digits; they serve as the key's id too. A key has 256 random bits, so that one fast hash is enough."""
+    return hmac.digest(secret, b"heliograph api key\0" + key.encode(), sha256).hex()

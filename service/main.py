@@ -1,0 +1,336 @@
+"""The service's composition root: reads settings, makes the parts, passes them to each other, starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
+import aiohttp
+import structlog
+import uvicorn
+from litestar import Litestar
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from core.clock import Clock, utc_now
+from core.errors import ConfigurationError, HeliographError
+from core.ids import RequestIds
+from core.numbers import NumberHash, Seal
+from core.queue import Queue
+from core.queue.jetstream import JetStreamQueue
+from core.settings import Settings
+from service import providers
+from service.api import create_app
+from service.api.parts import Parts, Switch
+from service.codes import Codes
+from service.dispatch import Breaker, Dispatcher, Router
+from service.encryptor import EncryptionClient, Encryptor
+from service.facts import AnyFact
+from service.health import Health
+from service.idempotency import Idempotency
+from service.keys import Keys, new_key, revocation
+from service.limits import KeyedLocks, Limits
+from service.messages import Messages
+from service.providers.base import Provider, ProviderTelemetry, open_session
+from service.publisher import Publisher
+from service.receipts import Receipts
+from service.stores import Store
+from service.stores.sql import SqlStore
+from service.telemetry import Telemetry
+from service.templates import Templates
+from service.verifications import Verifications
+
+_log = structlog.get_logger(__name__)
+
+EVENTS_FOLDER = "events"
+"""Below the journal's folder: events have files of their own, drained by the publisher alone."""
+_MARGIN_SECONDS = 10.0
+"""Beyond the deadline of a send, for the stores: a call older than both is not in flight any more."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts that live as long as the process. `app` answers; `start` and `stop` go around it."""
+
+    app: Litestar
+    publisher: Publisher
+    store: Store
+    queue: Queue
+    telemetry: Telemetry
+
+    async def start(self) -> None:
+        """Begin what runs beside the calls."""
+        await self.publisher.start()
+
+    async def stop(self) -> None:
+        """Finish what waits and let go of every connection."""
+        await self.publisher.stop()
+        await self.queue.close()
+        await self.store.close()
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the service talks to, and its clocks: tests pass twins of all of them."""
+
+    store: Store
+    queue: Queue
+    session: aiohttp.ClientSession
+    switch: Switch | None = None
+    clock: Clock = utc_now
+    timer: Callable[[], float] = time.monotonic
+    random: Random = SystemRandom()  # noqa: RUF009  # it has no state to share
+
+
+def build(settings: Settings, outside: Outside) -> Service:
+    """Make every part and pass them to each other. Raises `ConfigurationError`; connects to nothing."""
+    require_secrets(settings)
+    clock, registry = outside.clock, CollectorRegistry()
+    telemetry = Telemetry(registry)
+    publisher = Publisher(
+        outside.queue,
+        settings.journal.folder / EVENTS_FOLDER,
+        settings=settings.journal,
+        clock=clock,
+        telemetry=telemetry,
+    )
+    adapters = _adapters(settings, outside, ProviderTelemetry(registry))
+    number_hash = NumberHash(settings.numbers.hash_key.get_secret_value())
+    dispatcher = _dispatcher(settings, outside, adapters, publisher, telemetry)
+    templates, limits, locks = Templates(settings.templates), Limits(settings.code), KeyedLocks()
+    key_secret = settings.api.key_secret.get_secret_value()
+    parts = Parts(
+        settings=settings.api,
+        clock=clock,
+        keys=Keys(outside.store, secret=key_secret, clock=clock, cache_seconds=settings.api.key_cache_seconds),
+        verifications=Verifications(
+            store=outside.store,
+            dispatcher=dispatcher,
+            publisher=publisher,
+            codes=Codes(settings.code.secret.get_secret_value(), length=settings.code.length),
+            templates=templates,
+            limits=limits,
+            locks=locks,
+            number_hash=number_hash,
+            settings=settings.code,
+            default_country=settings.numbers.default_country,
+            clock=clock,
+            telemetry=telemetry,
+        ),
+        messages=Messages(
+            store=outside.store,
+            dispatcher=dispatcher,
+            publisher=publisher,
+            templates=templates,
+            limits=limits,
+            locks=locks,
+            number_hash=number_hash,
+            default_country=settings.numbers.default_country,
+            clock=clock,
+            telemetry=telemetry,
+        ),
+        receipts=Receipts(
+            providers=adapters, store=outside.store, publisher=publisher, number_hash=number_hash, clock=clock
+        ),
+        idempotency=Idempotency(
+            outside.store,
+            secret=key_secret,
+            keep_hours=settings.api.idempotency_hours,
+            in_flight_seconds=settings.routing.deadline_seconds + _MARGIN_SECONDS,
+            clock=clock,
+            ids=RequestIds(clock),
+            telemetry=telemetry,
+        ),
+        health=Health(outside.store, queue_is_up=lambda: publisher.is_up, timer=outside.timer),
+        telemetry=telemetry,
+        switch=outside.switch,
+    )
+    return Service(create_app(parts), publisher, outside.store, outside.queue, telemetry)
+
+
+def require_secrets(settings: Settings) -> None:
+    """Raise `ConfigurationError` that names every secret that is missing."""
+    _require(
+        {
+            "code.secret": settings.code.secret,
+            "numbers.hash_key": settings.numbers.hash_key,
+            "numbers.seal_key": settings.numbers.seal_key,
+            "api.key_secret": settings.api.key_secret,
+        }
+    )
+
+
+async def open_store(settings: Settings) -> tuple[Store, Switch | None]:
+    """The store of the settings, and how to switch it. Raises `StoreUnavailable` when the primary does not answer."""
+    store = SqlStore(settings.store)
+    try:
+        await store.probe()
+    except HeliographError:
+        await store.close()
+        raise
+    return store, None
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+    """Run until a signal. `on_ready` is called once with the address, when calls are answered.
+
+    Raises `ConfigurationError`, `StoreUnavailable`; other servers may be down at the start, and are warned about.
+    """
+    require_secrets(settings)
+    store, switch = await open_store(settings)
+    queue = JetStreamQueue(settings.queue, name="heliograph-service")
+    async with open_session() as session:
+        try:
+            service = build(settings, Outside(store=store, queue=queue, session=session, switch=switch))
+        except HeliographError:
+            await store.close()
+            raise
+        await _warn_of_absent(queue)
+        await service.start()
+        try:
+            await _answer(service.app, settings, on_ready)
+        finally:
+            await service.stop()
+
+
+async def work_on_numbers(settings: Settings) -> None:
+    """The encryption worker, until a signal. Raises `ConfigurationError`, `StoreUnavailable`."""
+    _require({"numbers.seal_key": settings.numbers.seal_key, "encryption.token": settings.encryption.token})
+    store, _ = await open_store(settings)
+    queue = JetStreamQueue(settings.queue, name="heliograph-encryptor")
+    async with open_session() as session:
+        worker = Encryptor(
+            queue=queue,
+            store=store,
+            client=EncryptionClient(session, settings.encryption),
+            seal=Seal(settings.numbers.seal_key.get_secret_value()),
+            clock=utc_now,
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, worker.stop)
+        _log.info("encryptor works", service=settings.encryption.url)
+        try:
+            await worker.run()
+        finally:
+            await queue.close()
+            await store.close()
+
+
+async def create_key(settings: Settings, *, app: str, scopes: frozenset[str], label: str) -> tuple[str, str]:
+    """Make an API key: the key, and its id. Raises `BadInput`, `ConfigurationError`, `StoreUnavailable`."""
+    _require({"api.key_secret": settings.api.key_secret})
+    secret = settings.api.key_secret.get_secret_value()
+    key, fact = new_key(app=app, scopes=scopes, label=label, secret=secret, now=utc_now())
+    await _write(settings, fact)
+    return key, fact.key_hash
+
+
+async def revoke_key(settings: Settings, key_or_id: str) -> None:
+    """End an API key. Raises `BadInput`, `ConfigurationError`, `StoreUnavailable`."""
+    _require({"api.key_secret": settings.api.key_secret})
+    await _write(settings, revocation(key_or_id, secret=settings.api.key_secret.get_secret_value(), now=utc_now()))
+
+
+async def _write(settings: Settings, fact: AnyFact) -> None:
+    store = SqlStore(settings.store)
+    try:
+        await store.write([fact])
+    finally:
+        await store.close()
+
+
+def _require(secrets: dict[str, SecretStr]) -> None:
+    missing = [name for name, value in secrets.items() if not value.get_secret_value()]
+    if missing:
+        raise ConfigurationError(
+            f"these secrets are not set: {', '.join(missing)}",
+            hint="`heliograph init` writes a settings file with fresh ones; all instances share it",
+        )
+
+
+def _adapters(settings: Settings, outside: Outside, telemetry: ProviderTelemetry) -> dict[str, Provider]:
+    adapters: dict[str, Provider] = {}
+    for row in settings.providers:
+        if row.name in adapters:
+            raise ConfigurationError(f"two providers are called {row.name}")
+        adapters[row.name] = providers.build(row, session=outside.session, clock=outside.clock, telemetry=telemetry)
+    if not adapters:
+        _log.warning("no provider is configured: nothing can be sent", hint="add [[providers]] to the settings")
+    return adapters
+
+
+def _dispatcher(
+    settings: Settings,
+    outside: Outside,
+    adapters: dict[str, Provider],
+    publisher: Publisher,
+    telemetry: Telemetry,
+) -> Dispatcher:
+    routing = settings.routing
+    breaker = Breaker(failures=routing.breaker_failures, seconds=routing.breaker_seconds, timer=outside.timer)
+    return Dispatcher(
+        router=Router(adapters, breaker, outside.random),
+        breaker=breaker,
+        store=outside.store,
+        publisher=publisher,
+        seal=Seal(settings.numbers.seal_key.get_secret_value()),
+        routing=routing,
+        clock=outside.clock,
+        timer=outside.timer,
+        telemetry=telemetry,
+    )
+
+
+async def _warn_of_absent(queue: Queue) -> None:
+    try:
+        await queue.state("EVENTS", "service")
+    except HeliographError as error:
+        _log.warning("starting without the queue; events wait in the journal", reason=str(error), hint=error.hint)
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+
+async def _answer(app: Litestar, settings: Settings, on_ready: Callable[[str], None]) -> None:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.routing.deadline_seconds) + 2,
+    )
+    with _listen(settings.api.host, settings.api.port) as listening:
+        address = f"http://{settings.api.host}:{listening.getsockname()[1]}"
+
+        def started() -> None:
+            _log.info("service answers", address=address)
+            on_ready(address)
+
+        await _Server(config, started).serve(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(
+            f"nothing can listen on {host}:{port}: {error.strerror}",
+            hint="another program has the port, or the address is not this machine's: see [api] in the settings",
+        ) from None

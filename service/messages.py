@@ -1,0 +1,201 @@
+"""Messages that are not verifications: notifications, marketing, and codes that the sender made; and feedback on the last."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.clock import Clock
+from core.errors import HeliographError
+from core.events import Category
+from core.numbers import Number, NumberHash, read
+from service.dispatch import Dispatcher, Order, Sent
+from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, UnknownRequest
+from service.facts import Approval, Check, Request, RequestState
+from service.limits import DAY, KeyedLocks, Limits, require_welcome
+from service.publisher import Publisher
+from service.stores import Store
+from service.telemetry import Telemetry
+from service.templates import Templates
+from service.verifications import verify_event
+
+TEXT_LENGTH_MAX = 1_000
+
+
+@dataclass(frozen=True)
+class MessageWish:
+    """A message as a caller wants it, read and found possible; nothing was done yet."""
+
+    app: str
+    number: Number
+    phone_hash: str
+    category: Category
+    purpose: str
+    template: str
+    locale: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MessageSending:
+    """A message that was sent."""
+
+    request: Request
+    sent: Sent
+
+
+class Messages:
+    """The messages of all apps."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        dispatcher: Dispatcher,
+        publisher: Publisher,
+        templates: Templates,
+        limits: Limits,
+        locks: KeyedLocks,
+        number_hash: NumberHash,
+        default_country: str,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._publisher = publisher
+        self._templates = templates
+        self._limits = limits
+        self._locks = locks
+        self._number_hash = number_hash
+        self._default_country = default_country
+        self._clock = clock
+        self._telemetry = telemetry
+
+    def read(
+        self,
+        *,
+        app: str,
+        to: str,
+        category: Category,
+        purpose: str,
+        text: str,
+        template: str,
+        locale: str,
+        variables: Mapping[str, str],
+    ) -> MessageWish:
+        """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
+        if bool(text) == bool(template):
+            raise TextUnusable("a message has a text or a template, one of the two")
+        number = read(to, default_country=self._default_country)
+        if template:
+            found = self._templates.find(template, locale)
+            template, locale, text = found.name, found.locale, found.render(variables)
+        return MessageWish(
+            app=app,
+            number=number,
+            phone_hash=self._number_hash(number.e164),
+            category=category,
+            purpose=purpose,
+            template=template,
+            locale=locale,
+            text=_usable(text),
+        )
+
+    async def send(self, wish: MessageWish, *, request_id: UUID) -> MessageSending:
+        """Send it. Raises `OptedOut`, `Wait`, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`."""
+        request = self._request(wish, request_id)
+        order = Order(
+            request=request,
+            fresh=True,
+            number=wish.number,
+            first_attempt=1,
+            cause="first",
+            text_of=lambda _: wish.text,
+        )
+        async with self._locks.hold(wish.phone_hash):
+            await self._require_allowed(wish)
+            underway = await self._dispatcher.begin(order)
+        if underway is None:
+            raise CoolingDown("another call has just sent this message", retry_after_seconds=1)
+        return MessageSending(request, await self._dispatcher.deliver(underway))
+
+    async def state(self, *, app: str, request_id: UUID) -> RequestState:
+        """Everything known of a message of this app. Raises `UnknownRequest`."""
+        state = await self._store.request(request_id)
+        if state is None or state.request.app != app or state.request.kind != "message":
+            raise UnknownRequest("no message has this id")
+        return state
+
+    async def sending(self, *, app: str, request_id: UUID) -> MessageSending | None:
+        """A sending from its facts: for a call whose answer was lost with its process."""
+        state = await self._store.request(request_id)
+        if state is None or state.request.app != app or state.request.kind != "message" or not state.attempts:
+            return None
+        last = state.outcomes[-1] if state.outcomes else None
+        if last is not None and last.outcome in ("rejected", "failed", "refused"):
+            raise NotSent(request_id, last.error_class)
+        return MessageSending(state.request, Sent(state.attempts[-1].attempt, last.outcome if last else "unknown"))
+
+    async def converted(self, *, app: str, request_id: UUID, attempt: int | None) -> int:
+        """Keep the word of a sender that the code in this message was used; returns the attempt it is counted for.
+
+        Telling it again changes nothing. Raises `UnknownRequest`, `NotConvertible`.
+        """
+        state = await self.state(app=app, request_id=request_id)
+        if state.request.category != "code":
+            raise NotConvertible("only messages of category code can be converted")
+        numbers = [row.attempt for row in state.attempts]
+        counted = attempt if attempt is not None else max(numbers, default=0)
+        if counted not in numbers:
+            raise NotConvertible("this message has no such attempt")
+        if state.approval is None:
+            await self._keep_conversion(state, counted)
+        return state.approval.attempt if state.approval else counted
+
+    async def _keep_conversion(self, state: RequestState, attempt: int) -> None:
+        now, request_id = self._clock(), state.request.id
+        check = Check(request_id=request_id, check=1, at=now, attempt=attempt, result="approved", source="conversion")
+        approval = Approval(request_id=request_id, at=now, check=1, attempt=attempt)
+        event = verify_event(state, attempt, 1, "approved", now, source="conversion")
+        await asyncio.gather(self._store.write([check, approval]), self._publisher.tell([event]))
+
+    async def _require_allowed(self, wish: MessageWish) -> None:
+        now = self._clock()
+        try:
+            if wish.category != "code":
+                require_welcome(wish.category, opted_out=await self._store.opted_out(wish.phone_hash))
+            sends = await self._store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
+            self._limits.require_room(sends, now)
+        except HeliographError as error:
+            self._telemetry.limited.labels(type(error).__name__).inc()
+            raise
+
+    def _request(self, wish: MessageWish, request_id: UUID) -> Request:
+        return Request(
+            id=request_id,
+            at=self._clock(),
+            kind="message",
+            category=wish.category,
+            app=wish.app,
+            purpose=wish.purpose,
+            template=wish.template,
+            locale=wish.locale,
+            phone_hash=wish.phone_hash,
+            country=wish.number.country,
+            region=wish.number.region,
+            carrier=wish.number.carrier,
+        )
+
+
+def _usable(text: str) -> str:
+    if len(text) > TEXT_LENGTH_MAX:
+        raise TextUnusable(f"a text has at most {TEXT_LENGTH_MAX} characters once its variables are filled in")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\r\t" for letter in text):
+        raise TextUnusable("the text has control characters")
+    if not text.strip():
+        raise TextUnusable("the text is empty")
+    return text

@@ -1,0 +1,200 @@
+"""Events and sealed numbers on their way to the queue: durable in a journal before the caller is answered, published after.
+
+The journal is the only way to the queue, whether the queue is up or not and after a crash too: one path, in order, with
+no memory to bound and none to lose. What a dead process left behind is published by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import structlog
+
+from core.clock import Clock
+from core.errors import JournalDamaged, JournalWriteFailed, Overloaded, QueueUnavailable
+from core.events import Event, encode_lines
+from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
+from core.lane import Lane
+from core.queue import NUMBERS_SUBJECT, Queue, events_subject
+from core.settings import Journal as JournalSettings
+from service.sealed import SealedNumber, encode_numbers
+from service.telemetry import Telemetry
+
+_log = structlog.get_logger(__name__)
+
+GATHER_SECONDS = 0.1
+"""Time to let events gather into a batch: what the dashboard lags behind, and ten small files a second at most."""
+LOOK_SECONDS = 5.0
+"""Time between looks for what another process left behind."""
+RECORDS_MAX = 1_000
+BODY_BYTES_MAX = 512 * 1024  # NATS refuses messages over 1 MiB unless told otherwise
+
+_ROTATE: tuple[bytes, ...] = ()
+
+
+class Publisher:
+    """Takes events in, and publishes them in a task of its own between `start` and `stop`."""
+
+    def __init__(
+        self, queue: Queue, folder: Path, *, settings: JournalSettings, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._queue = queue
+        self._folder = folder
+        self._telemetry = telemetry
+        self._journal = Journal(
+            folder, file_bytes_max=settings.file_bytes_max, total_bytes_max=settings.total_bytes_max, clock=clock
+        )
+        self._lane = Lane("events", self._append, batch_max=1_000, waiting_max=20_000)
+        self._told = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.is_up = True
+        """Whether the queue took what was published last."""
+
+    async def tell(self, events: Sequence[Event], numbers: Sequence[SealedNumber] = ()) -> None:
+        """Make them durable. Raises `JournalWriteFailed` or `QueueUnavailable` when neither disk nor queue takes them."""
+        payloads = (*encode_lines(events).splitlines(), *encode_numbers(numbers).splitlines())
+        if not payloads:
+            return
+        try:
+            await self._lane.do(payloads)
+        except (JournalWriteFailed, Overloaded) as error:
+            _log.error("events could not be journalled and go to the queue directly", reason=str(error))
+            await self._publish(payloads)
+        for event in events:
+            self._telemetry.told.labels(event.kind).inc()
+        self._told.set()
+
+    async def tell_if_possible(self, events: Sequence[Event], numbers: Sequence[SealedNumber] = ()) -> None:
+        """For what already happened and cannot be refused any more: what nobody takes is counted as lost."""
+        try:
+            await self.tell(events, numbers)
+        except (JournalWriteFailed, QueueUnavailable) as error:
+            _log.error("events lost", events=len(events), numbers=len(numbers), reason=str(error))
+            for kind in [event.kind for event in events] + ["number"] * len(numbers):
+                self._telemetry.lost.labels(kind).inc()
+
+    async def publish_waiting(self) -> int:
+        """Publish all that was told so far; returns how many records. Raises `QueueUnavailable`, and keeps the rest."""
+        await self._lane.do(_ROTATE)
+        files = await asyncio.to_thread(lambda: list(closed_files(self._folder)))
+        count = 0
+        for file in files:
+            count += await self._publish_file(file)
+        return count
+
+    def backlog_bytes(self) -> int:
+        """The size of what the queue does not have yet."""
+        return backlog_bytes(self._folder)
+
+    async def start(self) -> None:
+        """Begin to publish."""
+        self._task = asyncio.create_task(self._run(), name="publisher")
+
+    async def stop(self) -> None:
+        """Publish what waits if the queue takes it, and stop. What it does not take stays in the journal."""
+        self._stopping.set()
+        self._told.set()
+        if self._task is not None:
+            await self._task
+        await asyncio.to_thread(self._lane.close)
+        self._journal.close()
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            await _wait(self._told, LOOK_SECONDS)
+            await _wait(self._stopping, GATHER_SECONDS if self.is_up else 1.0)
+            self._told.clear()
+            await self._try_to_publish()
+
+    async def _try_to_publish(self) -> None:
+        was_up = self.is_up
+        try:
+            await self.publish_waiting()
+            self.is_up = True
+        except (QueueUnavailable, Overloaded, OSError) as error:
+            self.is_up = False
+            self._told.set()  # there is something to publish, whether or not more comes
+            if was_up:
+                _log.warning("events stay in the journal until the queue is back", reason=str(error))
+        if self.is_up and not was_up:
+            _log.info("the queue is back, and has all events")
+        self._telemetry.queue_up.set(self.is_up)
+        self._telemetry.backlog_bytes.set(self.backlog_bytes())
+
+    def _append(self, items: Sequence[tuple[bytes, ...]]) -> list[BaseException | None]:
+        payloads = [payload for item in items for payload in item]
+        if payloads:
+            self._journal.append(payloads)
+        if _ROTATE in items:
+            self._journal.rotate()
+        return [None] * len(items)
+
+    async def _publish_file(self, file: JournalFile) -> int:
+        count = 0
+        chunks = _chunks(file)
+        try:
+            while chunk := await asyncio.to_thread(next, chunks, None):
+                await self._publish([record.payload for record in chunk])
+                await asyncio.to_thread(file.set_mark, chunk[-1].number)
+                count += len(chunk)
+        except JournalDamaged as error:
+            aside = file.path.with_suffix(".damaged")
+            file.path.rename(aside)
+            _log.error("a journal of events is damaged and was set aside", file=aside.name, reason=str(error))
+            return count
+        except FileNotFoundError:
+            return count  # another process was quicker
+        await asyncio.to_thread(file.remove)
+        return count
+
+    async def _publish(self, payloads: Sequence[bytes]) -> None:
+        by_kind: dict[str, list[bytes]] = defaultdict(list)
+        for payload in payloads:
+            by_kind[_kind_of(payload)].append(payload)
+        for kind, lines in by_kind.items():
+            subject = NUMBERS_SUBJECT if kind == "number" else events_subject(kind)
+            for body in _bodies(lines):
+                # The same lines make the same id: what is published twice after a crash is dropped by the queue.
+                await self._queue.publish(subject, body, message_id=blake2b(body, digest_size=16).hexdigest())
+            self._telemetry.published.labels(kind).inc(len(lines))
+
+
+def _chunks(file: JournalFile) -> Iterator[list[Record]]:
+    chunk: list[Record] = []
+    for record in file.records(after=file.mark):
+        chunk.append(record)
+        if len(chunk) == RECORDS_MAX:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        if waiting and size + len(line) > BODY_BYTES_MAX:
+            yield b"\n".join(waiting) + b"\n"
+            waiting, size = [], 0
+        waiting.append(line)
+        size += len(line) + 1
+    yield b"\n".join(waiting) + b"\n"
+
+
+def _kind_of(payload: bytes) -> str:
+    """The tag is the first field of what the encoder writes: the rest need not be parsed."""
+    return payload[len(b'{"kind":"') :].partition(b'"')[0].decode()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

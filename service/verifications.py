@@ -1,0 +1,294 @@
+"""Verifications: send a code, send it again, check what was entered. The rules live here, the facts in the store.
+
+Unknown, foreign and expired verifications look alike to a caller, so that an id or a number cannot be probed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from core.clock import Clock
+from core.errors import HeliographError
+from core.events import CheckResult, Verify
+from core.numbers import Number, NumberHash, read
+from core.settings import Code as CodeSettings
+from service.codes import Codes
+from service.dispatch import Dispatcher, Order, Sent, Underway
+from service.errors import CoolingDown, NotSent, UnknownRequest
+from service.facts import Request, RequestState
+from service.limits import DAY, KeyedLocks, Limits
+from service.publisher import Publisher
+from service.stores import CheckOrder, CheckVerdict, Store
+from service.telemetry import Telemetry
+from service.templates import Template, Templates
+
+_log = structlog.get_logger(__name__)
+
+_NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A verification as a caller wants it, read and found possible; nothing was done yet."""
+
+    app: str
+    number: Number
+    phone_hash: str
+    purpose: str
+    locale: str
+    template: Template
+    variables: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A verification of which a message was sent. `is_new` is False for a resend."""
+
+    request: Request
+    sent: Sent
+    is_new: bool
+    resend_after_seconds: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of a check."""
+
+    result: CheckResult
+    checks_left: int
+
+
+class Verifications:
+    """The verifications of all apps."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        dispatcher: Dispatcher,
+        publisher: Publisher,
+        codes: Codes,
+        templates: Templates,
+        limits: Limits,
+        locks: KeyedLocks,
+        number_hash: NumberHash,
+        settings: CodeSettings,
+        default_country: str,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._publisher = publisher
+        self._codes = codes
+        self._templates = templates
+        self._limits = limits
+        self._locks = locks
+        self._number_hash = number_hash
+        self._settings = settings
+        self._default_country = default_country
+        self._clock = clock
+        self._telemetry = telemetry
+
+    def read(
+        self, *, app: str, to: str, purpose: str, template: str, locale: str, variables: Mapping[str, str]
+    ) -> Wish:
+        """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
+        number = read(to, default_country=self._default_country)
+        text = self._templates.for_verification(template, purpose, locale)
+        text.require({*variables, "code", "minutes"})
+        return Wish(
+            app=app,
+            number=number,
+            phone_hash=self._number_hash(number.e164),
+            purpose=purpose,
+            locale=locale,
+            template=text,
+            variables=variables,
+        )
+
+    async def send(self, wish: Wish, *, request_id: UUID) -> Sending:
+        """Send a code, or send again within the lifetime of a living verification.
+
+        Raises `Wait` of one kind or another, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`.
+        """
+        async with self._locks.hold(wish.phone_hash):
+            underway, earlier = await self._begin(wish, request_id)
+        sent = await self._dispatcher.deliver(underway)
+        order = underway.order
+        return Sending(order.request, sent, order.fresh, self._limits.cooldown_seconds(earlier + 1))
+
+    async def check(self, *, app: str, request_id: UUID, code: str) -> Checked:
+        """Check a code against the verification with this id."""
+        return await self._check(app, await self._store.request(request_id), code)
+
+    async def check_number(self, *, app: str, to: str, purpose: str, code: str) -> Checked:
+        """Check a code against the newest living verification of this number and purpose. Raises `InvalidNumber`."""
+        phone_hash = self._number_hash(read(to, default_country=self._default_country).e164)
+        state = await self._store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=self._clock())
+        return await self._check(app, state, code)
+
+    async def state(self, *, app: str, request_id: UUID) -> RequestState:
+        """Everything known of a verification of this app. Raises `UnknownRequest`."""
+        state = await self._store.request(request_id)
+        if state is None or not _belongs(state, app, "verification"):
+            raise UnknownRequest("no verification has this id")
+        return state
+
+    async def sending(self, *, app: str, request_id: UUID) -> Sending | None:
+        """The first sending of a verification from its facts: for a call whose answer was lost with its process."""
+        state = await self._store.request(request_id)
+        if state is None or not _belongs(state, app, "verification") or not state.attempts:
+            return None
+        last = state.outcomes[-1] if state.outcomes else None
+        if last is not None and last.outcome in ("rejected", "failed", "refused"):
+            raise NotSent(request_id, last.error_class)
+        taken = Sent(state.attempts[-1].attempt, last.outcome if last else "unknown")
+        wait_seconds = self._limits.resend_after_seconds(state, self._clock())
+        return Sending(state.request, taken, True, math.ceil(wait_seconds))
+
+    def checks_left(self, state: RequestState) -> int:
+        """How often a code may still be entered."""
+        return 0 if state.approval else max(0, self._settings.checks_max - len(state.checks))
+
+    async def _begin(self, wish: Wish, request_id: UUID) -> tuple[Underway, int]:
+        """The sending, begun, and how many were sent before it."""
+        now = self._clock()
+        living = await self._store.living(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now)
+        try:
+            if living is not None:
+                self._limits.require_checks_left(living, now)
+                self._limits.require_cool(living, now)
+            sends = await self._store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
+            self._limits.require_room(sends, now)
+        except HeliographError as error:
+            self._telemetry.limited.labels(type(error).__name__).inc()
+            raise
+        order = self._resend(wish, living, now) if living else self._first(wish, request_id, now)
+        underway = await self._dispatcher.begin(order)
+        if underway is None:
+            raise CoolingDown(
+                "another call has just sent to this number", retry_after_seconds=self._limits.cooldown_seconds(1) or 1
+            )
+        return underway, self._limits.counted_sends(living) if living else 0
+
+    def _first(self, wish: Wish, request_id: UUID, now: datetime) -> Order:
+        request = Request(
+            id=request_id,
+            at=now,
+            kind="verification",
+            category="code",
+            app=wish.app,
+            purpose=wish.purpose,
+            template=wish.template.name,
+            locale=wish.template.locale,
+            phone_hash=wish.phone_hash,
+            country=wish.number.country,
+            region=wish.number.region,
+            carrier=wish.number.carrier,
+            expires_at=now + timedelta(seconds=self._settings.lifetime_seconds),
+        )
+        return Order(
+            request=request,
+            fresh=True,
+            number=wish.number,
+            first_attempt=1,
+            cause="first",
+            text_of=lambda attempt: self._text(wish, request, attempt),
+        )
+
+    def _resend(self, wish: Wish, living: RequestState, now: datetime) -> Order:
+        last = max(living.attempts, key=lambda row: row.attempt, default=None)
+        return Order(
+            request=living.request,
+            fresh=False,
+            number=wish.number,
+            first_attempt=last.attempt + 1 if last else 1,
+            cause="resend" if last else "first",
+            text_of=lambda attempt: self._text(wish, living.request, attempt),
+            avoid=last.provider if last else "",
+        )
+
+    def _text(self, wish: Wish, request: Request, attempt: int) -> str:
+        code = self._codes.code(request.id, attempt, phone_hash=request.phone_hash, purpose=request.purpose)
+        left = (request.expires_at or request.at) - self._clock()
+        minutes = max(1, math.floor(left.total_seconds() / 60 + 0.5))
+        return wish.template.render({**wish.variables, "code": code, "minutes": str(minutes)})
+
+    async def _check(self, app: str, state: RequestState | None, code: str) -> Checked:
+        if state is None or not _belongs(state, app, "verification"):
+            self._codes.matched(code, _NOBODY, (1,), phone_hash="", purpose="")
+            self._telemetry.checks.labels("unknown").inc()
+            return Checked("expired", 0)
+        request, now = state.request, self._clock()
+        attempt = self._codes.matched(
+            code,
+            request.id,
+            [row.attempt for row in state.attempts],
+            phone_hash=request.phone_hash,
+            purpose=request.purpose,
+        )
+        order = CheckOrder(
+            request_id=request.id,
+            at=now,
+            attempt=attempt,
+            expired=request.expires_at is None or now >= request.expires_at,
+            checks_max=self._settings.checks_max,
+        )
+        verdict = await self._store.check(order)
+        self._telemetry.checks.labels(verdict.result).inc()
+        await self._tell(state, order, verdict)
+        if verdict.result == "expired":
+            return Checked("expired", 0)
+        return Checked(verdict.result, 0 if verdict.result == "approved" else verdict.checks_left)
+
+    async def _tell(self, state: RequestState, order: CheckOrder, verdict: CheckVerdict) -> None:
+        if verdict.check:
+            event = verify_event(state, order.attempt, verdict.check, verdict.result, order.at)
+        elif state.approval is not None:
+            # Told again: the process that approved may have died before it told. The id is the same.
+            approval = state.approval
+            event = verify_event(state, approval.attempt, approval.check, "approved", approval.at)
+        else:
+            return
+        await self._publisher.tell_if_possible([event])
+
+
+def verify_event(
+    state: RequestState,
+    attempt: int,
+    check: int,
+    result: CheckResult,
+    at: datetime,
+    *,
+    source: Literal["check", "conversion"] = "check",
+) -> Verify:
+    """What the warehouse is told of a check. The provider is the one whose code was entered."""
+    request = state.request
+    provider = next((row.provider for row in state.attempts if row.attempt == attempt), "")
+    return Verify(
+        at=at,
+        provider=provider,
+        carrier=request.carrier,
+        country=request.country,
+        region=request.region,
+        app=request.app,
+        purpose=request.purpose,
+        template=request.template,
+        request_id=request.id,
+        attempt=attempt,
+        check=check,
+        result=result,
+        source=source,
+    )
+
+
+def _belongs(state: RequestState, app: str, kind: str) -> bool:
+    return state.request.app == app and state.request.kind == kind
