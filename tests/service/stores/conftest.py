@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from core.settings import Mirror as MirrorSettings
 from core.settings import Store as StoreSettings
-from sandbox.servers import Server, start_mariadb, start_redis, start_valkey
+from sandbox.servers import Server, start_redis, start_valkey
 from service.stores import Store
 from service.stores.memory import MemoryStore
 from service.stores.redis import RedisStore
@@ -20,19 +20,12 @@ from service.stores.sql import SqlStore
 from tests.support.servers import require_server
 
 SQL = ["sqlite", "mariadb"]
-ALL = ["memory", *SQL, "valkey", "redis"]
+SERVERS = {"valkey": "valkey_server", "redis": "redis_server"}
+ALL = ["memory", *SQL, *SERVERS]
 
 
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    require_server("mariadbd")
-    server = start_mariadb(tmp_path_factory.mktemp("mariadb"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_valkey(tmp_path_factory.mktemp("valkey"))
     yield server
     server.kill()
@@ -60,7 +53,7 @@ def store_settings(kind: str, folder: Path, request: pytest.FixtureRequest) -> S
     url = (
         f"sqlite:///{folder / 'store.sqlite3'}"
         if kind == "sqlite"
-        else fresh_database(request.getfixturevalue("mariadb"))
+        else fresh_database(request.getfixturevalue("mariadb_server"))
     )
     return StoreSettings(url=url)
 
@@ -74,7 +67,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     elif kind in SQL:
         made = SqlStore(store_settings(kind, tmp_path, request))
     else:
-        server: Server = request.getfixturevalue("valkey" if kind == "valkey" else "redis_server")
+        server: Server = request.getfixturevalue(SERVERS[kind])
         made = RedisStore(MirrorSettings(url=server.url), namespace=secrets.token_hex(4))
     yield made
     await made.close()

@@ -1,0 +1,218 @@
+"""The store on Redis or Valkey: the mirror of what lives, and the backup when the primary store is down.
+
+Every write is one script, so it happens whole or not at all; entries go when nothing can ask for them any more. No
+caller waits longer than the timeout in the settings and half a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from importlib import resources
+from typing import Any, TypeVar, cast
+from uuid import UUID, uuid4
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from core.clock import Clock, utc_now
+from core.errors import ConfigurationError
+from core.events import CheckResult
+from core.settings import Mirror as MirrorSettings
+from service.facts import (
+    AnyFact,
+    ApiKey,
+    ApiKeyRevocation,
+    Approval,
+    Check,
+    IdempotencyAnswer,
+    IdempotencyClaim,
+    OptOut,
+    Request,
+    RequestState,
+)
+from service.stores import CheckOrder, CheckVerdict, Claim, redis_layout
+from service.stores.derive import assemble, facts_of_verdict, is_living, latest_word, newest
+from service.stores.faults import FactRefused, FaultClass, MirrorFault
+from service.stores.redis_errors import classify
+from service.stores.redis_layout import microseconds, place_of
+
+Answer = TypeVar("Answer")
+
+_CONNECTIONS_MAX = 64
+_RERUNS_MAX = 3
+_RERUN_SECONDS = 0.05
+_PATIENCE_SECONDS = 0.5
+_SCRIPT_FACTS_MAX = 200  # a script holds up everybody else: this many take about two milliseconds
+_PROBE_SECONDS = 60
+
+
+class RedisStore:
+    """A `Backup`. `namespace` begins every key, so that several services can share a server."""
+
+    def __init__(self, settings: MirrorSettings, *, clock: Clock = utc_now, namespace: str = "heliograph") -> None:
+        self._clock = clock
+        self._namespace = namespace
+        self._deadline_seconds = settings.timeout_seconds + _PATIENCE_SECONDS
+        self._probe_key = self._key(f"probe:{uuid4()}")
+        # The pool is bounded and waits: a hung server must not collect a connection for every caller.
+        try:
+            pool = BlockingConnectionPool.from_url(
+                settings.url.get_secret_value(),
+                max_connections=_CONNECTIONS_MAX,
+                timeout=settings.timeout_seconds,
+                socket_timeout=settings.timeout_seconds,
+                socket_connect_timeout=settings.timeout_seconds,
+                retry=Retry(
+                    NoBackoff(), 0
+                ),  # the client's own default keeps a caller for 3.5 s on a refused connection
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                "mirror.url is not a Redis address", hint="redis://:password@host:port/0"
+            ) from error
+        self._redis: Redis = Redis.from_pool(pool)
+        self._write = self._redis.register_script(_script("write"))
+        self._check = self._redis.register_script(_script("check"))
+        self._claim = self._redis.register_script(_script("claim"))
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        if not facts:
+            return []
+        keys, arguments = self._laid_out(facts)
+        told = await self._do(lambda: self._write(keys=keys, args=arguments))
+        return [bool(new) for new in told]
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        return _state(await self._hash(redis_layout.request_hash(request_id)))
+
+    async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
+        where = self._key(redis_layout.living_set(app=app, phone_hash=phone_hash, purpose=purpose))
+        members = await self._do(lambda: self._redis.zrange(where, 0, -1))
+        states = [_state(await self._hash(f"request:{member.decode()}")) for member in members]
+        return newest(state for state in states if state is not None and is_living(state, now))
+
+    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+        where = self._key(redis_layout.sends_set(phone_hash))
+        rows = await self._do(
+            lambda: self._redis.zrange(where, microseconds(since), "+inf", byscore=True, withscores=True)
+        )
+        return [redis_layout.moment(score) for _, score in rows]
+
+    async def opted_out(self, phone_hash: str) -> bool:
+        facts = await self._hash(redis_layout.opt_out_hash(phone_hash))
+        word = latest_word(fact for fact in facts if isinstance(fact, OptOut))
+        return word is not None and word.keyword == "stop"
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        would_be: CheckResult = "expired" if order.expired else "approved" if order.attempt else "wrong"
+        check, *approval = facts_of_verdict(order, CheckVerdict(check=1, result=would_be, checks_left=0))
+        arguments: list[Any] = [
+            order.checks_max,
+            would_be,
+            _unnumbered(check),
+            _unnumbered(approval[0]) if approval else b"",
+            redis_layout.MARGIN_SECONDS,
+        ]
+        where = [self._key(redis_layout.request_hash(order.request_id))]
+        number, result, left = await self._do(lambda: self._check(keys=where, args=arguments))
+        return CheckVerdict(check=number, result=cast("CheckResult", result.decode()), checks_left=left)
+
+    async def claim(self, claim: IdempotencyClaim) -> Claim:
+        where = [self._key(redis_layout.claim_hash(claim.app, claim.idempotency_key))]
+        arguments: list[Any] = [redis_layout.encode(claim), redis_layout.WINDOW_SECONDS]
+        held, answered = await self._do(lambda: self._claim(keys=where, args=arguments))
+        holder = cast("IdempotencyClaim", redis_layout.decode(held))
+        answer = cast("IdempotencyAnswer", redis_layout.decode(answered)) if answered else None
+        return Claim(ours=holder.request_id == claim.request_id, holder=holder, answer=answer)
+
+    async def api_key(self, key_hash: str) -> ApiKey | None:
+        facts = await self._hash(redis_layout.key_hash(key_hash))
+        if any(isinstance(fact, ApiKeyRevocation) for fact in facts):
+            return None
+        return next((fact for fact in facts if isinstance(fact, ApiKey)), None)
+
+    async def probe(self) -> None:
+        await self._do(lambda: self._redis.set(self._probe_key, b"", ex=_PROBE_SECONDS))
+
+    async def close(self) -> None:
+        await self._redis.aclose(close_connection_pool=True)
+
+    async def mirror(self, facts: Sequence[AnyFact]) -> None:
+        for start in range(0, len(facts), _SCRIPT_FACTS_MAX):
+            await self.write(facts[start : start + _SCRIPT_FACTS_MAX])
+
+    async def note(self) -> bytes:
+        note: bytes | None = await self._do(lambda: self._redis.get(self._key("note")))
+        return note or b""
+
+    async def set_note(self, note: bytes) -> None:
+        await self._do(lambda: self._redis.set(self._key("note"), note))
+
+    def _key(self, name: str) -> str:
+        return f"{self._namespace}:{name}"
+
+    def _laid_out(self, facts: Sequence[AnyFact]) -> tuple[list[str], list[Any]]:
+        keys: list[str] = []
+        arguments: list[Any] = []
+        now = self._clock()
+        for fact in facts:
+            place = place_of(fact, now)
+            keys += [self._key(place.hash), self._key(place.set) if place.member else place.set]
+            arguments += [place.field, redis_layout.encode(fact), place.life_seconds]
+            arguments += [microseconds(fact.at), place.member, redis_layout.WINDOW_SECONDS]
+        return keys, arguments
+
+    async def _hash(self, name: str) -> list[AnyFact]:
+        fields = await self._do(lambda: self._redis.hgetall(self._key(name)))
+        return [redis_layout.decode(value) for value in fields.values()]
+
+    async def _do(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401  # a reply has no type
+        """Run one command within the deadline; what was not executed for a passing reason is run again."""
+        reruns = 0
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                while True:
+                    try:
+                        return await call()
+                    except RedisError as error:
+                        if classify(error) is not FaultClass.TRANSIENT or reruns >= _RERUNS_MAX:
+                            raise
+                        reruns += 1
+                        await asyncio.sleep(_RERUN_SECONDS)
+        except (RedisError, OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+            raise _translate(error) from error
+
+
+def _unnumbered(fact: Check | Approval) -> bytes:
+    """As JSON with the number 0, which the script replaces."""
+    return redis_layout.encode(msgspec.structs.replace(fact, check=0))
+
+
+def _script(name: str) -> str:
+    return resources.files("service.stores").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _state(facts: Sequence[AnyFact]) -> RequestState | None:
+    request = next((fact for fact in facts if isinstance(fact, Request)), None)
+    return assemble(request, facts) if request else None
+
+
+def _translate(error: BaseException) -> MirrorFault | FactRefused:
+    fault = classify(error)
+    what = type(error).__name__
+    if fault is FaultClass.DATA:
+        return FactRefused(f"the mirror cannot keep this: {what}")
+    return MirrorFault(f"the mirror did not do it: {what}", fault=fault, hint=_HINTS[fault])
+
+
+_HINTS = {
+    FaultClass.FATAL: "check that the server of mirror.url is up, reachable and writable",
+    FaultClass.TRANSIENT: "try again",
+    FaultClass.SATURATED: "try again later; the server has too much to do",
+    FaultClass.CREDENTIALS: "check the password in mirror.url and the rights of its user",
+}
