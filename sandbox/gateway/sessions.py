@@ -43,19 +43,12 @@ class Session:
         if wanted_database != self.current_database:
             self.handle.use(wanted_database)
             self.current_database = wanted_database
-        changes: dict[str, str | None] = {}
-        for name in [name for name in self.overrides if name not in settings]:
-            changes[name] = self.overrides.pop(name)[1]
-        fresh = {name: value for name, value in settings.items() if name not in self.overrides}
-        hidden = _values(self.handle, list(fresh))
-        for name, value in settings.items():
-            if name in fresh:
-                self.overrides[name] = (value, hidden.get(name))
-                changes[name] = value
-            elif self.overrides[name][0] != value:
-                self.overrides[name] = (value, self.overrides[name][1])
-                changes[name] = value
+        hidden = {name: before for name, (_, before) in self.overrides.items()}
+        hidden |= _values(self.handle, [name for name in settings if name not in hidden])
+        changes: dict[str, str | None] = {name: hidden[name] for name in self.overrides if name not in settings}
+        changes |= {name: value for name, value in settings.items() if self.overrides.get(name, (None,))[0] != value}
         self.handle.apply(changes)
+        self.overrides = {name: (value, hidden.get(name)) for name, value in settings.items()}
 
     def keep_database(self) -> None:
         """After a USE: what it chose is the session's database from now on."""

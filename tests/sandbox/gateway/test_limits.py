@@ -67,6 +67,28 @@ async def test_bodies_that_together_are_too_large_are_refused_and_forgotten(engi
     assert (too_much[0], afterwards) == (503, (200, b"1\n"))
 
 
+async def test_a_client_that_stops_reading_is_given_up(engine: Engine) -> None:
+    gateway = Gateway(engine, PASSWORD, limits=Limits(active=1, waiting=0, stalled_reader_seconds=0.05))
+    arrived = iter([{"type": "http.request", "body": b"SELECT number FROM numbers(1000000000)", "more_body": False}])
+
+    async def receive() -> Any:
+        message = next(arrived, None)
+        return message or await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Future()
+
+    query_string = f"password={PASSWORD}".encode()
+    await gateway(
+        {"type": "http", "path": "/", "method": "POST", "query_string": query_string, "headers": []}, receive, send
+    )
+    afterwards = await call(gateway, b"SELECT 1")
+    gateway.close()
+
+    assert afterwards == (200, b"1\n")
+
+
 async def test_handles_are_not_kept_without_bound(engine: Engine) -> None:
     gateway = Gateway(engine, PASSWORD)
     answers = [await call(gateway, b"SELECT getSetting('max_threads')", f"max_threads={n}") for n in range(1, 20)]

@@ -12,8 +12,10 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from core.clock import ManualClock
 from sandbox.gateway.errors import QueryRefused
+from sandbox.gateway.launch import RunningGateway
 from sandbox.gateway.sessions import Sessions
 from tests.sandbox.gateway.conftest import Connect
+from tests.sandbox.gateway.test_protocol import ask
 
 SETTING = "SELECT toUInt64(getSetting('max_block_size'))"
 
@@ -49,6 +51,20 @@ def test_a_setting_of_one_query_gives_way_to_what_the_session_set(connect: Conne
         13,
         11,
     ]
+
+
+def test_a_setting_that_is_refused_leaves_the_session_as_it_was(gateway: RunningGateway) -> None:
+    session = {"session_id": uuid.uuid4().hex}
+    ask(gateway, b"SET max_block_size = 11", **session)
+    statuses = [
+        ask(gateway, SETTING.encode(), **session, max_block_size=12)[0],
+        ask(gateway, SETTING.encode(), **session, no_such_setting=1)[0],
+        ask(gateway, SETTING.encode(), **session, max_block_size="x")[0],
+    ]
+
+    assert statuses[:2] == [200, 404]
+    assert statuses[2] >= 400
+    assert ask(gateway, SETTING.encode(), **session)[2] == b"11\n"
 
 
 def test_what_one_session_set_does_not_reach_the_next_request_of_another(connect: Connect) -> None:
