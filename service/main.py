@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
@@ -80,7 +80,8 @@ class Outside:
 
     store: Store
     queue: Queue
-    session: aiohttp.ClientSession
+    providers: Mapping[str, Provider]
+    registry: CollectorRegistry
     switch: Switch | None = None
     clock: Clock = utc_now
     timer: Callable[[], float] = time.monotonic
@@ -90,8 +91,8 @@ class Outside:
 def build(settings: Settings, outside: Outside) -> Service:
     """Make every part and pass them to each other. Raises `ConfigurationError`; connects to nothing."""
     require_secrets(settings)
-    clock, registry = outside.clock, CollectorRegistry()
-    telemetry = Telemetry(registry)
+    clock = outside.clock
+    telemetry = Telemetry(outside.registry)
     publisher = Publisher(
         outside.queue,
         settings.journal.folder / EVENTS_FOLDER,
@@ -99,9 +100,8 @@ def build(settings: Settings, outside: Outside) -> Service:
         clock=clock,
         telemetry=telemetry,
     )
-    adapters = _adapters(settings, outside, ProviderTelemetry(registry))
     number_hash = NumberHash(settings.numbers.hash_key.get_secret_value())
-    dispatcher = _dispatcher(settings, outside, adapters, publisher, telemetry)
+    dispatcher = _dispatcher(settings, outside, publisher, telemetry)
     templates, limits, locks = Templates(settings.templates), Limits(settings.code), KeyedLocks()
     key_secret = settings.api.key_secret.get_secret_value()
     parts = Parts(
@@ -135,7 +135,7 @@ def build(settings: Settings, outside: Outside) -> Service:
             telemetry=telemetry,
         ),
         receipts=Receipts(
-            providers=adapters, store=outside.store, publisher=publisher, number_hash=number_hash, clock=clock
+            providers=outside.providers, store=outside.store, publisher=publisher, number_hash=number_hash, clock=clock
         ),
         idempotency=Idempotency(
             outside.store,
@@ -184,13 +184,15 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     require_secrets(settings)
     store, switch = await open_store(settings)
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
+    registry = CollectorRegistry()
     async with open_session() as session:
         try:
-            service = build(settings, Outside(store=store, queue=queue, session=session, switch=switch))
+            adapters = open_providers(settings, session=session, registry=registry)
+            outside = Outside(store=store, queue=queue, providers=adapters, registry=registry, switch=switch)
+            service = build(settings, outside)
         except HeliographError:
             await store.close()
             raise
-        await _warn_of_absent(queue)
         await service.start()
         try:
             await _answer(service.app, settings, on_ready)
@@ -254,12 +256,16 @@ def _require(secrets: dict[str, SecretStr]) -> None:
         )
 
 
-def _adapters(settings: Settings, outside: Outside, telemetry: ProviderTelemetry) -> dict[str, Provider]:
+def open_providers(
+    settings: Settings, *, session: aiohttp.ClientSession, registry: CollectorRegistry, clock: Clock = utc_now
+) -> dict[str, Provider]:
+    """The providers of the settings, by name. Raises `ConfigurationError`."""
+    telemetry = ProviderTelemetry(registry)
     adapters: dict[str, Provider] = {}
     for row in settings.providers:
         if row.name in adapters:
             raise ConfigurationError(f"two providers are called {row.name}")
-        adapters[row.name] = providers.build(row, session=outside.session, clock=outside.clock, telemetry=telemetry)
+        adapters[row.name] = providers.build(row, session=session, clock=clock, telemetry=telemetry)
     if not adapters:
         _log.warning("no provider is configured: nothing can be sent", hint="add [[providers]] to the settings")
     return adapters
@@ -268,14 +274,13 @@ def _adapters(settings: Settings, outside: Outside, telemetry: ProviderTelemetry
 def _dispatcher(
     settings: Settings,
     outside: Outside,
-    adapters: dict[str, Provider],
     publisher: Publisher,
     telemetry: Telemetry,
 ) -> Dispatcher:
     routing = settings.routing
     breaker = Breaker(failures=routing.breaker_failures, seconds=routing.breaker_seconds, timer=outside.timer)
     return Dispatcher(
-        router=Router(adapters, breaker, outside.random),
+        router=Router(outside.providers, breaker, outside.random),
         breaker=breaker,
         store=outside.store,
         publisher=publisher,
@@ -285,13 +290,6 @@ def _dispatcher(
         timer=outside.timer,
         telemetry=telemetry,
     )
-
-
-async def _warn_of_absent(queue: Queue) -> None:
-    try:
-        await queue.state("EVENTS", "service")
-    except HeliographError as error:
-        _log.warning("starting without the queue; events wait in the journal", reason=str(error), hint=error.hint)
 
 
 class _Server(uvicorn.Server):

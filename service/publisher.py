@@ -19,7 +19,7 @@ from core.errors import JournalDamaged, JournalWriteFailed, Overloaded, QueueUna
 from core.events import Event, encode_lines
 from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
 from core.lane import Lane
-from core.queue import NUMBERS_SUBJECT, Queue, events_subject
+from core.queue import EVENTS, NUMBERS_SUBJECT, Queue, events_subject
 from core.settings import Journal as JournalSettings
 from service.sealed import SealedNumber, encode_numbers
 from service.telemetry import Telemetry
@@ -92,7 +92,12 @@ class Publisher:
         return backlog_bytes(self._folder)
 
     async def start(self) -> None:
-        """Begin to publish."""
+        """Begin to publish, whether the queue is there or not."""
+        try:
+            await self._queue.state(EVENTS, "publisher")
+        except QueueUnavailable as error:
+            self.is_up = False
+            _log.warning("starting without the queue; events wait in the journal", reason=str(error), hint=error.hint)
         self._task = asyncio.create_task(self._run(), name="publisher")
 
     async def stop(self) -> None:
@@ -114,7 +119,8 @@ class Publisher:
     async def _try_to_publish(self) -> None:
         was_up = self.is_up
         try:
-            await self.publish_waiting()
+            if not await self.publish_waiting() and not was_up:
+                await self._queue.state(EVENTS, "publisher")  # nothing was published: ask
             self.is_up = True
         except (QueueUnavailable, Overloaded, OSError) as error:
             self.is_up = False

@@ -206,9 +206,13 @@ def _retry_after(error: Exception, status: int) -> int | None:
     return None if seconds is None else max(1, math.ceil(seconds))
 
 
-_ENUM = re.compile(r"Invalid enum value .*")
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`")
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING_FIELD = re.compile(r"Object missing required field `(\w+)`")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.\[\]]{0,40}")
+_PLAINER = {
+    "Expected `str` matching regex": "does not have the form that /schema shows",
+    "Invalid enum value": "is not one of the values that /schema lists",
+}
 
 
 def _field_faults(extra: object) -> list[FieldFault]:
@@ -219,9 +223,10 @@ def _field_faults(extra: object) -> list[FieldFault]:
 def _field_fault(row: dict[str, str]) -> FieldFault:
     """The framework's words without what they quote: a number is easily put into the wrong field."""
     message, key = row.get("message", ""), row.get("key", "")
-    unknown = _UNKNOWN_FIELD.fullmatch(message)
+    missing, unknown = _MISSING_FIELD.fullmatch(message), _UNKNOWN_FIELD.fullmatch(message)
+    if missing:
+        return FieldFault(missing[1], "is required")
     if unknown:
-        name = unknown[1] if _NAME.fullmatch(unknown[1]) else "?"
-        return FieldFault(name, "there is no such field")
-    message = _ENUM.sub("is not one of the allowed values", message)
-    return FieldFault(key if _NAME.fullmatch(key) else "body", redact(message))
+        return FieldFault(unknown[1] if _NAME.fullmatch(unknown[1]) else "?", "there is no such field")
+    plainer = next((words for start, words in _PLAINER.items() if message.startswith(start)), redact(message))
+    return FieldFault("body" if key == "data" or not _NAME.fullmatch(key) else key, plainer)
