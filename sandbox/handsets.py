@@ -16,6 +16,10 @@ class Handsets:
     def __init__(self) -> None:
         self._inboxes: dict[str, asyncio.Queue[str]] = {}
 
+    def __len__(self) -> int:
+        """How many are watched."""
+        return len(self._inboxes)
+
     async def deliver(self, number: str, text: str) -> None:
         """Show `text` on the handset of `number` (E.164)."""
         inbox = self._inboxes.get(number)

@@ -22,7 +22,13 @@ from core.events import Category
 from sandbox.errors import ApiRefused, ApiUnavailable
 from sandbox.handsets import Handsets
 from sandbox.world import COUNTRIES, TEXTS, Person, Wish, World, make_number
-from sandbox.world.traffic import MARKETING_PER_VERIFICATION, MESSAGES_APP, NOTIFICATIONS_PER_VERIFICATION, OWN_CODES_APP, VALUES
+from sandbox.world.traffic import (
+    MARKETING_PER_VERIFICATION,
+    MESSAGES_APP,
+    NOTIFICATIONS_PER_VERIFICATION,
+    OWN_CODES_APP,
+    VALUES,
+)
 
 TRIES_MAX: Final = 4
 """How often one call is made when the API says "later" or cannot be reached."""
@@ -66,10 +72,11 @@ class Tally:
 class Api:
     """The few calls a subscriber's app makes. Raises `ApiRefused` and `ApiUnavailable`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, *, willing_seconds: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, pace: float) -> None:
         self._session = session
         self._url = url.rstrip("/")
-        self._willing_seconds = max(2.0, willing_seconds)
+        self._pace = pace
+        self._willing_seconds = max(2.0, WILLING_SECONDS * pace)
 
     async def send(self, path: str, body: Mapping[str, Any], *, key: str) -> str:
         """Send something, at most once however often the call is made; returns the id."""
@@ -100,7 +107,7 @@ class Api:
                 told: dict[str, Any] = await response.json()
                 return told
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ApiUnavailable(path, 0, 1.0) from error
+            raise ApiUnavailable(path, 0, self._pace) from error
 
 
 class Subscribers:
@@ -125,7 +132,7 @@ class Subscribers:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=15), connector=aiohttp.TCPConnector(limit=200)
         )
-        self._api = Api(self._session, self._api_url, willing_seconds=WILLING_SECONDS * self._world.pace)
+        self._api = Api(self._session, self._api_url, pace=self._world.pace)
         return self
 
     async def __aexit__(
