@@ -1,0 +1,1 @@
+"""The daily quality report: made from the ten metrics, mailed once."""

@@ -1,0 +1,105 @@
+"""Real servers, one of each kind a test process, on private ports and folders; an empty database or space for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import create_engine, make_url, text
+
+from core import warehouse as door
+from core.settings import Warehouse as WarehouseSettings
+from core.warehouse import Warehouse
+from sandbox.gateway.launch import RunningGateway, start_gateway
+from sandbox.servers import Server, start_mariadb, start_nats, start_redis, start_valkey
+from tests.support.servers import require_server
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """ClickHouse's engine behind its HTTP gateway."""
+    running = start_gateway(tmp_path_factory.mktemp("clickhouse"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def warehouse_settings(gateway: RunningGateway) -> WarehouseSettings:
+    """Settings of a database that nobody else uses."""
+    return WarehouseSettings(
+        host=gateway.host,
+        port=gateway.port,
+        username=gateway.user,
+        password=SecretStr(gateway.password),
+        database=f"test_{uuid4().hex}",
+    )
+
+
+@pytest.fixture
+def warehouse(warehouse_settings: WarehouseSettings) -> Iterator[Warehouse]:
+    """An empty, migrated warehouse."""
+    opened = door.connect(warehouse_settings)
+    opened.migrate()
+    yield opened
+    opened.command(f"DROP DATABASE {warehouse_settings.database}")
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start_nats(tmp_path_factory.mktemp("nats"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: Server) -> str:
+    """A JetStream server; streams are shared by the tests of a process, so consumers and subjects need names of their own."""
+    return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    require_server("mariadbd")
+    server = start_mariadb(tmp_path_factory.mktemp("mariadb"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def store_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
+    """The address of an empty primary store: SQLite, then MariaDB."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.sqlite3'}"
+        return
+    server: Server = request.getfixturevalue("mariadb_server")
+    name = f"test_{uuid4().hex}"
+    admin = create_engine(server.admin_url)
+    with admin.begin() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+    yield make_url(server.admin_url).set(database=name).render_as_string(hide_password=False)
+    with admin.begin() as connection:
+        connection.execute(text(f"DROP DATABASE {name}"))
+    admin.dispose()
+
+
+@pytest.fixture(scope="session", params=["valkey", "redis"])
+def mirror_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if request.param == "redis":
+        require_server("redis-server")
+    start = start_valkey if request.param == "valkey" else start_redis
+    server = start(tmp_path_factory.mktemp(request.param))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mirror_url(mirror_server: Server) -> str:
+    """An emptied Valkey, then Redis."""
+    import redis  # noqa: PLC0415  # only these tests need the client
+
+    with redis.Redis.from_url(mirror_server.url) as client:
+        client.flushall()
+    return mirror_server.url
