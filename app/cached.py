@@ -36,7 +36,7 @@ def warehouse() -> Warehouse:
 def colours() -> Colours:
     """One for the process: colleagues see the same colours. Providers of the settings come first."""
     known = Colours()
-    known.learn(f"provider:{provider.name}" for provider in settings().providers)
+    known.learn("provider", (provider.name for provider in settings().providers))
     return known
 
 
@@ -51,12 +51,13 @@ def _choices(start: datetime, end: datetime) -> dict[str, list[str]]:
 
 
 def choices(window: Window) -> dict[str, list[str]]:
-    """Values of the filters; up to five minutes old. Providers get their colours in the order of their names."""
+    """Values of the filters, up to five minutes old; they get their colours in the order of their names."""
     five_minutes = 300
     end = datetime.fromtimestamp(-(-window.end.timestamp() // five_minutes) * five_minutes, window.end.tzinfo)
     start = datetime.fromtimestamp(window.start.timestamp() // five_minutes * five_minutes, window.start.tzinfo)
     found = _choices(start, end)
-    colours().learn(f"provider:{name}" for name in found["provider"])
+    for dimension, names in found.items():
+        colours().learn(dimension, names)
     return found
 
 

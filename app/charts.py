@@ -55,7 +55,7 @@ class Frame:
         return ZoneInfo(self.zone)
 
     def line_style(self, name: str) -> tuple[str, str]:
-        return self.colours.line(f"{self.split}:{name}", self.shade)
+        return self.colours.line(self.split or "", name, self.shade)
 
 
 def scale(metric: Metric, series: pd.DataFrame) -> tuple[float, float]:
@@ -96,7 +96,14 @@ def panel(frame: Frame, carrier: str, series: pd.DataFrame, *, value: float | No
         nticks=6,
         tickformat=_tick_time(frame),
     )
-    figure.update_yaxes(range=[frame.low, frame.high], fixedrange=True, automargin=True, nticks=5, **_ticks(frame))
+    room = (frame.high - frame.low) * 0.02  # a line along the edge keeps its whole width
+    figure.update_yaxes(
+        range=[frame.low - (room if frame.low == 0 else 0), frame.high + room],
+        fixedrange=True,
+        automargin=True,
+        nticks=5,
+        **_ticks(frame),
+    )
     return figure
 
 

@@ -22,15 +22,7 @@ from metrics.query import BUCKETS
 _VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
 _CHOICES_PAUSE = timedelta(seconds=10)
 _RANGES = {"1h": "Last hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", CUSTOM: "Custom"}
-_BUCKETS = {
-    AUTO: "Automatic",
-    "1m": "1 minute",
-    "5m": "5 minutes",
-    "15m": "15 minutes",
-    "1h": "1 hour",
-    "6h": "6 hours",
-    "1d": "1 day",
-}
+_BUCKETS = {AUTO: "Automatic", **words.BUCKET_TITLES}
 
 
 @dataclass(frozen=True)
@@ -189,11 +181,11 @@ def _chosen_filters(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="chosen"):
         for name, values in chosen.items():
             named = words.listed([words.named(name, value) for value in values])
-            st.badge(f"{words.DIMENSION_TITLES[name]}: {_plain(named)}", color="gray")
+            st.badge(f"{words.DIMENSION_TITLES[name]}: {plain(named)}", color="gray")
         st.button("Clear filters", type="tertiary", on_click=_cleared)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Names are data: their Markdown is not obeyed."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-!|:$~" else letter for letter in text)
 

@@ -41,17 +41,18 @@ THEME: dict[str, str] = {
 
 @dataclass
 class Colours:
-    """Gives each name a place in the palette, in the order in which names are first seen."""
+    """Gives each value of a dimension a place in the palette, in the order in which values are first seen."""
 
-    places: dict[str, int] = field(default_factory=dict)
+    places: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def learn(self, names: Iterable[str]) -> None:
-        """Give the names that are new the next places."""
+    def learn(self, dimension: str, names: Iterable[str]) -> None:
+        """Give the names that are new the next places of their dimension."""
+        places = self.places.setdefault(dimension, {})
         for name in names:
-            self.places.setdefault(name, len(self.places))
+            places.setdefault(name, len(places))
 
-    def line(self, name: str, shade: Shade) -> tuple[str, str]:
-        """Colour and dash of a name's line."""
-        self.learn([name])
-        place, set_of_shade = self.places[name], LINES[shade]
-        return set_of_shade[place % len(set_of_shade)], DASHES[place // len(set_of_shade) % len(DASHES)]
+    def line(self, dimension: str, name: str, shade: Shade) -> tuple[str, str]:
+        """Colour and dash of the line of a name."""
+        self.learn(dimension, [name])
+        place, colours = self.places[dimension][name], LINES[shade]
+        return colours[place % len(colours)], DASHES[place // len(colours) % len(DASHES)]

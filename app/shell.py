@@ -26,8 +26,8 @@ def shade() -> Shade:
 
 def live(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
     """Draw the part of the page that comes from the warehouse, and again every few seconds when the view is live."""
-    for notice in opened.notices:
-        st.warning(notice)
+    if opened.notices:
+        st.warning("  \n".join(controls.plain(notice) for notice in opened.notices))
     every = cached.REFRESH_SECONDS if opened.view.live else None
     st.fragment(_guarded, run_every=every)(opened, draw)
 

@@ -121,7 +121,7 @@ def sparkline(metric: Metric, spark: Spark, shade: Shade) -> str:
         return '<div class="hg-spark"></div>'
     low, high = _scale(known, metric)
     least, most = (words.figure(value, metric.unit) for value in (min(known), max(known)))
-    told = f"From {least} to {most} in buckets of {spark.bucket}"
+    told = f"From {least} to {most} in buckets of {words.BUCKET_TITLES[spark.bucket]}"
     paths = "".join(
         f'<path d="{path}" stroke-dasharray="{dashes}" opacity="{opacity}"/>'
         for young, dashes, opacity in ((False, "none", 1), (True, "3 3", 0.8))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from app.words import BUCKET_TITLES
 from metrics.query import BUCKETS
 
 PRESETS: dict[str, timedelta] = {
@@ -106,7 +107,8 @@ def choose_bucket(window: Window, wanted: str, *, volume: int) -> tuple[str, str
         return wanted, ""
     used = next((name for name in BUCKETS if points(window, name) <= POINTS_MAX), "1d")
     many = points(window, wanted)
-    return used, f"Buckets of {wanted} would make {many:,} points a line in this range; {used} is used instead."
+    titles = BUCKET_TITLES[wanted], BUCKET_TITLES[used]
+    return used, f"Buckets of {titles[0]} would make {many:,} points a line in this range; {titles[1]} is used instead."
 
 
 def floor(at: datetime, bucket: str, zone: str) -> datetime:

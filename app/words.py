@@ -23,6 +23,15 @@ DIMENSION_TITLES: Mapping[str, str] = {
     "template": "Template",
 }
 
+BUCKET_TITLES: Mapping[str, str] = {
+    "1m": "1 minute",
+    "5m": "5 minutes",
+    "15m": "15 minutes",
+    "1h": "1 hour",
+    "6h": "6 hours",
+    "1d": "1 day",
+}
+
 
 def named(dimension: str, value: str) -> str:
     """A dimension's value as people read it."""

@@ -64,12 +64,12 @@ def _say(frame: charts.Frame, answers: data.CarriersData) -> None:
     else:
         st.info(f"**{frame.metric.title} is undefined in all of this range.** {words.why_undefined(0)}")
     notes = [
-        f"One point stands for {frame.bucket}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel. "
+        f"{frame.metric.question} One point stands for {words.BUCKET_TITLES[frame.bucket]}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel. "
         f"Thin: fewer than {charts.N_OF_LINE} a point."
     ]
     if answers.left_out and frame.split:
         named = words.listed([words.named(frame.split, name) for name in answers.left_out])
-        notes.append(f"Drawn are the {data.LINES_MAX} largest; not {named}.")
+        notes.append(f"Drawn are the {data.LINES_MAX} largest; not {controls.plain(named)}.")
     if clock_changes(frame.window, frame.zone):
         notes.append(
             f"The clock changes in this range; the axis keeps to {frame.window.end.astimezone(frame.tzinfo):%Z}."

@@ -1,0 +1,171 @@
+"""What the pages ask of a real warehouse: the right numbers, in a bounded number of questions, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from app import data, timeframe
+from core.errors import WarehouseRefused
+from core.settings import Warehouse as WarehouseSettings
+from core.warehouse import Warehouse, connect
+from tests.app.traffic import load
+
+NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+DAY = timeframe.moving("24h", NOW)
+
+
+class Counting:
+    """A warehouse that counts the questions it passes on."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self.asked = 0
+
+    def query_df(self, sql: str, parameters: Mapping[str, Any] | None = None, **more: Any) -> pd.DataFrame:
+        self.asked += 1
+        return self._warehouse.query_df(sql, parameters, **more)
+
+    def query_rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        self.asked += 1
+        return self._warehouse.query_rows(sql, parameters)
+
+
+def overview(warehouse: Any, window: timeframe.Window = DAY, **filters: tuple[str, ...]) -> data.OverviewData:
+    return data.overview(warehouse, window, "UTC", tuple(filters.items()), now=NOW, on_time_seconds=60)
+
+
+def carriers(warehouse: Any, **changes: Any) -> data.CarriersData:
+    asked = {"slug": "delivery_rate", "split": "provider", "wanted": "auto", "panels": 12} | changes
+    return data.carriers(warehouse, DAY, "UTC", (), now=NOW, on_time_seconds=60, **asked)
+
+
+def test_the_overview_has_every_metric_for_the_window_and_for_the_week_before(warehouse: Warehouse) -> None:
+    attempts = load(warehouse, until=NOW, hours=24)
+    load(warehouse, until=NOW - timedelta(days=7), hours=24, delivered_of_ten=5)
+
+    answer = overview(warehouse)
+
+    assert set(data.ALL_SLUGS) == set(answer.now) == set(answer.before) == set(answer.sparks)
+    assert attempts == answer.now["third_party_success_rate"].n
+    assert pytest.approx(0.9, abs=0.01) == answer.now["delivery_rate"].value
+    assert pytest.approx(0.5, abs=0.01) == answer.before["delivery_rate"].value
+    assert 4.0 == answer.now["delivery_time"].value == answer.now["delivery_time"].p95
+
+
+def test_what_has_no_attempts_is_undefined_and_not_zero(warehouse: Warehouse) -> None:
+    answer = overview(warehouse)
+
+    assert answer.empty
+    assert {None} == {reading.value for reading in answer.now.values()}
+
+
+def test_a_pause_in_the_traffic_is_a_gap_in_the_sparkline(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW - timedelta(hours=20), hours=4)
+    load(warehouse, until=NOW, hours=4)
+
+    values = overview(warehouse).sparks["delivery_rate"].values
+
+    assert values[0] is not None
+    assert None in values[4:-4]
+    assert values[-1] is not None
+
+
+def test_a_filter_keeps_only_its_values(warehouse: Warehouse) -> None:
+    attempts = load(warehouse, until=NOW, hours=24)
+
+    assert attempts // 2 == overview(warehouse, provider=("aurora",)).now["third_party_success_rate"].n
+    assert attempts // 6 == overview(warehouse, carrier=("",)).now["third_party_success_rate"].n
+
+
+def test_carriers_come_by_volume_and_the_unknown_one_is_among_them(warehouse: Warehouse) -> None:
+    attempts = load(warehouse, until=NOW, hours=24)
+
+    answer = carriers(warehouse)
+
+    assert list(answer.totals["carrier"]) == ["Vodafone", "O2", ""]
+    assert attempts == answer.totals["volume"].sum() == answer.series["n"].sum()
+    assert answer.lines == ("aurora", "beacon")
+
+
+@pytest.mark.parametrize("split", [None, "carrier", "country", "template"])
+def test_carriers_are_split_by_any_dimension_or_none(warehouse: Warehouse, split: str | None) -> None:
+    attempts = load(warehouse, until=NOW, hours=24)
+
+    answer = carriers(warehouse, split=split)
+
+    assert attempts == answer.series["n"].sum()
+    assert {None: 1, "carrier": 3, "country": 1, "template": 1}[split] == len(answer.lines)
+
+
+def test_only_the_largest_carriers_are_drawn_and_the_table_has_all(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW, hours=24)
+
+    answer = carriers(warehouse, panels=1)
+
+    assert {"Vodafone"} == set(answer.series["carrier"])
+    assert len(answer.totals) == 3
+
+
+def test_a_bucket_too_fine_for_the_range_is_changed_and_said(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW, hours=24)
+
+    answer = carriers(warehouse, wanted="1m")
+
+    assert answer.bucket == "5m"
+    assert "1,440 points" in answer.changed
+
+
+def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW, hours=24)
+    for_overview, for_carriers, for_filters = Counting(warehouse), Counting(warehouse), Counting(warehouse)
+
+    overview(for_overview)
+    carriers(for_carriers)
+    data.choices(for_filters, DAY)
+
+    assert (for_overview.asked, for_carriers.asked, for_filters.asked) == (3, 2, 1)
+
+
+def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW - timedelta(days=5), hours=1)
+
+    found = data.choices(warehouse, DAY)
+
+    assert found["provider"] == ["aurora", "beacon"]
+    assert found["carrier"] == ["", "O2", "Vodafone"]
+
+
+def test_freshness_is_the_newest_attempt(warehouse: Warehouse) -> None:
+    assert data.newest(warehouse) is None
+
+    load(warehouse, until=NOW, hours=1)
+
+    assert NOW - timedelta(minutes=10) == data.newest(warehouse)
+
+
+def test_the_dashboards_connection_cannot_write(warehouse: Warehouse, warehouse_settings: WarehouseSettings) -> None:
+    reader = connect(warehouse_settings, readonly=True)
+
+    with pytest.raises(WarehouseRefused):
+        load(reader, until=NOW, hours=1)
+    assert overview(reader).empty
+    reader.close()
+
+
+def test_a_warehouse_without_tables_is_known_by_the_number_of_its_refusal(
+    warehouse: Warehouse, warehouse_settings: WarehouseSettings
+) -> None:
+    warehouse.command("DROP TABLE attempts")
+    with pytest.raises(WarehouseRefused) as no_table:
+        data.newest(warehouse)
+
+    absent = warehouse_settings.model_copy(update={"database": "nobody_made_this"})
+    with pytest.raises(WarehouseRefused) as no_database:
+        data.newest(connect(absent, readonly=True))
+
+    assert {no_table.value.code, no_database.value.code} == data.NOT_THERE

@@ -1,0 +1,104 @@
+"""The tiles: undefined is a dash with its reason, a change is judged only when it is more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app import tiles, words
+from app.data import Reading, Spark
+from metrics.catalogue import metric
+
+DELIVERY, RESEND, TIME = metric("delivery_rate"), metric("resend_rate"), metric("delivery_time")
+FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
+
+
+def tile(shown=DELIVERY, *, now: Reading, before: Reading, spark: Spark = FLAT, young: float = 0.0) -> str:
+    return tiles.tile(shown, now, before, spark, shade="light", young=young, link="carriers?range=7d")
+
+
+def reading(value: float | None, n: int = 10_000, *, settled: bool = True) -> Reading:
+    return Reading(value, n, settled=settled)
+
+
+def test_an_undefined_value_is_a_dash_with_its_reason() -> None:
+    html = tile(now=reading(None, 0), before=reading(0.9), spark=Spark((), (), "1h"))
+
+    assert f">{words.UNDEFINED}<" in html
+    assert "nothing to count" in html
+    assert "0.0 %" not in html
+
+
+@pytest.mark.parametrize(
+    ("shown", "now", "before", "word", "arrow"),
+    [
+        (DELIVERY, 0.95, 0.90, "better", "▲"),
+        (DELIVERY, 0.85, 0.90, "worse", "▼"),
+        (RESEND, 0.10, 0.05, "worse", "▲"),
+        (RESEND, 0.05, 0.10, "better", "▼"),
+        (TIME, 9.0, 4.0, "worse", "▲"),
+        (DELIVERY, 0.901, 0.900, "within chance", "▲"),
+        (DELIVERY, 0.9, 0.9, "within chance", "●"),
+    ],
+)
+def test_the_good_direction_of_the_metric_judges_a_change(shown, now, before, word: str, arrow: str) -> None:
+    html = tile(shown, now=reading(now), before=reading(before))
+
+    assert word in html
+    assert f"{arrow} " in html
+    assert ("hg-good" in html) == (word == "better")
+    assert ("hg-bad" in html) == (word == "worse")
+
+
+def test_the_same_change_on_a_small_sample_is_not_judged() -> None:
+    assert "within chance" in tile(now=reading(0.85, 40), before=reading(0.90, 40))
+
+
+def test_a_change_of_a_mostly_unsettled_window_is_shown_and_not_judged() -> None:
+    html = tile(now=reading(0.5), before=reading(0.9), young=0.5)
+
+    assert "too early to judge" in html
+    assert "−40.0 points" in html
+    assert "hg-bad" not in html
+
+
+def test_without_a_value_last_week_there_is_no_change() -> None:
+    assert "no value last week" in tile(now=reading(0.9), before=reading(None, 0))
+
+
+def test_the_state_says_settled_or_settling_and_for_how_long() -> None:
+    assert ">settled<" in tile(now=reading(0.9), before=reading(0.9))
+    assert "settling · 60 min" in tile(now=reading(0.9, settled=False), before=reading(0.9))
+
+
+def test_a_sparkline_breaks_at_an_undefined_value_and_dashes_what_is_young() -> None:
+    spark = Spark((0.9, 0.8, None, 0.9, 0.7, 0.8), (True, True, True, True, True, False), "1h")
+
+    old = tiles._path(spark, 0.7, 0.9, young=False)
+    young = tiles._path(spark, 0.7, 0.9, young=True)
+
+    assert (old.count("M"), young.count("M")) == (2, 1)
+
+
+def test_text_of_a_metric_cannot_become_html() -> None:
+    nasty = replace(DELIVERY, title="<script>alert(1)</script>")
+
+    assert "<script>" not in tile(nasty, now=reading(0.9), before=reading(0.9))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.9312, "ratio", "93.1 %"),
+        (0.9987, "ratio", "99.87 %"),
+        (1.0, "ratio", "100.0 %"),
+        (0.0, "ratio", "0.0 %"),
+        (4.249, "seconds", "4.25 s"),
+        (21.68, "seconds", "21.7 s"),
+        (None, "ratio", "–"),
+        (float("nan"), "seconds", "–"),
+    ],
+)
+def test_a_value_reads_with_its_unit(value: float | None, unit: str, text: str) -> None:
+    assert text == words.figure(value, unit)
