@@ -1,0 +1,84 @@
+"""A dashboard to look at: in this process for its logic, or as the real server for a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from app.cli import arguments
+from core.settings import Warehouse as WarehouseSettings
+from sandbox.ports import free_port
+
+_READY_SECONDS = 60
+
+
+def environment(settings: WarehouseSettings) -> dict[str, str]:
+    """The settings of a warehouse as the programs read them."""
+    return {
+        "HELIOGRAPH_WAREHOUSE_HOST": settings.host,
+        "HELIOGRAPH_WAREHOUSE_PORT": str(settings.port),
+        "HELIOGRAPH_WAREHOUSE_USERNAME": settings.username,
+        "HELIOGRAPH_WAREHOUSE_PASSWORD": settings.password.get_secret_value(),
+        "HELIOGRAPH_WAREHOUSE_DATABASE": settings.database,
+        "HELIOGRAPH_WAREHOUSE_CONNECT_TIMEOUT_SECONDS": "2",
+    }
+
+
+@dataclass
+class Dashboard:
+    """A running server."""
+
+    url: str
+
+
+@contextmanager
+def running(settings: WarehouseSettings, folder: Path) -> Iterator[Dashboard]:
+    """The dashboard over a warehouse, in a folder without settings of its own."""
+    port = free_port()
+    with (folder / "dashboard.log").open("wb") as log:
+        process = subprocess.Popen(
+            arguments("127.0.0.1", port),
+            cwd=folder,
+            env={**os.environ, **environment(settings)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: _answers(url), what=(folder / "dashboard.log").read_text)
+            yield Dashboard(url)
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def until(happened: Callable[[], bool], *, what: Callable[[], str]) -> None:
+    """Wait for something to happen."""
+    deadline = monotonic() + _READY_SECONDS
+    while not happened():
+        if monotonic() > deadline:
+            pytest.fail(f"did not come: {what()}")
+        sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def dashboard(warehouse_settings: WarehouseSettings, tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard over the test's warehouse."""
+    with running(warehouse_settings, tmp_path) as started:
+        yield started
