@@ -172,7 +172,7 @@ def test_the_whole_window_agrees(told: Warehouse, events: list[Event]):
 
 
 @pytest.mark.parametrize(
-    "dimensions", [("provider",), ("carrier",), ("provider", "carrier", "country")], ids=" × ".join
+    "dimensions", [("provider",), ("carrier",), ("provider", "carrier", "country")], ids=" and ".join
 )
 def test_every_slice_agrees(told: Warehouse, events: list[Event], dimensions: tuple[str, ...]):
     table = attempts_of(events)
