@@ -1,0 +1,187 @@
+"""Simulated people, the real service and the simulated providers over loopback HTTP: live traffic reads as history does."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import uvicorn
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from core import settings as config
+from core.clock import utc_now
+from core.events import AnyEvent, Receipt, Send, Verify, decode_lines
+from core.queue import EVENTS
+from core.queue.memory import MemoryQueue
+from sandbox.handsets import Handsets
+from sandbox.history import write_history
+from sandbox.ports import free_ports
+from sandbox.providers import build_app, serving
+from sandbox.subscribers import Subscribers, Tally
+from sandbox.world import APPS, PROVIDER_WEIGHTS, PROVIDERS, TEXTS, World
+from service.keys import new_key
+from service.main import Outside, build, open_providers
+from service.providers.base import open_session
+from service.stores.memory import MemoryStore
+
+SECRET = "a secret of the tests, longer than it need be"
+PACE = 0.005
+
+
+@dataclass
+class Live:
+    """What came of a stretch of live traffic."""
+
+    tally: Tally
+    events: list[AnyEvent]
+
+
+def settings_of(folder: Path, ports: Mapping[str, int]) -> config.Settings:
+    secret = SecretStr(SECRET)
+    return config.Settings(
+        code=config.Code(secret=secret, cooldown_seconds=[0]),
+        numbers=config.Numbers(hash_key=secret, seal_key=secret),
+        api=config.Api(key_secret=secret),
+        journal=config.Journal(folder=folder),
+        providers=[
+            config.Provider(
+                name=name,
+                kind=name,
+                url=f"http://127.0.0.1:{ports[name]}",
+                account="acme",
+                secret=secret,
+                weight=PROVIDER_WEIGHTS[name],
+            )
+            for name in PROVIDERS
+        ],
+        templates=[
+            config.Template(name=text.name, locale=locale, text=body)
+            for text in TEXTS
+            for locale, body in text.locales.items()
+        ],
+    )
+
+
+@asynccontextmanager
+async def answering(app: object, port: int) -> AsyncIterator[None]:
+    """An ASGI application on a port."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
+    )
+    listener = socket.create_server(("127.0.0.1", port))
+    serve = asyncio.create_task(server._serve([listener]))  # without the signal handlers, which belong to the test run
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serve
+
+
+async def live(folder: Path, *, people: int, messages: int) -> Live:
+    """Run `people` verifications and some messages through everything."""
+    world, handsets, queue, store = World(seed=4, pace=PACE), Handsets(), MemoryQueue(), MemoryStore()
+    service_port, *provider_ports = free_ports(1 + len(PROVIDERS))
+    ports = dict(zip(PROVIDERS, provider_ports, strict=True))
+    url = f"http://127.0.0.1:{service_port}"
+    settings = settings_of(folder, ports)
+    keys = {}
+    for app in APPS:
+        keys[app], fact = new_key(app=app, scopes=frozenset({"send"}), label="", secret=SECRET, now=utc_now())
+        await store.write([fact])
+    simulators = {
+        build_app(
+            name,
+            world=world,
+            rng=world.rng(3, port),
+            handsets=handsets,
+            callback_url=url,
+            account="acme",
+            secret=SECRET,
+            flush_seconds=0.01,
+        ): port
+        for name, port in ports.items()
+    }
+    async with open_session() as session:
+        registry = CollectorRegistry()
+        adapters = open_providers(settings, session=session, registry=registry)
+        service = build(settings, Outside(store=store, queue=queue, providers=adapters, registry=registry))
+        await service.start()
+        async with answering(service.app, service_port), serving(simulators):
+            async with Subscribers(world, api_url=url, keys=keys, handsets=handsets) as subscribers:
+                tally = await subscribers.send_and_verify(people, at_once=40)
+                rng = world.rng(5)
+                for _ in range(messages):
+                    await subscribers.message(world.wish(rng, utc_now()))
+            with suppress(TimeoutError):  # the latest receipts come hours later, even at this pace
+                async with asyncio.timeout(1):
+                    await asyncio.gather(*(simulator.drain() for simulator in simulators))
+        await service.publisher.publish_waiting()
+        told = await queue.pull(EVENTS, "test", batch_max=10_000, wait_seconds=0)
+        await service.stop()
+    return Live(tally, [event for message in told for event in decode_lines(message.body)[0]])
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Live:
+    return asyncio.run(live(tmp_path_factory.mktemp("live"), people=150, messages=10))
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> list[AnyEvent]:
+    end = datetime(2026, 3, 11, tzinfo=UTC)
+    paths = write_history(
+        tmp_path_factory.mktemp("past"),
+        world=World(seed=4),
+        end=end,
+        days=2,
+        verifications_per_day=10_000,
+        progress=lambda _done, _total: None,
+    )
+    return [event for path in paths for event in decode_lines(path.read_bytes())[0]]
+
+
+def test_everybody_is_accounted_for_from_the_call_to_the_event(lived: Live):
+    tally = lived.tally
+    sends = [event for event in lived.events if isinstance(event, Send)]
+    approved = {event.request_id for event in lived.events if isinstance(event, Verify) and event.result == "approved"}
+    refused = sum(tally.refused.values())
+
+    assert 150 <= tally.approved + tally.abandoned + refused <= 150 + refused
+    assert tally.approved > 120
+    assert len(approved) == tally.approved
+    assert len({send.request_id for send in sends}) >= tally.sent + tally.messages
+    assert {send.provider for send in sends} == set(PROVIDERS)
+
+
+WORDS: dict[str, Callable[[AnyEvent], object]] = {
+    "a place": lambda event: (event.country, event.carrier, event.region) if isinstance(event, Send) else None,
+    "what for": lambda event: (
+        (event.app, event.purpose, event.template, event.category) if isinstance(event, Send) else None
+    ),
+    "length": lambda event: (event.template, event.country, event.segments) if isinstance(event, Send) else None,
+    "an outcome": lambda event: (event.outcome, event.error_class) if isinstance(event, Send) else None,
+    "good news": lambda event: (
+        (event.provider, event.status, event.raw_status, event.raw_code)
+        if isinstance(event, Receipt) and event.status != "failed"
+        else None
+    ),
+    "a check": lambda event: (
+        (event.app, event.purpose, event.template, event.source, event.result) if isinstance(event, Verify) else None
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_live_traffic_says_nothing_that_the_history_does_not_say(name: str, lived: Live, past: list[AnyEvent]):
+    said_live = {WORDS[name](event) for event in lived.events}
+    said_before = {WORDS[name](event) for event in past}
+
+    assert len(said_live) > 1
+    assert said_live <= said_before
