@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -74,37 +75,9 @@ def scale(metric: Metric, series: pd.DataFrame) -> tuple[float, float]:
 
 def panel(frame: Frame, carrier: str, series: pd.DataFrame, *, value: float | None, n: int) -> go.Figure:
     """The chart of one carrier; `series` holds its lines, `value` and `n` are those of the whole window."""
-    figure = go.Figure()
-    for name, line in series.groupby("line", sort=True):
-        for trace in _line(frame, str(name), line):
-            figure.add_trace(trace)
-    figure.update_layout(
-        title={"text": _title(frame.metric, carrier, value, n), "x": 0, "xanchor": "left", "y": 0.97, "font_size": 14},
-        height=PANEL_HEIGHT,
-        margin={"l": 4, "r": 10, "t": 44, "b": 4},
-        showlegend=False,
-        hovermode="x unified",
-        hoverlabel={"namelength": -1},
-        uirevision=f"{frame.metric.slug}{frame.window.span}",
-        dragmode=False,
-    )
-    figure.update_xaxes(
-        range=_axis_range(frame),
-        showgrid=False,
-        fixedrange=True,
-        hoverformat=_hover_time(frame),
-        nticks=6,
-        tickformat=_tick_time(frame),
-    )
-    room = (frame.high - frame.low) * 0.02  # a line along the edge keeps its whole width
-    figure.update_yaxes(
-        range=[frame.low - (room if frame.low == 0 else 0), frame.high + room],
-        fixedrange=True,
-        automargin=True,
-        nticks=5,
-        **_ticks(frame),
-    )
-    return figure
+    traces = [trace for name, line in series.groupby("line", sort=True) for trace in _line(frame, str(name), line)]
+    # In one piece: each later update of a figure checks all of it again (12 panels: 0.41 s against 0.15 s).
+    return go.Figure({"data": traces, "layout": _layout(frame, _title(frame.metric, carrier, value, n))})
 
 
 def told(frame: Frame, carrier: str, value: float | None, n: int) -> str:
@@ -122,13 +95,50 @@ def legend(frame: Frame, lines: Sequence[str]) -> str:
     for name in lines:
         colour, dash = frame.line_style(name)
         label = words.named(frame.split, name) if frame.split else "all"
-        entries.append(f"<span>{_stroke(colour, 'solid' if dash == 'solid' else 'dashed')}{escape(label)}</span>")
-    entries.append(f'<span class="hg-note">{_stroke("currentColor", "dotted")}still settling</span>')
+        entries.append(
+            f"<span role=listitem>{_stroke(colour, 'solid' if dash == 'solid' else 'dashed')}{escape(label)}</span>"
+        )
+    entries.append(f'<span role=listitem class="hg-note">{_stroke("currentColor", "dotted")}still settling</span>')
     return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
 
 
 def _stroke(colour: str, style: str) -> str:
     return f'<i style="border-top:3px {style} {colour}"></i>'
+
+
+def _layout(frame: Frame, title: str) -> dict[str, Any]:
+    room = (frame.high - frame.low) * 0.02  # a line along the edge keeps its whole width
+    return {
+        "title": {
+            "text": title,
+            "x": 0,
+            "xanchor": "left",
+            "y": 0.97,
+            "font_size": 14,
+        },
+        "height": PANEL_HEIGHT,
+        "margin": {"l": 4, "r": 10, "t": 44, "b": 4},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "hoverlabel": {"namelength": -1},
+        "uirevision": f"{frame.metric.slug}{frame.window.span}",
+        "dragmode": False,
+        "xaxis": {
+            "range": _axis_range(frame),
+            "showgrid": False,
+            "fixedrange": True,
+            "nticks": 6,
+            "hoverformat": _hover_time(frame),
+            "tickformat": _tick_time(frame),
+        },
+        "yaxis": {
+            "range": [frame.low - (room if frame.low == 0 else 0), frame.high + room],
+            "fixedrange": True,
+            "automargin": True,
+            "nticks": 5,
+            **_ticks(frame),
+        },
+    }
 
 
 def _title(metric: Metric, carrier: str, value: float | None, n: int) -> str:
@@ -137,7 +147,7 @@ def _title(metric: Metric, carrier: str, value: float | None, n: int) -> str:
     return f"<b>{escape(short)}</b>   {words.figure(value, metric.unit)}   <span style='font-size:12px'>n {words.count(n)}</span>"
 
 
-def _line(frame: Frame, name: str, line: pd.DataFrame) -> list[go.Scatter]:
+def _line(frame: Frame, name: str, line: pd.DataFrame) -> list[dict[str, Any]]:
     """One line in two traces: the settled part, and the dashed tail that begins where it ends."""
     whole = _with_gaps(line, frame.bucket)
     colour, dash = frame.line_style(name)
@@ -158,25 +168,26 @@ def _line(frame: Frame, name: str, line: pd.DataFrame) -> list[go.Scatter]:
 
 def _trace(
     frame: Frame, part: pd.DataFrame, *, label: str, colour: str, dash: str, thin: bool, silent: int
-) -> go.Scatter:
+) -> dict[str, Any]:
     """`silent` points at the beginning only join the part to the one before: they are told there."""
     hover = [
         f"{words.figure(value, frame.metric.unit)}  n {words.count(int(n))}{'' if settled else '  (settling)'}"
         for value, n, settled in zip(part["value"], part["n"], part["settled"], strict=True)
     ]
-    return go.Scatter(
-        x=_wall_clock(part["bucket"], frame),
-        y=part["value"].astype(float),
-        mode="lines+markers",
-        name=escape(label),
-        line={"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
-        marker={"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
-        opacity=0.5 if thin else 1.0,
-        connectgaps=False,
-        customdata=hover,
-        hovertemplate=["<extra></extra>"] * silent
-        + [f"{escape(label)}  %{{customdata}}<extra></extra>"] * (len(part) - silent),
-    )
+    told_points = [f"{escape(label)}  %{{customdata}}<extra></extra>"] * (len(part) - silent)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": escape(label),
+        "x": _wall_clock(part["bucket"], frame),
+        "y": part["value"].astype(float),
+        "line": {"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
+        "marker": {"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
+        "opacity": 0.5 if thin else 1.0,
+        "connectgaps": False,
+        "customdata": hover,
+        "hovertemplate": ["<extra></extra>"] * silent + told_points,
+    }
 
 
 def _marker_sizes(values: pd.Series[float]) -> list[int]:
