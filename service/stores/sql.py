@@ -92,7 +92,8 @@ class SqlStore:
 
     async def _do(self, lane: Lane[Item, Answer], item: Item) -> Answer:
         try:
-            return await asyncio.wait_for(lane.do(item), self._deadline_seconds)
+            async with asyncio.timeout(self._deadline_seconds):
+                return await lane.do(item)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
             raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL, hint=hint) from None

@@ -1,0 +1,101 @@
+"""Keeps the backup store warm: what the primary store has committed is copied soon after, in batches, as well as it goes.
+
+Nobody's answer depends on it. When the backup cannot keep up, the oldest copies are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.errors import BadInput, Unavailable
+from service.facts import AnyFact, EncryptedNumber, InboundMessage
+from service.stores import Backup
+
+_NEVER_ASKED = (EncryptedNumber, InboundMessage)  # of the backup: they would only fill its memory
+_BATCH_MAX = 200
+_WAITING_MAX = 20_000
+
+
+@dataclass
+class _Copy:
+    facts: Sequence[AnyFact]
+    done: asyncio.Future[None] | None
+
+
+class Mirroring:
+    """One task that copies. `on_error` hears of every failure, `is_on` says whether it is worth trying."""
+
+    def __init__(self, backup: Backup, *, is_on: Callable[[], bool], on_error: Callable[[Unavailable], None]) -> None:
+        self.dropped = 0
+        self._backup = backup
+        self._is_on = is_on
+        self._on_error = on_error
+        self._waiting: deque[_Copy] = deque()
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to copy."""
+        self._task = asyncio.create_task(self._run(), name="mirroring")
+
+    def soon(self, facts: Sequence[AnyFact]) -> None:
+        """Copy `facts` when there is time."""
+        self._put(facts, None)
+
+    async def within(self, facts: Sequence[AnyFact], *, seconds: float) -> None:
+        """Copy `facts`, and wait for it at most `seconds`; the copy goes on when they are over."""
+        if self._task is None or not self._is_on():
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._put(facts, done)
+        await asyncio.wait([done], timeout=seconds)
+
+    async def close(self) -> None:
+        """Stop; what still waits is not copied."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._finish(list(self._waiting))
+
+    def _put(self, facts: Sequence[AnyFact], done: asyncio.Future[None] | None) -> None:
+        wanted = [fact for fact in facts if not isinstance(fact, _NEVER_ASKED)]
+        if not wanted or not self._is_on():
+            self._finish([_Copy(wanted, done)])
+            return
+        if len(self._waiting) >= _WAITING_MAX:
+            self._finish([self._waiting.popleft()])
+            self.dropped += 1
+        self._waiting.append(_Copy(wanted, done))
+        self._arrived.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                count = min(len(self._waiting), _BATCH_MAX)
+                await self._copy([self._waiting.popleft() for _ in range(count)])
+
+    async def _copy(self, copies: list[_Copy]) -> None:
+        try:
+            if self._is_on():
+                await self._backup.mirror([fact for copy in copies for fact in copy.facts])
+        except Unavailable as error:
+            self.dropped += len(copies)
+            self._on_error(error)
+        except BadInput:
+            if len(copies) > 1:  # one of them cannot be kept; the others can
+                for copy in copies:
+                    await self._copy([copy])
+            else:
+                self.dropped += 1
+        finally:
+            self._finish(copies)
+
+    def _finish(self, copies: list[_Copy]) -> None:
+        for copy in copies:
+            if copy.done is not None and not copy.done.done():
+                copy.done.set_result(None)

@@ -1,0 +1,194 @@
+"""Journals of the primary store, shown, verified and replayed.
+
+A replay may run twice, in any order, beside live traffic and beside another replay: every write is a fact that can be
+written again. What can never be written is set aside beside its journal, with the reason; nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from core.errors import BadInput, JournalDamaged
+from core.journal import SUFFIX, JournalFile, Record, closed_files
+from service.facts import AnyFact, Check
+from service.journaling import RecordUnreadable, decode
+from service.stores import Store
+
+REJECTED_SUFFIX = SUFFIX + ".rejected"
+_BATCH_MAX = 500
+
+Progress = Callable[[str, int], None]
+"""Told the name of a file and how many of its records were replayed so far."""
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """One record for a person to read; `applied` when a replay has already marked it."""
+
+    file: str
+    number: int
+    applied: bool
+    text: str
+
+
+class FileReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in one file. `problem` is empty when every record can be read and run."""
+
+    file: str
+    records: int
+    applied: int
+    problem: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a folder."""
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        return not any(file.problem for file in self.files)
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that can never be replayed, as it stands in the file of the rejected."""
+
+    number: int
+    reason: str
+    record: str
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay did. `damaged` names the files that it left for a person to look at, with the reason."""
+
+    files: int = 0
+    records: int = 0
+    rejected: int = 0
+    damaged: tuple[str, ...] = ()
+
+
+def show(folder: Path) -> Iterator[Shown]:
+    """Every record of the files that nobody writes, oldest file first. Raises `JournalDamaged` at the damage."""
+    for file in closed_files(folder):
+        mark = file.mark
+        for record in file.records():
+            text = record.payload.decode("utf-8", "replace")
+            yield Shown(file=file.path.name, number=record.number, applied=record.number <= mark, text=text)
+
+
+def verify(folder: Path) -> Verified:
+    """Read everything and change nothing."""
+    return Verified(files=tuple(_verify_file(file) for file in closed_files(folder)))
+
+
+async def replay(folder: Path, store: Store, progress: Progress = lambda _name, _done: None) -> Replayed:
+    """Write into `store` what the closed files hold, remove each file that is done, and leave a damaged one alone.
+
+    Raises `Unavailable` when the store stops answering; the next replay goes on from the mark.
+    """
+    total = Replayed()
+    for file in list(closed_files(folder)):
+        done = await _replay_file(file, store, progress)
+        total = Replayed(
+            files=total.files + done.files,
+            records=total.records + done.records,
+            rejected=total.rejected + done.rejected,
+            damaged=total.damaged + done.damaged,
+        )
+    return total
+
+
+async def _replay_file(file: JournalFile, store: Store, progress: Progress) -> Replayed:
+    records, rejected = 0, 0
+    reading = file.records(after=file.mark)
+    try:
+        while batch := list(islice(reading, _BATCH_MAX)):
+            rejected += await _replay_batch(file, store, batch)
+            records += len(batch)
+            file.set_mark(batch[-1].number)
+            progress(file.path.name, batch[-1].number)
+    except JournalDamaged as damage:
+        return Replayed(records=records, rejected=rejected, damaged=(str(damage),))
+    except FileNotFoundError:  # another replay was quicker
+        return Replayed(records=records, rejected=rejected)
+    file.remove()
+    return Replayed(files=1, records=records, rejected=rejected)
+
+
+async def _replay_batch(file: JournalFile, store: Store, records: list[Record]) -> int:
+    """Returns how many records were set aside."""
+    facts: list[AnyFact] = []
+    bad: list[tuple[Record, str]] = []
+    readable: list[Record] = []
+    for record in records:
+        try:
+            facts.append(decode(record.payload))
+            readable.append(record)
+        except RecordUnreadable as error:
+            bad.append((record, str(error)))
+    try:
+        await _write(store, facts)
+    except BadInput:
+        for record, fact in zip(readable, facts, strict=True):
+            try:
+                await _write(store, [fact])
+            except BadInput as error:
+                bad.append((record, str(error)))
+    _set_aside(file, bad)
+    return len(bad)
+
+
+async def _write(store: Store, facts: list[AnyFact]) -> None:
+    if not facts:
+        return
+    told = await store.write(facts)
+    for fact, is_new in zip(facts, told, strict=True):
+        if not is_new and isinstance(fact, Check):
+            await _settle_check(store, fact)
+
+
+async def _settle_check(store: Store, check: Check) -> None:
+    """Give a check the next free number when its own went to another check.
+
+    The backup numbers checks by what it knows; where the mirror had not heard of the last one, a number is given
+    twice. A check made at the same moment with the same result is the same check, so a second replay changes nothing.
+    """
+    number = check.check
+    while (state := await store.request(check.request_id)) is not None:
+        if any(msgspec.structs.replace(row, check=check.check) == check for row in state.checks):
+            return
+        number = max([number, *(row.check for row in state.checks)]) + 1
+        [is_new] = await store.write([msgspec.structs.replace(check, check=number)])
+        if is_new:
+            return
+
+
+def _set_aside(file: JournalFile, bad: list[tuple[Record, str]]) -> None:
+    if not bad:
+        return
+    path = file.path.with_suffix(REJECTED_SUFFIX)
+    with path.open("ab") as aside:
+        for record, reason in bad:
+            row = Rejected(number=record.number, reason=reason, record=record.payload.decode("utf-8", "replace"))
+            aside.write(msgspec.json.encode(row) + b"\n")
+        aside.flush()
+        os.fsync(aside.fileno())
+
+
+def _verify_file(file: JournalFile) -> FileReport:
+    records = 0
+    problem = ""
+    try:
+        for record in file.records():
+            records += 1
+            try:
+                decode(record.payload)
+            except RecordUnreadable as error:
+                problem = problem or f"record {record.number}: {error}"
+    except JournalDamaged as damage:
+        problem = str(damage)
+    return FileReport(file=file.path.name, records=records, applied=min(file.mark, records), problem=problem)
