@@ -1,0 +1,101 @@
+"""Makes a day's report and sends it once: claimed, handed over, marked, in this order.
+
+A crash between the mail server's yes and the mark sends it a second time, with the same Message-ID; losing a report is
+the worse of the two. Half a report is never sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from core.clock import Clock
+from core.errors import HeliographError
+from core.mail import Mailer
+from core.settings import Settings
+from core.warehouse import Warehouse
+from reports.daily import DailyReport, gather
+from reports.days import Day
+from reports.errors import LedgerUnavailable
+from reports.ledger import FAILED, Claim, Entry, Ledger
+from reports.render import Rendered, message, render
+
+_log = structlog.get_logger(__name__)
+
+Result = Literal["sent", "sent before", "somebody else is at it"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a delivery ended. `at` is when it was sent, whoever did it."""
+
+    result: Result
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Office:
+    """What a report is made with. The warehouse is opened for each report, so that it may be down in between."""
+
+    settings: Settings
+    ledger: Ledger
+    mailer: Mailer
+    open_warehouse: Callable[[], Warehouse]
+    clock: Clock
+
+    def make(self, day: Day) -> tuple[DailyReport, Rendered]:
+        """The report of `day`, rendered. Raises what `gather` raises, and `LedgerUnavailable`."""
+        before = self.ledger.figures_of(day.plus(-1))
+        warehouse = self.open_warehouse()
+        try:
+            report = gather(
+                warehouse,
+                day,
+                now=self.clock(),
+                on_time_seconds=self.settings.metrics.on_time_seconds,
+                of_day_before=before,
+            )
+        finally:
+            warehouse.close()
+        return report, render(report, dashboard_url=self.settings.reports.dashboard_url)
+
+    def deliver(self, day: Day, recipients: Sequence[str], *, again: bool = False) -> Delivery:
+        """Send the report of `day`, unless it was sent to these recipients before; `again` sends it all the same.
+
+        Raises what `make` raises, and `MailUnavailable`; the ledger then holds the reason.
+        """
+        entry = self.ledger.entry(day, recipients)
+        with entry.claim() as claim:
+            if claim is None:
+                return Delivery("somebody else is at it")
+            if entry.sent_at and not again:
+                return Delivery("sent before", entry.sent_at)
+            try:
+                report = self._send(day, recipients, entry, claim)
+            except HeliographError as error:
+                claim.note(FAILED, reason=str(error))
+                raise
+            self._mark(entry, claim, report)
+            return Delivery("sent", self.clock())
+
+    def _send(self, day: Day, recipients: Sequence[str], entry: Entry, claim: Claim) -> DailyReport:
+        report, rendered = self.make(day)
+        if claim.was_cut_off:
+            _log.warning("an earlier hand-over of this report was cut off; it may arrive twice", report=entry.name)
+        name = entry.name if not claim.times_sent else f"{entry.name}.{claim.times_sent}"
+        mail = message(rendered, name=name, sender=self.settings.mail.sender, recipients=recipients, at=report.made_at)
+        claim.hand_over(mail.as_bytes())
+        self.mailer.send(mail)
+        return report
+
+    def _mark(self, entry: Entry, claim: Claim, report: DailyReport) -> None:
+        try:
+            claim.sent()
+            self.ledger.keep_figures(report.day, report.figures)
+        except LedgerUnavailable as error:
+            # Raised on, it would be tried again, and the mail repeated for as long as the disk is full.
+            _log.error("the report was sent, and that could not be noted", report=entry.name, reason=str(error))

@@ -1,0 +1,165 @@
+"""Tells a change from chance, and finds the channels worth a look; refuses to judge samples too small to say anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+from typing import Literal
+
+from metrics.catalogue import METRICS, Metric
+from reports.readings import Compared, Reading, Slice
+
+Against = Literal["day_before", "week_before"]
+Verdict = Literal["better", "worse", ""]
+Place = tuple[str, str, str]
+"""Provider, country and carrier; a provider or a carrier as a whole has '*' for the rest."""
+
+FALSE_ALARM = 0.01
+"""How often chance alone may name anything among figures that are judged together: on one day of a hundred."""
+
+SECONDS_SHARE, SECONDS_N = 0.1, 100
+"""A median comes without its spread: it has moved when it did so by a tenth, on a hundred messages."""
+
+LOOK_N, LOOK_DROP = 50, 0.02
+"""A channel is judged from so many attempts on, and is worth a look from two points on: less is not worth a morning."""
+
+_CONCENTRATED = 0.6
+
+RATIOS = tuple(one for one in METRICS if one.unit == "ratio")
+
+
+def verdict(metric: Metric, now: Reading, before: Reading, *, judged_together: int) -> Verdict:
+    """Whether `now` differs from `before` by more than chance, and whether that is good; '' when it may be chance."""
+    if now.value is None or before.value is None or not _is_clear(metric, now, before, judged_together):
+        return ""
+    return "better" if (now.value > before.value) == (metric.good == "up") else "worse"
+
+
+def _is_clear(metric: Metric, now: Reading, before: Reading, judged_together: int) -> bool:
+    if metric.unit == "ratio":
+        return _deviations(now, before) > NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / max(1, judged_together))
+    if now.value is None or before.value is None:
+        return False
+    moved = abs(now.value - before.value)
+    return min(now.n, before.n) >= SECONDS_N and moved > 0 and moved >= SECONDS_SHARE * before.value
+
+
+def _deviations(now: Reading, before: Reading) -> float:
+    """How many standard deviations apart two ratios are: the pooled two-sample z-test."""
+    if now.value is None or before.value is None or not now.n or not before.n:
+        return 0.0
+    pooled = (now.value * now.n + before.value * before.n) / (now.n + before.n)
+    spread = sqrt(pooled * (1 - pooled) * (1 / now.n + 1 / before.n))
+    return abs(now.value - before.value) / spread if spread else 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A metric of a place that is worse than it was. `lost` is how many more of its sample went wrong than would have."""
+
+    place: Place
+    metric: Metric
+    now: Reading
+    before: Reading
+    against: Against
+    lost: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """A place worth a look: what is worst there, and which other metrics are worse beside it."""
+
+    worst: Finding
+    others: tuple[Metric, ...]
+
+    @property
+    def place(self) -> Place:
+        """Where to look."""
+        return self.worst.place
+
+
+def worth_a_look(providers: Sequence[Slice], carriers: Sequence[Slice], channels: Sequence[Slice]) -> tuple[Look, ...]:
+    """The places that are worse than the same weekday a week before (or, without one, than the day before).
+
+    A provider, a carrier, or one carrier over one provider: whichever tells the most with the fewest lines. Those
+    where most went wrong come first.
+    """
+    places = _placed(providers, carriers, channels)
+    judged = [
+        (metric, place, one) for place, one in places for metric in RATIOS if _reference(one.figures[metric.slug])
+    ]
+    findings = [
+        finding
+        for metric, place, one in judged
+        if (finding := _finding(metric, place, one.figures[metric.slug], judged_together=len(judged)))
+    ]
+    kept = [
+        finding
+        for metric in RATIOS
+        for finding in _told_once(
+            [one for one in findings if one.metric is metric], {place for other, place, _ in judged if other is metric}
+        )
+    ]
+    return _by_place(kept)
+
+
+def _placed(
+    providers: Iterable[Slice], carriers: Iterable[Slice], channels: Iterable[Slice]
+) -> list[tuple[Place, Slice]]:
+    return [
+        *(((one.names[0], "*", "*"), one) for one in providers),
+        *((("*", one.names[0], one.names[1]), one) for one in carriers),
+        *(((one.names[0], one.names[1], one.names[2]), one) for one in channels),
+    ]
+
+
+def _reference(figure: Compared) -> Against | None:
+    if figure.now.n < LOOK_N:
+        return None
+    if figure.week_before.n >= LOOK_N:
+        return "week_before"  # the day before may be a Sunday
+    return "day_before" if figure.day_before.n >= LOOK_N else None
+
+
+def _finding(metric: Metric, place: Place, figure: Compared, *, judged_together: int) -> Finding | None:
+    against = _reference(figure)
+    if against is None:
+        return None
+    before = figure.week_before if against == "week_before" else figure.day_before
+    if verdict(metric, figure.now, before, judged_together=judged_together) != "worse":
+        return None
+    assert figure.now.value is not None
+    assert before.value is not None
+    drop = abs(figure.now.value - before.value)
+    if drop < LOOK_DROP:
+        return None
+    return Finding(place, metric, figure.now, before, against, lost=drop * figure.now.n)
+
+
+def _told_once(findings: Sequence[Finding], judged: set[Place]) -> list[Finding]:
+    """Of one metric: a provider or carrier as a whole, unless a few of its channels explain it; then those."""
+    wide = [one for one in findings if "*" in one.place and not _is_concentrated(one, findings, judged)]
+    narrow = [
+        one for one in findings if "*" not in one.place and not any(_contains(place.place, one.place) for place in wide)
+    ]
+    return wide + narrow
+
+
+def _is_concentrated(wide: Finding, findings: Sequence[Finding], judged: set[Place]) -> bool:
+    inner = [place for place in judged if "*" not in place and _contains(wide.place, place)]
+    hit = [one for one in findings if one.place in inner]
+    few = len(hit) * 2 < len(inner) or len(inner) == 1
+    return few and sum(one.lost for one in hit) >= _CONCENTRATED * wide.lost
+
+
+def _contains(wide: Place, narrow: Place) -> bool:
+    return all(name in ("*", other) for name, other in zip(wide, narrow, strict=True))
+
+
+def _by_place(findings: Iterable[Finding]) -> tuple[Look, ...]:
+    grouped: dict[Place, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda one: -one.lost):
+        grouped.setdefault(finding.place, []).append(finding)
+    return tuple(Look(first, tuple(one.metric for one in rest)) for first, *rest in grouped.values())

@@ -1,0 +1,216 @@
+"""Knows which reports were sent and what they said, in files that all schedulers share.
+
+Promises that of several schedulers one at a time works on a report, and that one found as sent was taken by the mail
+server. Refuses to answer when the folder cannot be read: a report is then not sent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.clock import Clock
+from reports.daily import Figures
+from reports.days import Day
+from reports.errors import LedgerUnavailable
+from reports.readings import Reading
+
+_log = structlog.get_logger(__name__)
+
+REPORT = "daily"
+HANDING_OVER, SENT, FAILED = "handing over", "sent", "failed"
+
+
+class Ledger:
+    """The folder: one subfolder for each (report, day, recipients), and the figures that each day's report gave."""
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def entry(self, day: Day, recipients: Sequence[str]) -> Entry:
+        """The place of one report to these recipients, in whatever order they are named."""
+        key = "\n".join([REPORT, day.date.isoformat(), day.zone, *sorted({one.casefold() for one in recipients})])
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return Entry(self._folder / f"{REPORT}-{day.date}-{digest}", f"{REPORT}.{day.date}.{digest}", self._clock)
+
+    def figures_of(self, day: Day) -> Figures | None:
+        """What the first report of `day` said; None when none was kept, or it was of another time zone's day."""
+        path = self._figures_path(day)
+        with _translated(self._folder):
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                return _figures(kept) if kept["time_zone"] == day.zone else None
+            except FileNotFoundError:
+                return None
+            except (ValueError, KeyError, TypeError) as error:
+                _log.warning("kept figures cannot be read", file=path.name, reason=type(error).__name__)
+                return None
+
+    def keep_figures(self, day: Day, figures: Figures) -> None:
+        """Keep what a report of `day` said, unless an earlier one of it did."""
+        if self.figures_of(day) is not None:
+            return
+        values = {slug: [one.value, one.n, one.settled, one.p95] for slug, one in figures.items()}
+        with _translated(self._folder):
+            _write(self._figures_path(day), {"v": 1, "time_zone": day.zone, "figures": values})
+
+    def _figures_path(self, day: Day) -> Path:
+        return self._folder / f"{REPORT}-{day.date}.figures.json"
+
+
+def _figures(kept: dict[str, Any]) -> Figures:
+    return {slug: Reading(*row) for slug, row in kept["figures"].items()}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One report to certain recipients. `name` is the same for all schedulers, and part of the mail's Message-ID."""
+
+    folder: Path
+    name: str
+    clock: Clock
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When the mail server took it; None while it has not."""
+        with _translated(self.folder):
+            try:
+                text = (self.folder / "sent.json").read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+        return datetime.fromisoformat(json.loads(text)["at"])
+
+    @contextmanager
+    def claim(self) -> Iterator[Claim | None]:
+        """Nobody else works on this report while the block runs; None when somebody does.
+
+        The lock is the kernel's: it ends with the process that holds it, however that ends.
+        """
+        with _translated(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            with _translated(self.folder):
+                is_ours = _lock(descriptor)
+            yield Claim(self) if is_ours else None
+        finally:
+            os.close(descriptor)
+
+    def history(self) -> list[dict[str, Any]]:
+        """What happened to it, oldest first; a line torn by a crash is passed over."""
+        with _translated(self.folder):
+            try:
+                lines = (self.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
+            except FileNotFoundError:
+                return []
+        return [row for line in lines if (row := _row(line))]
+
+
+class Claim:
+    """The right to send one report, as long as the block of `Entry.claim` runs."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    @property
+    def was_cut_off(self) -> bool:
+        """An earlier hand-over has no known end: the mail may have been taken."""
+        history = self._entry.history()
+        return bool(history) and history[-1]["what"] == HANDING_OVER
+
+    @property
+    def times_sent(self) -> int:
+        """How often it was sent, on demand included."""
+        return sum(row["what"] == SENT for row in self._entry.history())
+
+    def hand_over(self, mail: bytes) -> None:
+        """Note that `mail` is about to be given to the mail server, and keep it. What is written after needs no room."""
+        folder = self._entry.folder
+        with _translated(folder):
+            _write_bytes(folder / "mail.eml", mail)
+            _write_bytes(folder / "sent.next", json.dumps({"at": self._entry.clock().isoformat()}).encode())
+        self.note(HANDING_OVER)
+
+    def sent(self) -> None:
+        """The mail server took it. From here on nobody sends it again."""
+        folder = self._entry.folder
+        with _translated(folder):
+            (folder / "sent.next").replace(folder / "sent.json")
+            _sync_folder(folder)
+        self.note(SENT)
+
+    def note(self, what: str, **details: str) -> None:
+        """Add a line to the history."""
+        line = json.dumps({"at": self._entry.clock().isoformat(), "what": what, **details}, ensure_ascii=False)
+        path = self._entry.folder / "history.jsonl"
+        with _translated(self._entry.folder), path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}" if _is_torn(path) else line)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "what" in row else None
+
+
+def _is_torn(path: Path) -> bool:
+    content = path.read_bytes() if path.exists() else b""
+    return bool(content) and not content.endswith(b"\n")
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_bytes(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    """All of it or nothing, durable when this returns."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LedgerUnavailable(
+            f"the folder of the reports, {folder}, cannot be used: {error.strerror}", hint="check [reports] folder"
+        ) from error
