@@ -71,6 +71,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     template: Name = ""
 
     def __post_init__(self) -> None:
+        request_id = getattr(self, "request_id", None)
+        if request_id is not None and request_id.version != 7:
+            raise ValueError("request_id is no UUIDv7: its cohort cannot be known")
         made = event_id(self.kind, *self.key())
         if not self.event_id:
             msgspec.structs.force_setattr(self, "event_id", made)

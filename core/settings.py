@@ -171,7 +171,9 @@ class Api(Section):
     key_secret: Secret = Field(SecretStr(""), description="Key under which API keys are hashed before they are stored.")
     body_bytes_max: int = Field(256 * 1024, ge=1024, description="Largest request body.")
     key_cache_seconds: float = Field(
-        30.0, ge=0, description="How long an API key is believed without asking the store; a revoked key works that long."
+        30.0,
+        ge=0,
+        description="How long an API key is believed without asking the store; a revoked key works that long.",
     )
     requests_waiting_max: int = Field(
         1_000, ge=1, description="Requests in hand at once; beyond it callers get 503 with Retry-After."

@@ -72,6 +72,7 @@ class Warehouse:
         settings = {
             "async_insert": 0,
             "wait_end_of_query": 1,
+            "max_partitions_per_insert_block": 0,  # a file of history spans more days than the default of 100
             "input_format_skip_unknown_fields": 1,
             "date_time_input_format": "best_effort",
         }

@@ -82,11 +82,12 @@ SELECT
 FROM send_events
 WHERE cause = 'resend';
 
+-- The provider is the one the attempt was submitted to: a receipt told under another name does not move it there.
 CREATE MATERIALIZED VIEW IF NOT EXISTS attempts_from_receipt TO attempts AS
 SELECT
     toStartOfMinute(UUIDv7ToDateTime(request_id, 'UTC')) AS request_minute,
     request_id, attempt,
-    provider, carrier AS carrier_reported,
+    carrier AS carrier_reported,
     at AS receipt_at,
     if(status = 'delivered', at, NULL) AS delivered_at,
     if(status = 'failed', at, NULL) AS failed_at,

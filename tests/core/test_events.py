@@ -85,6 +85,13 @@ def test_a_time_without_a_zone_is_refused():
         decode(encode_lines([send()]).replace(b"12:00:00Z", b"12:00:00"))
 
 
+def test_a_request_id_without_a_time_in_it_is_refused():
+    line = encode_lines([send()]).replace(str(REQUEST).encode(), b"6f1d9a0e-6a4c-4f0e-9d6a-0c2f5f0a7b11")
+
+    with pytest.raises(EventUnreadable, match="UUIDv7"):
+        decode(line)
+
+
 def test_a_version_from_the_future_is_refused():
     with pytest.raises(EventUnreadable):
         decode(encode_lines([send()]).replace(b'"v":1', b'"v":2'))

@@ -78,6 +78,14 @@ def test_what_a_failed_receipt_said_is_kept(warehouse):
     assert warehouse.query_rows("SELECT failure_class, failure_code FROM attempts FINAL") == [("handset", "MK:0004")]
 
 
+def test_a_receipt_told_under_another_providers_name_does_not_move_the_attempt(warehouse):
+    foreign = Receipt(at=AT, request_id=REQUEST, attempt=1, status="delivered", provider="zulu")
+    warehouse.insert_json("receipt_events", encode_lines([foreign]))
+    warehouse.insert_json("send_events", encode_lines([FIRST]))
+
+    assert warehouse.query_rows("SELECT provider FROM attempts FINAL") == [("alpha",)]
+
+
 def test_a_wrong_statement_is_refused_with_its_code(warehouse):
     with pytest.raises(WarehouseRefused) as refused:
         warehouse.query_rows("SELECT nothing FROM nowhere")

@@ -1,0 +1,64 @@
+# Heliograph. `make` alone lists the targets; each makes what it needs, the virtual environment included.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo smoke test check format docs lock servers clean
+
+help: ## List the targets
+	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Options go behind ARGS: make demo ARGS='--fault carrier-drop'"
+
+demo: $(READY) ## Run everything on embedded servers with simulated traffic; no root, no container
+	@$(BIN)/heliograph demo $(ARGS)
+
+smoke: $(READY) ## Send 300 verifications through a whole stack and count what arrived everywhere
+	@$(BIN)/heliograph smoke $(ARGS)
+
+test: $(READY) servers ## Run the whole suite on real servers, lint and types included
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest -n $${TEST_WORKERS:-2} --dist loadscope $(ARGS)
+
+check: $(READY) ## Lint, types, import contracts, documents made from code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/heliograph docs --check
+
+format: $(READY) ## Mend what a machine can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the documents that are made from code
+	@$(BIN)/heliograph docs
+
+lock: ## Renew requirements.lock to the newest versions that fit together
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
+	  --quiet --extra sandbox --group dev pyproject.toml -o requirements.lock
+
+servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
+	@.ci/install-servers
+
+clean: ## Remove the environment and what demos left
+	rm -rf $(VENV) .heliograph *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The environment is made anew when what it is made from has changed; a half-made one is not taken for ready.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Heliograph needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)."; \
+	    echo "Name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "The module venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "Installing the packages of requirements.lock (a minute or two, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

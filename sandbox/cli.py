@@ -1,0 +1,91 @@
+"""`heliograph demo` and `heliograph smoke`: the product on embedded servers, to look at and to check."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from core.settings import ENV_PREFIX
+
+DEMO_FOLDER = Path(".heliograph/demo")
+
+
+def _forget_own_settings() -> None:
+    """The stack has settings of its own: an address of yours in the environment must not reach its programs."""
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        click.echo(f"{name} is set and has no effect here", err=True)
+        del os.environ[name]
+
+
+def _fault_help() -> str:
+    from sandbox.world import NAMED_FAULTS
+
+    width = max(map(len, NAMED_FAULTS))
+    rows = "\n".join(f"  {name:<{width}}  {fault.summary}" for name, fault in NAMED_FAULTS.items())
+    return f"\b\nFaults:\n{rows}"
+
+
+class _Demo(click.Command):
+    """A command whose help ends with the faults there are; they are looked up only when somebody asks."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(_fault_help())
+
+
+@click.command(cls=_Demo)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=DEMO_FOLDER, show_default=True, help="Data, logs, settings."
+)
+@click.option("--fresh", is_flag=True, help="Forget what an earlier demo left in the folder.")
+@click.option("--fault", default="", metavar="NAME", help="Break something two minutes after the start.")
+@click.option("--api-port", type=click.IntRange(0, 65_535), default=0, help="Default 8080, or a free one.")
+@click.option("--dashboard-port", type=click.IntRange(0, 65_535), default=0, help="Default 8501, or a free one.")
+@click.option("--mailbox-port", type=click.IntRange(0, 65_535), default=0, help="Default 8025, or a free one.")
+def demo(folder: Path, fresh: bool, fault: str, api_port: int, dashboard_port: int, mailbox_port: int) -> None:
+    """Run everything with simulated providers and subscribers, and two weeks of simulated past.
+
+    No root, no container, no network: SQLite, Valkey, NATS and the ClickHouse engine come as packages. The first start
+    loads the past, which takes under a minute; later ones go on where the last one stopped. Ctrl-C stops everything.
+
+    \b
+      heliograph demo
+      heliograph demo --fault carrier-drop
+      heliograph demo --fresh
+    """
+    from sandbox.demo import Wishes, run
+    from sandbox.world import NAMED_FAULTS
+
+    if fault and fault not in NAMED_FAULTS:
+        raise click.BadParameter(
+            f"no fault is called {fault!r}; there are {', '.join(NAMED_FAULTS)}", param_hint="--fault"
+        )
+    _forget_own_settings()
+    run(Wishes(folder, fresh, fault, api_port, dashboard_port, mailbox_port))
+
+
+@click.command()
+@click.option("--count", default=300, show_default=True, type=click.IntRange(1, 100_000), help="Verifications to send.")
+@click.option("--store-url", default="", help="Primary store instead of SQLite, as in [store] url.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder and leave it there, to look into.")
+def smoke(count: int, store_url: str, keep: Path | None) -> None:
+    """Send verifications through a whole stack in a temporary folder, and count what arrived everywhere.
+
+    Prints one line and ends with status 0 when nothing was lost and nothing doubled.
+    """
+    from sandbox.smoke import run
+
+    _forget_own_settings()
+    raise SystemExit(run(count, store_url=store_url, keep=keep))
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; end with status 1 when a document is stale.")
+def docs(check: bool) -> None:
+    """Write the documents that are made from code: docs/settings.md, docs/metrics.md, docs/events.md, docs/commands.md."""
+    from sandbox.documents import renew
+
+    raise SystemExit(renew(check=check))
