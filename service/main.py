@@ -16,9 +16,10 @@ import uvicorn
 from litestar import Litestar
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from core.clock import Clock, utc_now
-from core.errors import ConfigurationError, HeliographError
+from core.errors import ConfigurationError, HeliographError, StoreUnavailable, Unavailable
 from core.ids import RequestIds
 from core.numbers import NumberHash, Seal
 from core.queue import Queue
@@ -31,6 +32,8 @@ from service.codes import Codes
 from service.dispatch import Breaker, Dispatcher, Router
 from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
+from service.failover import STORE_FOLDER, Failover
+from service.failover_state import Status, decode_note, load_note
 from service.health import Health
 from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation
@@ -40,6 +43,7 @@ from service.providers.base import Provider, ProviderTelemetry, open_session
 from service.publisher import Publisher
 from service.receipts import Receipts
 from service.stores import Store
+from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore
 from service.telemetry import Telemetry
 from service.templates import Templates
@@ -165,15 +169,43 @@ def require_secrets(settings: Settings) -> None:
     )
 
 
-async def open_store(settings: Settings) -> tuple[Store, Switch | None]:
-    """The store of the settings, and how to switch it. Raises `StoreUnavailable` when the primary does not answer."""
-    store = SqlStore(settings.store)
+async def open_store(settings: Settings) -> Failover:
+    """The stores of the settings as one, started. While the primary store does not answer, the service starts only when
+    it is known to be down: a wrong address must not pass for an outage. Raises `StoreUnavailable`.
+    """
+    primary, backup = SqlStore(settings.store), RedisStore(settings.mirror)
     try:
-        await store.probe()
-    except HeliographError:
-        await store.close()
-        raise
-    return store, None
+        await primary.probe()
+    except StoreUnavailable as error:
+        if not await _is_known_to_be_down(settings, backup):
+            await asyncio.gather(primary.close(), backup.close())
+            raise _primary_absent(settings, error) from None
+        _log.warning("starting without the primary store, which is known to be down", reason=str(error))
+    failover = Failover(primary=primary, backup=backup, settings=settings.failover, journal=settings.journal)
+    await failover.start()
+    return failover
+
+
+async def _is_known_to_be_down(settings: Settings, backup: RedisStore) -> bool:
+    down = (Status.MYSQL_FATAL, Status.BOTH_FATAL)
+    note = load_note(settings.journal.folder / STORE_FOLDER)
+    if note is not None and note.status in down:
+        return True
+    try:
+        note = decode_note(await backup.note())
+    except Unavailable:
+        return False
+    return note is not None and note.status in down
+
+
+def _primary_absent(settings: Settings, error: StoreUnavailable) -> StoreUnavailable:
+    url = make_url(settings.store.url.get_secret_value())
+    where = f"{url.host}:{url.port}" if url.port else (url.host or url.database or "?")
+    return StoreUnavailable(
+        f"the primary store at {where} does not answer: {error}",
+        hint="check [store] url in the settings, and that the server runs there and takes writes; "
+        "`heliograph failover` declares it down where another instance serves from the backup",
+    )
 
 
 async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
@@ -182,13 +214,13 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     Raises `ConfigurationError`, `StoreUnavailable`; other servers may be down at the start, and are warned about.
     """
     require_secrets(settings)
-    store, switch = await open_store(settings)
+    store = await open_store(settings)
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
     registry = CollectorRegistry()
     async with open_session() as session:
         try:
             adapters = open_providers(settings, session=session, registry=registry)
-            outside = Outside(store=store, queue=queue, providers=adapters, registry=registry, switch=switch)
+            outside = Outside(store=store, queue=queue, providers=adapters, registry=registry, switch=store)
             service = build(settings, outside)
         except HeliographError:
             await store.close()
@@ -201,9 +233,9 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
 
 
 async def work_on_numbers(settings: Settings) -> None:
-    """The encryption worker, until a signal. Raises `ConfigurationError`, `StoreUnavailable`."""
+    """The encryption worker, until a signal. No server has to be there: the backlog waits. Raises `ConfigurationError`."""
     _require({"numbers.seal_key": settings.numbers.seal_key, "encryption.token": settings.encryption.token})
-    store, _ = await open_store(settings)
+    store = SqlStore(settings.store)
     queue = JetStreamQueue(settings.queue, name="heliograph-encryptor")
     async with open_session() as session:
         worker = Encryptor(

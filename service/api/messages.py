@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
 
 from core.errors import InvalidNumber, Overloaded, Unavailable, UnknownTemplate
 from service import errors
@@ -46,7 +48,10 @@ _TAGS = ["Messages"]
     },
 )
 async def send_message(
-    request: Request[Any, Any, Any], data: NewMessage, parts: Parts, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewMessage],
+    parts: NamedDependency[Parts],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Send a notification, marketing, or a code that you made yourself. Subscribers who said STOP get codes only."""
     app = app_of(request)
@@ -78,7 +83,9 @@ async def send_message(
     summary="Read a message",
     responses=documented(errors.UnknownRequest, Unavailable),
 )
-async def read_message(request: Request[Any, Any, Any], message_id: UUID, parts: Parts) -> MessageView:
+async def read_message(
+    request: Request[Any, Any, Any], message_id: FromPath[UUID], parts: NamedDependency[Parts]
+) -> MessageView:
     """A message with its attempts and their receipts; its text is not kept."""
     return message_view(await parts.messages.state(app=app_of(request), request_id=message_id))
 
@@ -91,7 +98,9 @@ async def read_message(request: Request[Any, Any, Any], message_id: UUID, parts:
     summary="Tell that a code of your own was used",
     responses=documented(errors.UnknownRequest, errors.NotConvertible, Unavailable, Overloaded),
 )
-async def convert(request: Request[Any, Any, Any], data: NewConversion, parts: Parts) -> ConversionKept:
+async def convert(
+    request: Request[Any, Any, Any], data: JSONBody[NewConversion], parts: NamedDependency[Parts]
+) -> ConversionKept:
     """For messages of category `code`: without this the fill rate of your channels is not known. Telling it again
     changes nothing."""
     attempt = await parts.messages.converted(app=app_of(request), request_id=data.id, attempt=data.attempt)

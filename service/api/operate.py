@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from core.errors import BadInput, Unavailable
@@ -32,7 +34,7 @@ class FailoverOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     summary="How the stores stand",
     responses=documented(),
 )
-async def failover_status(parts: Parts) -> dict[str, Any]:
+async def failover_status(parts: NamedDependency[Parts]) -> dict[str, Any]:
     """The status of failover, since when, and what is left in the journal."""
     return _described(parts)
 
@@ -45,7 +47,7 @@ async def failover_status(parts: Parts) -> dict[str, Any]:
     summary="Declare a status, or recover",
     responses=documented(BadInput, Unavailable),
 )
-async def failover_order(data: FailoverOrder, parts: Parts) -> dict[str, Any]:
+async def failover_order(data: JSONBody[FailoverOrder], parts: NamedDependency[Parts]) -> dict[str, Any]:
     """Declare a status by hand, or go back to the primary store."""
     switch = parts.switch
     if switch is None:
@@ -64,14 +66,14 @@ async def healthz() -> dict[str, str]:
 
 
 @get("/readyz", opt={UNCOUNTED: True}, tags=_TAGS, summary="Whether calls can be served")
-async def readyz(parts: Parts) -> Response[dict[str, str]]:
+async def readyz(parts: NamedDependency[Parts]) -> Response[dict[str, str]]:
     """200 while calls can be served, else 503; either way with what is up and what is not."""
     ready, words = await parts.health.look()
     return Response(words, status_code=200 if ready else 503)
 
 
 @get("/metrics", opt={UNCOUNTED: True}, tags=_TAGS, summary="Telemetry for Prometheus", media_type="text/plain")
-async def telemetry(parts: Parts) -> Response[bytes]:
+async def telemetry(parts: NamedDependency[Parts]) -> Response[bytes]:
     """Counters of this process; no label holds what callers sent."""
     return Response(generate_latest(parts.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -14,6 +14,7 @@ from litestar import MediaType, Request, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import FromPath
 
 from service.api import problems
 from service.api.pressure import UNCOUNTED
@@ -44,7 +45,7 @@ class Page(OpenAPIRenderPlugin):
 
 
 @get("/problems/{slug:str}", opt={UNCOUNTED: True}, include_in_schema=False, media_type=MediaType.JSON)
-async def problem_page(slug: str) -> dict[str, Any]:
+async def problem_page(slug: FromPath[str]) -> dict[str, Any]:
     """What a problem type means: where `type` in a problem document leads."""
     for row in problems.TABLE:
         if row.slug == slug:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from core.errors import Overloaded, Unavailable, UnknownProvider
 from service import errors
@@ -25,7 +27,9 @@ _RESPONSES = documented_open(UnknownProvider, errors.ForgedReceipt, errors.Recei
     request_max_body_size=BODY_BYTES_MAX,
     responses=_RESPONSES,
 )
-async def take_receipts(request: Request[Any, Any, Any], provider: str, parts: Parts) -> Response[bytes]:
+async def take_receipts(
+    request: Request[Any, Any, Any], provider: FromPath[str], parts: NamedDependency[Parts]
+) -> Response[bytes]:
     """In the provider's own format, signed. Rows that cannot be read are counted and cost no other row."""
     return _reply(await parts.receipts.take(provider, dict(request.headers.items()), await request.body()))
 
@@ -38,7 +42,9 @@ async def take_receipts(request: Request[Any, Any, Any], provider: str, parts: P
     request_max_body_size=BODY_BYTES_MAX,
     responses=_RESPONSES,
 )
-async def take_inbound(request: Request[Any, Any, Any], provider: str, parts: Parts) -> Response[bytes]:
+async def take_inbound(
+    request: Request[Any, Any, Any], provider: FromPath[str], parts: NamedDependency[Parts]
+) -> Response[bytes]:
     """In the provider's own format, signed. STOP and its like opt the sender out; texts are not kept."""
     return _reply(await parts.receipts.take_inbound(provider, dict(request.headers.items()), await request.body()))
 

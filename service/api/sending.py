@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from service.api import problems
 from service.api.auth import app_of
@@ -18,12 +18,11 @@ from service.idempotency import Reply
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="Any text that is yours alone, such as a UUID: a call made again with it is answered again, not done again.",
-        required=False,
     ),
 ]
 

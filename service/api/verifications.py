@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody
 
 from core.errors import InvalidNumber, Overloaded, Unavailable, UnknownTemplate
 from service import errors
@@ -54,7 +56,10 @@ _TAGS = ["Verifications"]
     },
 )
 async def send_verification(
-    request: Request[Any, Any, Any], data: NewVerification, parts: Parts, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    data: JSONBody[NewVerification],
+    parts: NamedDependency[Parts],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Send a code to a number. The same number and purpose again, within the lifetime, is a resend of the same
     verification: a new attempt with a code of its own, after the cool-down. All codes of a verification are good.
@@ -89,7 +94,10 @@ async def send_verification(
     responses=documented(Unavailable, Overloaded),
 )
 async def check_code(
-    request: Request[Any, Any, Any], verification_id: UUID, data: NewCheck, parts: Parts
+    request: Request[Any, Any, Any],
+    verification_id: FromPath[UUID],
+    data: JSONBody[NewCheck],
+    parts: NamedDependency[Parts],
 ) -> CheckAnswer:
     """Check what a user entered. A verification that does not exist, or is another app's, is answered like one that has
     expired."""
@@ -105,7 +113,9 @@ async def check_code(
     summary="Check a code by number and purpose",
     responses=documented(InvalidNumber, Unavailable, Overloaded),
 )
-async def check_number(request: Request[Any, Any, Any], data: NewNumberCheck, parts: Parts) -> CheckAnswer:
+async def check_number(
+    request: Request[Any, Any, Any], data: JSONBody[NewNumberCheck], parts: NamedDependency[Parts]
+) -> CheckAnswer:
     """Check what a user entered against the newest living verification of this number and purpose."""
     checked = await parts.verifications.check_number(
         app=app_of(request), to=data.to, purpose=data.purpose, code=data.code
@@ -120,7 +130,9 @@ async def check_number(request: Request[Any, Any, Any], data: NewNumberCheck, pa
     summary="Read a verification",
     responses=documented(errors.UnknownRequest, Unavailable),
 )
-async def read_verification(request: Request[Any, Any, Any], verification_id: UUID, parts: Parts) -> VerificationView:
+async def read_verification(
+    request: Request[Any, Any, Any], verification_id: FromPath[UUID], parts: NamedDependency[Parts]
+) -> VerificationView:
     """A verification with its attempts and their receipts."""
     state = await parts.verifications.state(app=app_of(request), request_id=verification_id)
     return verification_view(state, checks_left=parts.verifications.checks_left(state), now=parts.clock())
