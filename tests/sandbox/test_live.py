@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -17,22 +18,24 @@ from pydantic import SecretStr
 
 from core import settings as config
 from core.clock import utc_now
+from core.errors import ConfigurationError
 from core.events import AnyEvent, Receipt, Send, Verify, decode_lines
 from core.queue import EVENTS
 from core.queue.memory import MemoryQueue
 from sandbox.handsets import Handsets
 from sandbox.history import write_history
 from sandbox.ports import free_ports
-from sandbox.providers import build_app, serving
+from sandbox.providers import Stand, build_app, serving
 from sandbox.subscribers import Subscribers, Tally
+from sandbox.traffic import Order, read_order, run_traffic
 from sandbox.world import APPS, PROVIDER_WEIGHTS, PROVIDERS, TEXTS, World
 from service.keys import new_key
-from service.main import Outside, build, open_providers
+from service.main import Outside, Service, build, open_providers
 from service.providers.base import open_session
 from service.stores.memory import MemoryStore
 
 SECRET = "a secret of the tests, longer than it need be"
-PACE = 0.005
+PACE = 0.006
 
 
 @dataclass
@@ -84,48 +87,74 @@ async def answering(app: object, port: int) -> AsyncIterator[None]:
         await serve
 
 
-async def live(folder: Path, *, people: int, messages: int) -> Live:
-    """Run `people` verifications and some messages through everything."""
-    world, handsets, queue, store = World(seed=4, pace=PACE), Handsets(), MemoryQueue(), MemoryStore()
+@dataclass
+class Running:
+    """The real service over twins of its store and queue, with room for the providers."""
+
+    service: Service
+    queue: MemoryQueue
+    url: str
+    keys: dict[str, str]
+    stands: list[Stand]
+
+    async def events(self) -> list[AnyEvent]:
+        """All that it told."""
+        await self.service.publisher.publish_waiting()
+        told = await self.queue.pull(EVENTS, "test", batch_max=10_000, wait_seconds=0)
+        return [event for message in told for event in decode_lines(message.body)[0]]
+
+
+@asynccontextmanager
+async def running_service(folder: Path) -> AsyncIterator[Running]:
+    queue, store = MemoryQueue(), MemoryStore()
     service_port, *provider_ports = free_ports(1 + len(PROVIDERS))
-    ports = dict(zip(PROVIDERS, provider_ports, strict=True))
-    url = f"http://127.0.0.1:{service_port}"
-    settings = settings_of(folder, ports)
+    stands = [Stand(name, port, "acme", SECRET) for name, port in zip(PROVIDERS, provider_ports, strict=True)]
+    settings = settings_of(folder, {stand.kind: stand.port for stand in stands})
     keys = {}
     for app in APPS:
         keys[app], fact = new_key(app=app, scopes=frozenset({"send"}), label="", secret=SECRET, now=utc_now())
         await store.write([fact])
-    simulators = {
-        build_app(
-            name,
-            world=world,
-            rng=world.rng(3, port),
-            handsets=handsets,
-            callback_url=url,
-            account="acme",
-            secret=SECRET,
-            flush_seconds=0.01,
-        ): port
-        for name, port in ports.items()
-    }
     async with open_session() as session:
         registry = CollectorRegistry()
         adapters = open_providers(settings, session=session, registry=registry)
         service = build(settings, Outside(store=store, queue=queue, providers=adapters, registry=registry))
         await service.start()
-        async with answering(service.app, service_port), serving(simulators):
-            async with Subscribers(world, api_url=url, keys=keys, handsets=handsets) as subscribers:
-                tally = await subscribers.send_and_verify(people, at_once=40)
-                rng = world.rng(5)
-                for _ in range(messages):
-                    await subscribers.message(world.wish(rng, utc_now()))
+        try:
+            async with answering(service.app, service_port):
+                yield Running(service, queue, f"http://127.0.0.1:{service_port}", keys, stands)
+        finally:
+            await service.stop()
+
+
+async def live(folder: Path, *, people: int, messages: int) -> Live:
+    """Run `people` verifications and some messages through everything."""
+    world, handsets = World(seed=4, pace=PACE), Handsets()
+    async with running_service(folder) as running:
+        simulators = {
+            build_app(
+                stand.kind,
+                world=world,
+                rng=world.rng(3, stand.port),
+                handsets=handsets,
+                callback_url=running.url,
+                account=stand.account,
+                secret=stand.secret,
+                flush_seconds=0.01,
+            ): stand.port
+            for stand in running.stands
+        }
+        async with (
+            serving(simulators),
+            Subscribers(world, api_url=running.url, keys=running.keys, handsets=handsets) as subscribers,
+        ):
+            tally = await subscribers.send_and_verify(people, at_once=60)
+            rng = world.rng(5)
+            for _ in range(messages):
+                await subscribers.message(world.wish(rng, utc_now()))
             with suppress(TimeoutError):  # the latest receipts come hours later, even at this pace
                 async with asyncio.timeout(1):
                     await asyncio.gather(*(simulator.drain() for simulator in simulators))
-        await service.publisher.publish_waiting()
-        told = await queue.pull(EVENTS, "test", batch_max=10_000, wait_seconds=0)
-        await service.stop()
-    return Live(tally, [event for message in told for event in decode_lines(message.body)[0]])
+        return Live(tally, await running.events())
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +214,57 @@ def test_live_traffic_says_nothing_that_the_history_does_not_say(name: str, live
 
     assert len(said_live) > 1
     assert said_live <= said_before
+
+
+async def test_the_traffic_process_runs_providers_and_people_until_it_is_cancelled(tmp_path: Path):
+    async with running_service(tmp_path / "journal") as running:
+        order = Order(
+            api_url=running.url,
+            keys=running.keys,
+            stands=running.stands,
+            seed=8,
+            rate_per_minute=6_000,
+            fault="provider-outage",
+            fault_from=datetime(2026, 1, 1, tzinfo=UTC),
+            pace=PACE,
+        )
+        traffic = asyncio.create_task(run_traffic(order))
+        seen: list[AnyEvent] = []
+        async with asyncio.timeout(30):
+            while sum(isinstance(event, Verify) for event in seen) < 40:
+                assert not traffic.done()
+                await asyncio.sleep(0.05)
+                seen += await running.events()
+        traffic.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await traffic
+        aurora = [event.outcome for event in seen if isinstance(event, Send) and event.provider == "aurora"]
+
+        assert {event.provider for event in seen if isinstance(event, Receipt)} >= {"beacon", "cumulus", "delta"}
+        assert aurora.count("accepted") < len(aurora) / 2
+
+
+def test_an_order_is_read_back_and_a_wrong_one_is_refused_without_repeating_it(tmp_path: Path):
+    path = tmp_path / "order.json"
+    order = Order(
+        api_url="http://127.0.0.1:1",
+        keys={"shop": SECRET},
+        stands=[Stand("aurora", 1, "acme", SECRET)],
+        seed=1,
+        rate_per_minute=10,
+        fault="pumping",
+        fault_from=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    path.write_bytes(msgspec.json.encode(order))
+
+    assert read_order(path) == order
+    for wrong in (
+        msgspec.json.encode({"keys": SECRET}),
+        msgspec.json.encode(msgspec.structs.replace(order, fault="no")),
+    ):
+        path.write_bytes(wrong)
+        with pytest.raises(ConfigurationError) as refusal:
+            read_order(path)
+        assert SECRET not in str(refusal.value)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_order(tmp_path / "nowhere.json")
