@@ -93,6 +93,7 @@ class Failover:
         self._keys_copied: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     # ---- life
 
@@ -111,6 +112,8 @@ class Failover:
 
     async def close(self) -> None:
         """Stop watching, write what waits, and let go of both stores. What is journaled stays for the next start."""
+        self._closing = True
+        self._wake.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -473,7 +476,7 @@ class Failover:
             await self.set_mysql_fatal(f"at start: {error}")
 
     async def _watch(self) -> None:
-        while True:
+        while not self._closing:  # not by cancellation alone: the Redis client's wait_for can swallow it (Python 3.11)
             self._wake.clear()
             try:
                 await self._look()
@@ -482,7 +485,6 @@ class Failover:
             except Exception:  # noqa: BLE001  # whatever it is, somebody has to go on watching
                 _log.exception("failover_watch")
             with suppress(TimeoutError):
-                # not wait_for: on Python 3.11 it can swallow the cancellation that ends this task
                 async with asyncio.timeout(self._settings.probe_seconds):
                     await self._wake.wait()
                 await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once

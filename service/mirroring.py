@@ -36,6 +36,7 @@ class Mirroring:
         self._waiting: deque[_Copy] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def start(self) -> None:
         """Begin to copy."""
@@ -55,6 +56,8 @@ class Mirroring:
 
     async def close(self) -> None:
         """Stop; what still waits is not copied."""
+        self._closing = True
+        self._arrived.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -72,10 +75,10 @@ class Mirroring:
         self._arrived.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:  # cancellation alone may be swallowed: see Failover
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
+            while self._waiting and not self._closing:
                 count = min(len(self._waiting), _BATCH_MAX)
                 await self._copy([self._waiting.popleft() for _ in range(count)])
 
