@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from core.settings import load
@@ -96,3 +98,122 @@ def revoke(key_or_id: str) -> None:
 
     asyncio.run(revoke_key(load(), key_or_id))
     click.echo("The key counts no longer.")
+
+
+@click.group()
+def failover() -> None:
+    """See how the stores stand, declare one down, go back to the primary.
+
+    Speaks to a running service, with a key of scope operate (`heliograph keys create --app ops --scope operate`).
+    """
+
+
+_SERVICE = [
+    click.option("--url", default="", help="Address of the service; by default the one in the settings."),
+    click.option("--key", envvar="HELIOGRAPH_KEY", required=True, help="API key; better in HELIOGRAPH_KEY."),
+]
+
+
+def _speaks_to_service(command: Callable[..., None]) -> Callable[..., None]:
+    for option in _SERVICE:
+        command = option(command)
+    return command
+
+
+@failover.command()
+@_speaks_to_service
+def status(url: str, key: str) -> None:
+    """Print the status, since when, why, and what waits in the journal."""
+    _print_failover(url, key, None)
+
+
+@failover.command("set")
+@click.argument("status", type=click.Choice(["mysql_fatal", "redis_fatal"]))
+@click.option("--reason", default="", help="For the others who read the status.")
+@_speaks_to_service
+def declare(status: str, reason: str, url: str, key: str) -> None:
+    """Declare a store down, before maintenance for instance.
+
+    \b
+    Example:
+      heliograph failover set mysql_fatal --reason "upgrade at noon"
+    """
+    _print_failover(url, key, {"action": "set", "status": status, "reason": reason})
+
+
+@failover.command()
+@_speaks_to_service
+def recover(url: str, key: str) -> None:
+    """Go back to the primary store and replay what was journaled meanwhile. Refused while it is not well."""
+    _print_failover(url, key, {"action": "recover"})
+
+
+def _print_failover(url: str, key: str, order: dict[str, str] | None) -> None:
+    import json
+
+    from service.remote import operate
+
+    settings = load()
+    view = operate(url or f"http://{settings.api.host}:{settings.api.port}", key, order)
+    click.echo(json.dumps(view, indent=2))
+
+
+_WHICH = click.option(
+    "--which", default="store", show_default=True, type=click.Choice(["store", "events"]), help="Which journal."
+)
+
+
+@click.group()
+def journal() -> None:
+    """Look at, check and replay what waits on disk: writes of the store, events for the queue.
+
+    A running service drains both by itself; files it is writing are passed over.
+    """
+
+
+@journal.command()
+@_WHICH
+def show(which: str) -> None:
+    """Print the records, one a line: file, number, whether it was applied, and the record."""
+    from service import journals
+
+    for row in journals.show(load(), which):
+        click.echo(f"{row.file} {row.number} {'applied' if row.applied else 'waits'} {row.text}")
+
+
+@journal.command()
+@_WHICH
+def verify(which: str) -> None:
+    """Read every record and change nothing. Ends with status 1 when one is damaged or cannot be run."""
+    from service import journals
+
+    found = journals.verify(load(), which)
+    for file in found.files:
+        click.echo(f"{file.file}: {file.records} records, {file.applied} applied: {file.problem or 'sound'}")
+    if not found.files:
+        click.echo("Nothing waits.")
+    if not found.is_sound:
+        raise SystemExit(1)
+
+
+@journal.command("replay")
+@_WHICH
+def replay_journal(which: str) -> None:
+    """Apply what waits: writes into the primary store, events onto the queue. It can be stopped and begun again."""
+    import asyncio
+
+    from rich.console import Console
+
+    from service import journals
+
+    settings, console = load(), Console(stderr=True)
+    if which == "events":
+        click.echo(f"{asyncio.run(journals.publish_events(settings))} records published")
+        return
+    with console.status("replaying") as line:
+        done = asyncio.run(journals.replay_store(settings, lambda file, count: line.update(f"{file}: {count} records")))
+    click.echo(f"{done.records} records of {done.files} files replayed, {done.rejected} set aside")
+    for damage in done.damaged:
+        click.secho(f"left alone: {damage}", fg="red", err=True)
+    if done.damaged:
+        raise SystemExit(1)

@@ -40,7 +40,7 @@ from service.keys import Keys, new_key, revocation
 from service.limits import KeyedLocks, Limits
 from service.messages import Messages
 from service.providers.base import Provider, ProviderTelemetry, open_session
-from service.publisher import Publisher
+from service.publisher import EVENTS_FOLDER, Publisher
 from service.receipts import Receipts
 from service.stores import Store
 from service.stores.redis import RedisStore
@@ -51,8 +51,6 @@ from service.verifications import Verifications
 
 _log = structlog.get_logger(__name__)
 
-EVENTS_FOLDER = "events"
-"""Below the journal's folder: events have files of their own, drained by the publisher alone."""
 _MARGIN_SECONDS = 10.0
 """Beyond the deadline of a send, for the stores: a call older than both is not in flight any more."""
 

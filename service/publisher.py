@@ -26,6 +26,8 @@ from service.telemetry import Telemetry
 
 _log = structlog.get_logger(__name__)
 
+EVENTS_FOLDER = "events"
+"""Below the journal's folder: files of their own, drained by publishers alone."""
 GATHER_SECONDS = 0.1
 """Time to let events gather into a batch: what the dashboard lags behind, and ten small files a second at most."""
 LOOK_SECONDS = 5.0
@@ -161,7 +163,7 @@ class Publisher:
     async def _publish(self, payloads: Sequence[bytes]) -> None:
         by_kind: dict[str, list[bytes]] = defaultdict(list)
         for payload in payloads:
-            by_kind[_kind_of(payload)].append(payload)
+            by_kind[kind_of(payload)].append(payload)
         for kind, lines in by_kind.items():
             subject = NUMBERS_SUBJECT if kind == "number" else events_subject(kind)
             for body in _bodies(lines):
@@ -193,9 +195,9 @@ def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
     yield b"\n".join(waiting) + b"\n"
 
 
-def _kind_of(payload: bytes) -> str:
+def kind_of(payload: bytes) -> str:
     """The tag is the first field of what the encoder writes: the rest need not be parsed."""
-    return payload[len(b'{"kind":"') :].partition(b'"')[0].decode()
+    return payload[len(b'{"kind":"') :].partition(b'"')[0].decode("ascii", "replace")
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

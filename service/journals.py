@@ -1,0 +1,93 @@
+"""The journals of the service, for a person to look at and to drain by hand: writes of the store, and events.
+
+Files that a running service writes or drains are passed over; what is replayed twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from core.clock import utc_now
+from core.errors import EventUnreadable, JournalDamaged
+from core.events import decode
+from core.journal import JournalFile, closed_files
+from core.queue.jetstream import JetStreamQueue
+from core.settings import Settings
+from service import replay
+from service.failover import STORE_FOLDER
+from service.publisher import EVENTS_FOLDER, Publisher, kind_of
+from service.replay import FileReport, Replayed, Shown, Verified
+from service.sealed import decode_number
+from service.stores.sql import SqlStore
+from service.telemetry import Telemetry
+
+FOLDERS = {"store": STORE_FOLDER, "events": EVENTS_FOLDER}
+
+
+def show(settings: Settings, which: str) -> Iterator[Shown]:
+    """The records of one journal, oldest file first. Raises `JournalDamaged` at the damage."""
+    yield from replay.show(folder_of(settings, which))
+
+
+def verify(settings: Settings, which: str) -> Verified:
+    """Read everything and change nothing."""
+    folder = folder_of(settings, which)
+    if which == "store":
+        return replay.verify(folder)
+    return Verified(files=tuple(_verify_events(file) for file in closed_files(folder)))
+
+
+async def replay_store(settings: Settings, progress: Callable[[str, int], None]) -> Replayed:
+    """Write what was journaled into the primary store. Raises `Unavailable`; the next replay goes on from the mark."""
+    store = SqlStore(settings.store)
+    try:
+        return await replay.replay(folder_of(settings, "store"), store, progress)
+    finally:
+        await store.close()
+
+
+async def publish_events(settings: Settings) -> int:
+    """Publish the events that wait, and return how many. Raises `QueueUnavailable`, and keeps the rest."""
+    queue = JetStreamQueue(settings.queue, name="heliograph-journal")
+    publisher = Publisher(
+        queue,
+        folder_of(settings, "events"),
+        settings=settings.journal,
+        clock=utc_now,
+        telemetry=Telemetry(CollectorRegistry()),
+    )
+    try:
+        return await publisher.publish_waiting()
+    finally:
+        await publisher.stop()
+        await queue.close()
+
+
+def folder_of(settings: Settings, which: str) -> Path:
+    """Where the files of a journal lie."""
+    return settings.journal.folder / FOLDERS[which]
+
+
+def _verify_events(file: JournalFile) -> FileReport:
+    records, problem = 0, ""
+    try:
+        for record in file.records():
+            records += 1
+            problem = problem or _fault_of(record.number, record.payload)
+    except JournalDamaged as damage:
+        problem = str(damage)
+    return FileReport(file=file.path.name, records=records, applied=min(file.mark, records), problem=problem)
+
+
+def _fault_of(number: int, payload: bytes) -> str:
+    try:
+        if kind_of(payload) == "number":
+            decode_number(payload)
+        else:
+            decode(payload)
+    except EventUnreadable as error:
+        return f"record {number}: {error}"
+    return ""
