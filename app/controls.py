@@ -68,13 +68,13 @@ def chart_bar(view: View) -> None:
     chosen = metric(view.metric)
     with st.container(horizontal=True, vertical_alignment="bottom", key="chart-bar"):
         _select(
-            "Metric", "metric", view, [entry.slug for entry in METRICS], _metric_title, 270, words.explained(chosen)
+            "Metric", "metric", view, [entry.slug for entry in METRICS], _metric_title, 240, words.explained(chosen)
         )
-        _select("Lines", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 170, "What each panel is split into.")
+        _select("Lines", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 150, "What each panel is split into.")
         _select(
-            "Bucket", "bucket", view, [AUTO, *BUCKETS], _BUCKETS.__getitem__, 150, "The time that one point stands for."
+            "Bucket", "bucket", view, [AUTO, *BUCKETS], _BUCKETS.__getitem__, 140, "The time that one point stands for."
         )
-        _select("Carriers", "panels", view, list(PANEL_COUNTS), "{} largest".format, 150, "By attempts in the range.")
+        _select("Carriers", "panels", view, list(PANEL_COUNTS), "{} largest".format, 140, "By attempts in the range.")
 
 
 def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:

@@ -106,6 +106,11 @@ def listed(names: Sequence[str], *, most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def cell(text: str) -> str:
+    """A name in a CSV file: names come from providers, and a spreadsheet would compute one that begins like a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def explained(metric: Metric) -> str:
     """What a metric asks and how it is computed, for a tooltip."""
     return f"{metric.question} Formula: {metric.formula}"

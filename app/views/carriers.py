@@ -126,10 +126,11 @@ def _value_title(shown: Metric) -> str:
 
 
 def _download(label: str, frame: pd.DataFrame, name: str, key: str) -> None:
+    names = {column: frame[column].map(words.cell) for column in ("carrier", "line") if column in frame}
     st.download_button(
         label,
         # A spreadsheet reads UTF-8 as such only when the file says so.
-        data=frame.to_csv(index=False).encode("utf-8-sig"),
+        data=frame.assign(**names).to_csv(index=False).encode("utf-8-sig"),
         file_name=name,
         mime="text/csv",
         key=f"download-{key}",

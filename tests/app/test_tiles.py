@@ -102,3 +102,8 @@ def test_text_of_a_metric_cannot_become_html() -> None:
 )
 def test_a_value_reads_with_its_unit(value: float | None, unit: str, text: str) -> None:
     assert text == words.figure(value, unit)
+
+
+@pytest.mark.parametrize(("name", "written"), [("=1+1", "'=1+1"), ("@x", "'@x"), ("O2", "O2"), ("", "")])
+def test_a_name_in_a_csv_file_is_never_a_formula(name: str, written: str) -> None:
+    assert words.cell(name) == written
