@@ -87,11 +87,16 @@ class Database:
     def _create_schema(self) -> None:
         if self._has_schema:
             return
-        try:
-            schema.metadata.create_all(self._engine)
-        except DBAPIError:  # another instance may be creating the same tables: then they are there now
-            schema.metadata.create_all(self._engine)
-        with self._engine.execution_options(writes=True).begin() as connection:
+        engine = self._engine.execution_options(writes=True)
+        for _ in schema.metadata.tables:
+            try:
+                schema.metadata.create_all(engine)
+                break
+            except DBAPIError as error:
+                # another instance creates the same tables, and may be quicker at each of them
+                if not mysql_errors.is_there_already(_original(error)):
+                    raise
+        with engine.begin() as connection:
             _settle_version(connection, self._clock)
         self._has_schema = True
 

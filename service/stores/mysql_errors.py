@@ -9,6 +9,7 @@ import pymysql
 from service.stores.faults import FaultClass
 
 DUPLICATE_KEY = 1062
+_THERE_ALREADY = frozenset({1050, 1061})  # a table, an index
 
 
 def _table(classes: Mapping[FaultClass, str]) -> Mapping[int, FaultClass]:
@@ -58,6 +59,11 @@ def classify(error: BaseException) -> FaultClass:
 def is_duplicate(error: BaseException) -> bool:
     """The key is taken: the fact is there already."""
     return code_of(error) == DUPLICATE_KEY
+
+
+def is_there_already(error: BaseException) -> bool:
+    """Somebody else made the table."""
+    return code_of(error) in _THERE_ALREADY
 
 
 def is_lost(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
 from core.clock import Clock, utc_now
@@ -119,7 +120,7 @@ class RedisStore:
             redis_layout.MARGIN_SECONDS,
         ]
         where = [self._key(redis_layout.request_hash(order.request_id))]
-        number, result, left = await self._do(lambda: self._check(keys=where, args=arguments))
+        number, result, left = await self._do(lambda: self._check(keys=where, args=arguments), repeatable=False)
         return CheckVerdict(check=number, result=cast("CheckResult", result.decode()), checks_left=left)
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
@@ -171,8 +172,12 @@ class RedisStore:
         fields = await self._do(lambda: self._redis.hgetall(self._key(name)))
         return [redis_layout.decode(value) for value in fields.values()]
 
-    async def _do(self, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401  # a reply has no type
-        """Run one command within the deadline; what was not executed for a passing reason is run again."""
+    async def _do(self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True) -> Any:  # noqa: ANN401  # a reply has no type
+        """Run one command within the deadline.
+
+        What was not executed for a passing reason is run again, and once what was lost with its connection, which may
+        have been closed while it was idle. Only that a check must not: it may have been counted.
+        """
         reruns = 0
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -180,10 +185,12 @@ class RedisStore:
                     try:
                         return await call()
                     except RedisError as error:
-                        if classify(error) is not FaultClass.TRANSIENT or reruns >= _RERUNS_MAX:
+                        is_passing = classify(error) is FaultClass.TRANSIENT
+                        is_lost = repeatable and reruns == 0 and type(error) is ConnectionLost
+                        if reruns >= _RERUNS_MAX or not (is_passing or is_lost):
                             raise
                         reruns += 1
-                        await asyncio.sleep(_RERUN_SECONDS)
+                        await asyncio.sleep(_RERUN_SECONDS if is_passing else 0)
         except (RedisError, OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
             raise _translate(error) from error
 
