@@ -82,7 +82,7 @@ def freshness_line(newest: datetime, window: Window, zone: str) -> None:
 def nothing_at_all() -> None:
     """No attempt has ever been counted."""
     st.info(
-        "**There is no data yet.** Attempts appear here as soon as the service sends and `heliograph ingest` runs. "
+        "**There is no data yet.** Attempts appear here as soon as the service sends and `heliograph ingester` runs. "
         "To look around with simulated traffic, run `heliograph demo`; to load files, `heliograph ingest FILE`."
     )
 

@@ -155,3 +155,18 @@ def test_a_warehouse_that_went_down_is_told_and_the_page_goes_on_when_it_is_back
     connect(warehouse_settings).close()
     expect(page.locator(".hg-tile")).to_have_count(10, timeout=SLOW_MS)
     expect(page.get_by_text("The warehouse does not answer.")).to_have_count(0)
+
+
+def test_a_refresh_keeps_the_place_on_the_page(warehouse: Warehouse, dashboard: Dashboard, page: Page) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+    page.set_viewport_size({"width": 800, "height": 500})
+    page.goto(f"{dashboard.url}/carriers")
+    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=SLOW_MS)
+    place = "document.querySelector('[data-testid=stMain]').scrollTop"
+    page.evaluate(f"{place} = 400")
+    load(warehouse, until=datetime.now(UTC) + timedelta(minutes=10), hours=1)
+    before = page.locator(".hg-fresh b").inner_text()
+
+    expect(page.locator(".hg-fresh b")).not_to_have_text(before, timeout=SLOW_MS)
+
+    assert page.evaluate(place) == 400
