@@ -79,6 +79,7 @@ HTTP_TABLE = {
 _ROWS = {row.error: row for row in TABLE}
 _FAILED = Row(Exception, 500, *HTTP_TABLE[500])
 _CLASS_RETRY_SECONDS = 2.0
+_FRAMEWORKS_DECODER = "msgspec_hooks.py"
 
 
 class FieldFault(msgspec.Struct, frozen=True):
@@ -155,7 +156,7 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
     elif isinstance(error, MethodNotAllowedException):
         detail = "the header Allow lists those that work"
     elif status == 400:
-        detail = "it is not JSON, or not UTF-8"
+        detail = "it is not JSON, not UTF-8, or nested too deeply"
     slug, title = HTTP_TABLE.get(status, HTTP_TABLE[500])
     problem = Problem(type=_type(slug), title=title, status=status, detail=detail, errors=errors_found)
     return answer(problem, {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"})
@@ -163,12 +164,18 @@ def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[b
 
 def on_failure(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """For faults of ours: the log has the place, the caller nothing of the error's words."""
+    file, line = _place_of(error)
+    if file == _FRAMEWORKS_DECODER and isinstance(error, UnicodeDecodeError | RecursionError):
+        return on_http_error(request, HTTPException(status_code=400))  # the framework lets these two through
+    _log.error("call failed", method=request.method, error=type(error).__name__, place=f"{file}:{line}")
+    return answer(problem_of(error))
+
+
+def _place_of(error: Exception) -> tuple[str, int]:
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename.rpartition('/')[2]}:{where.tb_lineno}" if where else ""
-    _log.error("call failed", method=request.method, error=type(error).__name__, place=place)
-    return answer(problem_of(error))
+    return (where.tb_frame.f_code.co_filename.rpartition("/")[2], where.tb_lineno) if where else ("", 0)
 
 
 def documented(*kinds: type[Exception]) -> dict[int, ResponseSpec]:

@@ -1,0 +1,146 @@
+"""A call that is made again with its Idempotency-Key is answered again, not done again."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from service.facts import Attempt, IdempotencyAnswer, IdempotencyClaim, Request
+from service.providers.base import Answer
+from tests.support.house import ACCEPTED, House
+from tests.support.providers import a_number
+
+
+def keyed(key: str = "") -> dict[str, str]:
+    return {"Idempotency-Key": key or str(uuid4())}
+
+
+async def test_the_first_answer_comes_again_and_nothing_is_sent_again(house: House):
+    number, headers = a_number(), keyed()
+    first = await house.verify(number, headers=headers)
+    again = await house.verify(number, headers=headers)
+
+    assert again.status_code == first.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len(house.sent) == 1
+
+
+async def test_of_a_hundred_parallel_calls_one_wins(house: House):
+    number, headers = a_number(), keyed()
+    answers = await asyncio.gather(*(house.verify(number, headers=headers) for _ in range(100)))
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
+    assert len(house.sent) == 1
+
+
+async def test_the_key_of_another_body_or_path_is_refused(house: House):
+    headers, number = keyed(), a_number()
+    await house.verify(number, headers=headers)
+    body = {"to": number, "category": "code", "text": "hello"}
+    other_body = await house.verify(number, "pay", headers=headers)
+    other_path = await house.call("POST", "/v1/messages", body, headers=headers)
+
+    assert {other_body.status_code, other_path.status_code} == {422}
+    assert other_body.json()["type"] == "/problems/idempotency-key-reused"
+
+
+async def test_two_apps_may_use_the_same_key(house: House):
+    headers = keyed("order-1")
+    answers = [await house.verify(a_number(), key=app, headers=headers) for app in ("shop", "bank")]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+
+
+async def test_while_the_first_call_is_in_flight_the_second_is_told_so(house: House):
+    number, headers = a_number(), keyed()
+    arrived, leave = asyncio.Event(), asyncio.Event()
+
+    async def wait():
+        arrived.set()
+        await leave.wait()
+        return ACCEPTED
+
+    house.providers["route"].answers = [wait]
+    first = asyncio.create_task(house.verify(number, headers=headers))
+    await arrived.wait()
+    second = await house.verify(number, headers=headers)
+    leave.set()
+
+    assert second.status_code == 409
+    assert "Retry-After" in second.headers
+    assert (await first).status_code == 201
+
+
+async def test_a_call_that_was_refused_before_anything_was_done_may_be_made_again(house: House):
+    number, headers = a_number(), keyed()
+    await house.verify(number)
+    early = await house.verify(number, headers=headers)
+    house.clock.advance(seconds=30)
+    later = await house.verify(number, headers=headers)
+
+    assert early.status_code == 429
+    assert later.status_code == 200
+    assert later.json()["attempt"] == 2
+
+
+async def test_a_bad_body_does_not_use_up_the_key(house: House):
+    headers = keyed()
+    bad = await house.verify("no number", headers=headers)
+    good = await house.verify(a_number(), headers=headers)
+
+    assert (bad.status_code, good.status_code) == (422, 201)
+
+
+async def test_the_refusal_of_every_provider_is_an_answer_and_is_kept(house: House):
+    number, headers = a_number(), keyed()
+    house.providers["route"].answers = [Answer("failed", "provider")]
+    first = await house.verify(number, headers=headers)
+    again = await house.verify(number, headers=headers)
+
+    assert first.status_code == again.status_code == 502
+    assert again.headers["Content-Type"] == "application/problem+json"
+    assert again.content == first.content
+    assert len(house.facts(Attempt)) == 1
+
+
+async def test_when_its_time_is_over_a_key_counts_anew(house: House):
+    number, headers = a_number(), keyed()
+    sent = []
+    for _ in range(3):
+        sent.append((await house.verify(number, headers=headers)).json()["id"])
+        house.clock.advance(seconds=house.settings.api.idempotency_hours * 3600)
+
+    assert len(set(sent)) == 3
+
+
+async def test_the_store_keeps_neither_key_nor_number(house: House):
+    number = a_number()
+    await house.verify(number, headers=keyed(number))
+    kept = repr(house.facts(IdempotencyClaim) + house.facts(IdempotencyAnswer))
+
+    assert number.lstrip("+") not in kept
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["sent", "not yet sent"])
+async def test_a_call_whose_process_died_is_answered_from_facts_or_done_once(house: House, sent: bool):
+    """A dead process leaves a claim without an answer, with or without the facts of a send."""
+    number, headers = a_number(), keyed()
+    if sent:
+        lost = (await house.verify(number, headers=headers)).json()["id"]
+        answers = house.store._facts[IdempotencyAnswer]  # what its process did not come to write
+        answers.clear()
+    else:
+        house.store.available = False
+        await house.verify(number, headers=headers)
+        house.store.available = True
+        lost = None
+    house.clock.advance(seconds=60)
+    again = await house.verify(number, headers=headers)
+
+    assert again.status_code == 201
+    assert lost in (None, again.json()["id"])
+    assert len(house.facts(Request)) == len(house.sent) == 1

@@ -1,0 +1,69 @@
+"""Messages that are not verifications, and what senders tell about codes of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.events import Send, Verify
+from core.settings import Template
+from service.facts import Approval
+from service.providers.base import Answer
+from tests.support.house import House, open_house
+from tests.support.providers import a_number
+
+
+async def send(house: House, **fields: Any):
+    return await house.call(
+        "POST", "/v1/messages", {"to": a_number(), "category": "notification", "text": "Your parcel is here"} | fields
+    )
+
+
+async def test_a_message_is_sent_and_can_be_read_without_its_text(house: House):
+    sent = await send(house)
+    read = await house.call("GET", f"/v1/messages/{sent.json()['id']}")
+
+    assert sent.status_code == 201
+    assert house.sent[0].text == "Your parcel is here"
+    assert read.json()["status"] == "accepted"
+    assert "parcel" not in read.text
+
+
+async def test_a_template_is_filled_in_and_its_name_is_told(tmp_path):
+    async with open_house(tmp_path, templates=[Template(name="parcel", text="Parcel {n} is {{here}}")]) as house:
+        sent = await send(house, text="", template="parcel", variables={"n": "{code}"})
+        told = [event for event in await house.events() if isinstance(event, Send)]
+
+        assert sent.status_code == 201
+        assert house.sent[0].text == "Parcel {code} is {here}"
+        assert [(event.template, event.category) for event in told] == [("parcel", "notification")]
+
+
+async def test_a_conversion_counts_once_for_the_last_attempt(house: House):
+    house.providers["route"].answers = [Answer("accepted")]
+    sent = (await send(house, category="code", text="Use the word apple")).json()
+    answers = [await house.call("POST", "/v1/conversions", {"id": sent["id"]}) for _ in range(3)]
+    told = {event.event_id: event for event in await house.events() if isinstance(event, Verify)}
+
+    assert [answer.json()["attempt"] for answer in answers] == [1, 1, 1]
+    assert [(event.source, event.attempt, event.result) for event in told.values()] == [("conversion", 1, "approved")]
+    assert len(house.facts(Approval)) == 1
+
+
+async def test_only_a_code_of_the_senders_own_converts(house: House):
+    notification = (await send(house)).json()
+    verification = (await house.verify(a_number())).json()
+    code = (await send(house, category="code")).json()
+    wanted = [
+        ({"id": notification["id"]}, 422),
+        ({"id": verification["id"]}, 404),
+        ({"id": code["id"], "attempt": 2}, 422),
+    ]
+
+    for body, status in wanted:
+        assert (await house.call("POST", "/v1/conversions", body)).status_code == status
+
+
+async def test_another_app_cannot_convert(house: House):
+    code = (await send(house, category="code")).json()
+
+    assert (await house.call("POST", "/v1/conversions", {"id": code["id"]}, key="bank")).status_code == 404

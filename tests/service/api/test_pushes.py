@@ -1,0 +1,159 @@
+"""Receipts and inbound messages: signed, kept row by row, told once however often they come."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.events import Inbound, Receipt
+from service.facts import DeliveryReceipt, InboundMessage, OptOut
+from service.keywords import keyword_of
+from service.providers.base import reference_of
+from tests.support.house import House
+from tests.support.providers import a_number
+
+
+async def push(house: House, rows: list[dict[str, str]], kind: str = "receipts") -> httpx.Response:
+    body = msgspec.json.encode(rows)
+    headers = house.providers["route"].sign(body)
+    return await house.call("POST", f"/v1/{kind}/route", body, key="", headers=headers)
+
+
+def row(sent: httpx.Response, status: str, attempt: int = 1, **more: str) -> dict[str, str]:
+    return {"reference": reference_of(UUID(sent.json()["id"]), attempt), "status": status, **more}
+
+
+async def test_a_receipt_is_kept_told_and_shown(house: House):
+    sent = await house.verify(a_number())
+    answer = await push(house, [row(sent, "pending"), row(sent, "delivered")])
+    read = await house.call("GET", f"/v1/verifications/{sent.json()['id']}")
+    told = [event for event in await house.events() if isinstance(event, Receipt)]
+
+    assert answer.status_code == 200
+    assert {fact.stage for fact in house.facts(DeliveryReceipt)} == {"interim:pending", "final"}
+    assert read.json()["attempts"][0]["receipt"] == "delivered"
+    assert [(event.status, event.provider) for event in told] == [("pending", "route"), ("delivered", "route")]
+
+
+async def test_bad_rows_cost_no_other_row_and_are_counted(house: House):
+    sent = await house.verify(a_number())
+    rows = [{"reference": "no-reference-of-ours", "status": "delivered"}, row(sent, "delivered"), {"reference": "x"}]
+    answer = await push(house, rows)
+
+    assert answer.status_code == 200
+    assert answer.headers["Heliograph-Taken"] == "1"
+    assert answer.headers["Heliograph-Unreadable"] == "2"
+    assert len(house.facts(DeliveryReceipt)) == 1
+
+
+async def test_the_first_final_receipt_stands_whatever_comes_after(house: House):
+    sent = await house.verify(a_number())
+    for status in ("delivered", "failed", "pending", "delivered"):
+        await push(house, [row(sent, status)])
+        house.clock.advance(seconds=1)
+    finals = [fact for fact in house.facts(DeliveryReceipt) if fact.stage == "final"]
+
+    assert [fact.status for fact in finals] == ["delivered"]
+
+
+async def test_two_finals_in_one_body_leave_the_first(house: House):
+    sent = await house.verify(a_number())
+    await push(house, [row(sent, "delivered"), row(sent, "failed")])
+
+    assert [fact.status for fact in house.facts(DeliveryReceipt)] == ["delivered"]
+
+
+async def test_a_receipt_that_comes_twice_tells_the_same_event(house: House):
+    sent = await house.verify(a_number())
+    for _ in range(2):
+        await push(house, [row(sent, "delivered")])
+        house.clock.advance(seconds=5)
+    told = [event.event_id for event in await house.events() if isinstance(event, Receipt)]
+
+    assert len(set(told)) == 1
+
+
+async def test_a_forged_body_changes_nothing(house: House):
+    sent = await house.verify(a_number())
+    body = msgspec.json.encode([row(sent, "delivered")])
+    answer = await house.call("POST", "/v1/receipts/route", body, key="", headers={"X-Signature": "0" * 64})
+
+    assert answer.status_code == 403
+    assert not house.facts(DeliveryReceipt)
+
+
+async def test_a_receipt_that_cannot_be_kept_is_asked_for_again(house: House):
+    sent = await house.verify(a_number())
+    house.store.available = False
+    refused = await push(house, [row(sent, "delivered")])
+    house.store.available = True
+    taken = await push(house, [row(sent, "delivered")])
+
+    assert (refused.status_code, taken.status_code) == (503, 200)
+    assert len(house.facts(DeliveryReceipt)) == 1
+
+
+async def test_stop_refuses_marketing_and_notifications_but_no_codes_until_start(house: House):
+    number = a_number()
+
+    async def send(category: str) -> int:
+        body = {"to": number, "category": category, "text": "hello"}
+        return (await house.call("POST", "/v1/messages", body)).status_code
+
+    await push(house, [{"id": "1", "from": number, "text": "Stop!"}], "inbound")
+    stopped = [await send(category) for category in ("marketing", "notification", "code")]
+    house.clock.advance(seconds=1)
+    await push(house, [{"id": "2", "from": number, "text": "START"}], "inbound")
+
+    assert stopped == [403, 403, 201]
+    assert await send("marketing") == 201
+
+
+async def test_an_inbound_message_leaves_neither_number_nor_text(house: House):
+    number = a_number()
+    await push(house, [{"id": number, "from": number.lstrip("+"), "text": "call me tomorrow"}], "inbound")
+    told = [event for event in await house.events() if isinstance(event, Inbound)]
+    kept = repr(house.facts(InboundMessage)) + repr(told)
+
+    assert [event.keyword for event in told] == ["other"]
+    assert number.lstrip("+") not in kept
+    assert "tomorrow" not in kept
+
+
+async def test_an_inbound_message_from_no_number_is_counted(house: House):
+    answer = await push(house, [{"id": "1", "from": "INFO", "text": "STOP"}], "inbound")
+
+    assert answer.headers["Heliograph-Unreadable"] == "1"
+    assert not house.facts(OptOut)
+
+
+@pytest.mark.parametrize(
+    ("text", "keyword"),
+    [
+        ("STOP", "stop"),
+        (" stop. ", "stop"),
+        ("Stop it please", "stop"),
+        ("Opt out", "stop"),
+        ("退订", "stop"),
+        ("ＴＤ", "stop"),
+        ("Arrêt", "stop"),
+        ("start", "start"),
+        ("HELP?", "help"),
+        ("please do not stop", "other"),
+        ("the end is near", "other"),
+        ("", "other"),
+        ("!!!", "other"),
+    ],
+)
+def test_a_keyword_is_read_from(text: str, keyword: str):
+    assert keyword_of(text) == keyword
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_keywords(text: str):
+    assert keyword_of(text) in ("stop", "start", "help", "other")
