@@ -41,7 +41,7 @@ class _Demo(click.Command):
     "--folder", type=click.Path(path_type=Path), default=DEMO_FOLDER, show_default=True, help="Data, logs, settings."
 )
 @click.option("--fresh", is_flag=True, help="Forget what an earlier demo left in the folder.")
-@click.option("--fault", default="", metavar="NAME", help="Break something two minutes after the start.")
+@click.option("--fault", default="", metavar="NAME", help="Break something three minutes after the start.")
 @click.option("--api-port", type=click.IntRange(0, 65_535), default=0, help="Default 8080, or a free one.")
 @click.option("--dashboard-port", type=click.IntRange(0, 65_535), default=0, help="Default 8501, or a free one.")
 @click.option("--mailbox-port", type=click.IntRange(0, 65_535), default=0, help="Default 8025, or a free one.")

@@ -7,6 +7,7 @@ is told to or when a part dies. It restarts nothing by itself.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from core import log
 from core import warehouse as door
 from core.clock import utc_now
 from ingest.files import ingest_file
@@ -35,7 +37,7 @@ from service.main import create_key
 SEED = 20_240_229
 HISTORY_DAYS = 14
 VERIFICATIONS_PER_DAY = 20_000
-FAULT_AFTER = timedelta(minutes=2)
+FAULT_AFTER = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class Wishes:
 
 def run(wishes: Wishes) -> None:
     """Run the demo until Ctrl-C. Raises `ProcessDied`, `FolderInUse`, `PortTaken`, ..., with everything stopped by then."""
+    log.configure("demo", level="warning")
     began = time.monotonic()
+    fault_from = utc_now() + FAULT_AFTER
     if wishes.fresh:
         shutil.rmtree(wishes.folder, ignore_errors=True)
     with Supervisor(wishes.folder) as supervisor:
@@ -72,10 +76,10 @@ def run(wishes: Wishes) -> None:
         supervisor.start(stack.plan_service())
         supervisor.start(stack.plan_encryptor())
         supervisor.start(stack.plan_ingester())
-        supervisor.start(_plan_traffic(stack, wishes.fault))
+        supervisor.start(_plan_traffic(stack, wishes.fault, fault_from))
         supervisor.start(stack.plan_dashboard())
         supervisor.start(stack.plan_scheduler())
-        _say_where(stack, wishes.fault, seconds=time.monotonic() - began)
+        _say_where(stack, wishes.fault, fault_from, seconds=time.monotonic() - began)
         supervisor.watch()
 
 
@@ -130,15 +134,15 @@ def _load_history(stack: Stack) -> None:
     _loaded(stack.folder).write_text(end.isoformat(), encoding="utf-8")
 
 
-def _plan_traffic(stack: Stack, fault: str) -> Process:
+def _plan_traffic(stack: Stack, fault: str, fault_from: datetime) -> Process:
     order = Order(
         api_url=stack.api_url,
         keys=_keys(stack),
         stands=list(stack.stands),
-        seed=SEED,
+        seed=secrets.randbits(32),  # other people than at the last start: theirs still wait for their cool-down
         rate_per_minute=live_rate_per_minute(VERIFICATIONS_PER_DAY),
         fault=fault,
-        fault_from=_fault_from(),
+        fault_from=fault_from,
     )
     path = stack.folder / "traffic.json"
     write_private(path, msgspec.json.encode(order).decode())
@@ -149,10 +153,6 @@ def _plan_traffic(stack: Stack, fault: str) -> Process:
         env={"PYTHONUNBUFFERED": "1"},
         ports=list(stack.ports.providers.values()),
     )
-
-
-def _fault_from() -> datetime:
-    return utc_now() + FAULT_AFTER
 
 
 def _keys(stack: Stack) -> dict[str, str]:
@@ -171,7 +171,7 @@ def _keys(stack: Stack) -> dict[str, str]:
     return {app: key for app, key in keys.items() if app in APPS}
 
 
-def _say_where(stack: Stack, fault: str, *, seconds: float) -> None:
+def _say_where(stack: Stack, fault: str, fault_from: datetime, *, seconds: float) -> None:
     lines = [
         "",
         f"Heliograph runs after {seconds:.0f} s. Codes are being sent through four simulated providers.",
@@ -183,5 +183,5 @@ def _say_where(stack: Stack, fault: str, *, seconds: float) -> None:
         "",
     ]
     if fault:
-        lines += [f"  fault       {fault}, from {_fault_from():%H:%M} UTC on", ""]
+        lines += [f"  fault       {fault}, from {fault_from:%H:%M} UTC on", ""]
     click.echo("\n".join([*lines, "Ctrl-C stops everything."]))

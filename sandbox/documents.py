@@ -68,7 +68,13 @@ def commands_document() -> str:
     """docs/commands.md: the help of every command, as the terminal shows it."""
     parts = ["# Commands", "", "Made from the commands' own help by `make docs`; change it there."]
     for path, command in _commands(heliograph, ("heliograph",)):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command,
+            info_name=" ".join(path),
+            max_content_width=100,
+            terminal_width=100,
+            help_option_names=["-h", "--help"],
+        )
         parts += ["", f"## `{' '.join(path)}`", "", "```text", command.get_help(context).rstrip(), "```"]
     return "\n".join(parts) + "\n"
 

@@ -6,14 +6,16 @@ Lost is what one place acknowledged and the next does not have; doubled is what 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from sqlalchemy import create_engine, func, select
 
+from core import log
 from core import warehouse as door
 from core.errors import WarehouseRefused
 from core.warehouse import Warehouse
@@ -28,8 +30,10 @@ from service.main import create_key
 from service.stores.schema import TABLE_NAMES, TABLES
 
 SEED = 7
-PACE = 0.02
-"""People and carriers fifty times as quick as in life, so that the tail of receipts fits in the wait."""
+PACE = 0.01
+"""People and carriers a hundred times as quick as in life."""
+DRAIN_SECONDS = 30.0
+"""Longest wait for late receipts: the rarest come after hours, which at this pace is more than a minute."""
 WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.25
 _APP = "smoke"
@@ -85,6 +89,7 @@ class Counts:
 
 def run(count: int, *, store_url: str, keep: Path | None) -> int:
     """Run it; returns the exit status: 0 only when people were served, nothing was lost and nothing doubled."""
+    log.configure("smoke", level="warning")
     with tempfile.TemporaryDirectory(prefix="heliograph-smoke-") as temporary:
         counts = measure(keep or Path(temporary), count, store_url=store_url)
     click.echo(counts.line())
@@ -92,10 +97,20 @@ def run(count: int, *, store_url: str, keep: Path | None) -> int:
     return 0 if served and counts.lost == 0 and counts.duplicated == 0 else 1
 
 
-def measure(folder: Path, count: int, *, store_url: str = "") -> Counts:
-    """Start a stack in `folder`, send `count` verifications, wait until all is where it belongs, count."""
+def measure(
+    folder: Path,
+    count: int,
+    *,
+    store_url: str = "",
+    overheard: Callable[[str, str], None] = lambda _number, _text: None,
+) -> Counts:
+    """Start a stack in `folder`, send `count` verifications, wait until all is where it belongs, count.
+
+    `overheard` is told every number and text that reaches a handset.
+    """
     with Supervisor(folder, say=lambda line: click.echo(line, err=True)) as supervisor:
-        stack = lay_out(folder, Ports.pick(), store_url=store_url, changes={"ingest": {"wait_seconds": 0.1}})
+        changes = {"ingest": {"wait_seconds": 0.1}, "code": {"cooldown_seconds": [0]}}
+        stack = lay_out(folder, Ports.pick(), store_url=store_url, changes=changes)
         for plan in stack.servers:
             supervisor.start(plan.process)
         supervisor.start(stack.plan_encryption())
@@ -103,12 +118,26 @@ def measure(folder: Path, count: int, *, store_url: str = "") -> Counts:
         supervisor.start(stack.plan_encryptor())
         supervisor.start(stack.plan_ingester())
         key, _ = asyncio.run(create_key(stack.settings, app=_APP, scopes=frozenset({"send", "read"}), label="smoke"))
-        return asyncio.run(_traffic(stack, supervisor, key, count))
+        return asyncio.run(_traffic(stack, supervisor, key, count, overheard))
 
 
-async def _traffic(stack: Stack, supervisor: Supervisor, key: str, count: int) -> Counts:
+class _Overheard(Handsets):
+    """Handsets whose messages somebody else reads, too."""
+
+    def __init__(self, overheard: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._overheard = overheard
+
+    async def deliver(self, number: str, text: str) -> None:
+        self._overheard(number, text)
+        await super().deliver(number, text)
+
+
+async def _traffic(
+    stack: Stack, supervisor: Supervisor, key: str, count: int, overheard: Callable[[str, str], None]
+) -> Counts:
     world = World(seed=SEED, pace=PACE)
-    handsets = Handsets()
+    handsets = _Overheard(overheard)
     simulators = {_simulator(stack, stand, world, handsets): stand.port for stand in stack.stands}
     async with (
         serving(simulators),
@@ -116,8 +145,10 @@ async def _traffic(stack: Stack, supervisor: Supervisor, key: str, count: int) -
     ):
         click.echo(f"  {count} people ask for a code", err=True)
         tally = await subscribers.send_and_verify(count)
-        for simulator in simulators:
-            await simulator.drain()
+        click.echo(f"  {tally.line()}", err=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*(simulator.drain() for simulator in simulators))
         supervisor.check()
         submissions = {reference: n for simulator in simulators for reference, n in simulator.counts().items()}
         return await _when_still(stack, tally, submissions)

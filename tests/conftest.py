@@ -68,21 +68,26 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def store_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
-    """The address of an empty primary store: SQLite, then MariaDB."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'store.sqlite3'}"
-        return
-    server: Server = request.getfixturevalue("mariadb_server")
+@pytest.fixture
+def mariadb_database(mariadb_server: Server) -> Iterator[str]:
+    """The address of an empty database on MariaDB."""
     name = f"test_{uuid4().hex}"
-    admin = create_engine(server.admin_url)
+    admin = create_engine(mariadb_server.admin_url)
     with admin.begin() as connection:
         connection.execute(text(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
-    yield make_url(server.admin_url).set(database=name).render_as_string(hide_password=False)
+    yield make_url(mariadb_server.admin_url).set(database=name).render_as_string(hide_password=False)
     with admin.begin() as connection:
         connection.execute(text(f"DROP DATABASE {name}"))
     admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def store_url(request: pytest.FixtureRequest, tmp_path) -> str:
+    """The address of an empty primary store: SQLite, then MariaDB."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    url: str = request.getfixturevalue("mariadb_database")
+    return url
 
 
 @pytest.fixture(scope="session", params=["valkey", "redis"])

@@ -10,18 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from sandbox.gateway.errors import Code, refused
+from sandbox.gateway.errors import Code, QueryRefused, refused
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|\#[!\ ][^\n]*|/\*.*?\*/)
-    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-    |(?P<word>[A-Za-z_]\w*)
+    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$
+        |\xe2\x80\x98.*?\xe2\x80\x99|\xe2\x80\x9c.*?\xe2\x80\x9d)
+    |(?P<word>[A-Za-z_][\w$]*)
     |(?P<number>\d[\w.]*)
     |(?P<open>[(\[{])
     |(?P<close>[)\]}])
     |(?P<other>.)""",
-    re.DOTALL | re.VERBOSE,
+    re.DOTALL | re.VERBOSE | re.ASCII,
 )
+_NAME_QUOTES = ("`", '"', "\xe2\x80\x9c")
 _DATA_START = re.compile(rb"[ \t\f]*\r?\n?")
 
 
@@ -48,10 +50,14 @@ class Token:
 
 @dataclass(frozen=True)
 class Statement:
-    """`head` is the statement without FORMAT and data where it is an INSERT of data, and the whole text otherwise."""
+    """`head` is the statement without FORMAT and data where it is an INSERT of data, and the whole text otherwise.
+
+    `source_at` is the place in the head where an INSERT says what it reads: before its SETTINGS, else at the end.
+    """
 
     kind: Kind
     head: bytes
+    source_at: int = 0
     input_format: str = ""
     output_format: str = ""
     data_start: int = 0
@@ -81,18 +87,36 @@ def parse(text: bytes) -> Statement:
     return _parse_other(text, first, found)
 
 
+def called(text: bytes) -> Iterator[str]:
+    """The names that stand before an opening bracket, in lower case; one with an escape in it comes as a backslash."""
+    before = ""
+    for token in tokens(text.decode("latin-1")):
+        if token.text == "(" and before:
+            yield before
+        before = token.text.lower() if token.is_word else _unquoted(token.text).lower()
+
+
+def _unquoted(token: str) -> str:
+    quote = next((quote for quote in _NAME_QUOTES if token.startswith(quote) and len(token) > len(quote)), "")
+    return ("\\" if "\\" in token else token[len(quote) : -len(quote)]) if quote else ""
+
+
 def _parse_insert(text: bytes, found: Iterator[Token]) -> Statement:
     before = _skip_target(found)
+    settings_at = 0
     for token in found:
-        if token.depth == 0 and token.is_word:
+        if token.depth == 0 and token.is_word and before.text != ".":
             if token.text in ("SELECT", "WITH"):
                 return _parse_insert_select(text, found)
             if token.text == "VALUES":
-                return Statement(Kind.INSERT_DATA, text[: before.end], input_format="Values", data_start=token.end)
+                head = text[: before.end]
+                return Statement(Kind.INSERT_DATA, head, settings_at or len(head), "Values", data_start=token.end)
             if token.text == "FORMAT":
-                return _with_format(text, before, next(found, None))
+                return _with_format(text[: before.end], settings_at, text, next(found, None))
+            if token.text == "SETTINGS":
+                settings_at = settings_at or token.end - len(token.text)
             if token.text == "INFILE":
-                raise refused(Code.NOT_IMPLEMENTED, "FROM INFILE is read by clients, and not by a server")
+                raise _infile()
         before = token
     return Statement(Kind.INSERT_SELECT, text)
 
@@ -106,13 +130,13 @@ def _skip_target(found: Iterator[Token]) -> Token:
     return token
 
 
-def _with_format(text: bytes, before: Token, name: Token | None) -> Statement:
+def _with_format(head: bytes, settings_at: int, text: bytes, name: Token | None) -> Statement:
     if name is None or not name.is_word:
         raise refused(Code.SYNTAX_ERROR, "Syntax error: expected the name of a format after FORMAT")
     start = _DATA_START.match(text, name.end)
     data_start = start.end() if start else name.end
     spelled = text[name.end - len(name.text) : name.end].decode("latin-1")
-    return Statement(Kind.INSERT_DATA, text[: before.end], input_format=spelled, data_start=data_start)
+    return Statement(Kind.INSERT_DATA, head, settings_at or len(head), spelled, data_start=data_start)
 
 
 def _parse_insert_select(text: bytes, found: Iterator[Token]) -> Statement:
@@ -126,8 +150,12 @@ def _parse_insert_select(text: bytes, found: Iterator[Token]) -> Statement:
 
 def _parse_other(text: bytes, first: Token, found: Iterator[Token]) -> Statement:
     output_format = ""
+    inserts = False  # WITH may stand before an INSERT
     previous = Token("", 0, 0, False)
     for token in found:
+        inserts = inserts or (token.text == "INSERT" and token.is_word)
+        if inserts and token.text == "INFILE" and previous.text == "FROM":
+            raise _infile()
         if token.depth == 0 and token.is_word:
             if token.text == "OUTFILE" and previous.text == "INTO":
                 raise refused(Code.INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed")
@@ -136,3 +164,7 @@ def _parse_other(text: bytes, first: Token, found: Iterator[Token]) -> Statement
         previous = token
     kinds = {"SELECT": Kind.SELECT, "WITH": Kind.SELECT, "(": Kind.SELECT, "SET": Kind.SET, "USE": Kind.USE}
     return Statement(kinds.get(first.text, Kind.OTHER), text, output_format=output_format)
+
+
+def _infile() -> QueryRefused:
+    return refused(Code.NOT_IMPLEMENTED, "FROM INFILE is read by clients, and not by a server")
