@@ -181,7 +181,6 @@ class Failover:
             raise StoreFault("neither store nor journal took it", fault=FaultClass.FATAL, hint=failed.hint) from failed
         finally:
             self._recording -= 1
-            self._wake.set()
 
     async def recover(self) -> None:
         """Go back to the primary store; journals are replayed meanwhile. Raises `StoreUnavailable` while it is not well."""
@@ -368,10 +367,12 @@ class Failover:
     # ---- changing
 
     def _primary_failed(self, error: Unavailable) -> None:
+        is_first = not self._primary_window.is_suspicious
         self._primary_window.add(error)
         if not self._primary_down and self._primary_window.is_full:
             self._set_mysql_fatal(str(error))
-        self._wake.set()
+        elif is_first:
+            self._wake.set()  # ask again now; after that at the pace of the probes, or a blip would fill the window
 
     def _backup_failed(self, error: Unavailable) -> None:
         self._backup_window.add(error)
@@ -496,8 +497,7 @@ class Failover:
         if self._primary_down:
             await self._look_at_failed_primary()
         elif self._primary_window.is_suspicious:
-            with suppress(Unavailable):
-                await self.run_master(lambda store: store.probe())
+            await self.run_master(lambda store: store.probe())
         if not self._primary_down and (self._recovering or self._undrained):
             await self._drain()
         if self._since != told or self._undrained or self._primary_down:

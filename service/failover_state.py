@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -105,7 +107,11 @@ class FailureWindow:
     the callers' own mistakes not at all.
     """
 
-    _WEIGHTS = {FaultClass.FATAL: 1.0, FaultClass.CREDENTIALS: 1.0, FaultClass.SATURATED: 0.5}  # noqa: RUF012
+    _WEIGHTS: ClassVar[Mapping[FaultClass, float]] = {
+        FaultClass.FATAL: 1.0,
+        FaultClass.CREDENTIALS: 1.0,
+        FaultClass.SATURATED: 0.5,
+    }
 
     def __init__(self, *, window_seconds: float, failures_max: int, clock: Clock) -> None:
         self._window = timedelta(seconds=window_seconds)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 from uuid import UUID
@@ -24,6 +27,7 @@ from sandbox.servers import Server, start_mariadb, start_valkey
 from service.failover import STORE_FOLDER, Failover
 from service.failover_state import Status
 from service.replay import replay
+from service.stores.memory import MemoryStore
 from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore
 from tests.service.stores import facts
@@ -118,6 +122,9 @@ def assert_all_is_there_once(load: Load, database: Server, folder: Path) -> None
     assert len(set(requests)) == len(requests)
     assert set(load.written) <= set(requests)
     assert set(load.checked) <= set(checks)
+    assert set(Counter(request_id for request_id, _ in checks).values()) == {
+        1
+    }  # an unknown outcome was not counted twice
     assert load.failed == []
     assert backlog_bytes(folder / STORE_FOLDER) == 0
 
@@ -183,6 +190,47 @@ async def test_a_server_that_reads_and_does_not_write_counts_as_down_and_does_no
 
     await until(lambda: backlog_bytes(tmp_path / STORE_FOLDER) == 0)
     assert_all_is_there_once(load, database, tmp_path)
+
+
+async def test_a_mirror_that_is_killed_costs_no_call(
+    failover: Failover, database: Server, memory: Server, tmp_path: Path
+):
+    async with Load(failover) as load:
+        await load.more()
+        memory.kill()
+        await until(lambda: failover.status is Status.REDIS_FATAL)
+        await load.more()
+    memory.restart()
+
+    assert_all_is_there_once(load, database, tmp_path)
+    assert load.longest_seconds < 2.0
+
+
+async def test_sqlite_locked_by_another_program_costs_no_call_and_no_change_of_status(tmp_path: Path):
+    path = tmp_path / "store.sqlite3"
+    backup = MemoryStore(as_mirror=True)
+    made = Failover(
+        primary=SqlStore(StoreSettings(url=f"sqlite:///{path}", read_timeout_seconds=0.2)),
+        backup=backup,
+        settings=FailoverSettings(probe_seconds=0.1),
+        journal=JournalSettings(folder=tmp_path),
+    )
+    await made.start()
+    request = facts.request()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        told = await made.write([request, facts.attempt(request)])
+        verdict = await made.check(facts.order(request))
+        other.execute("ROLLBACK")
+    await until(lambda: backlog_bytes(tmp_path / STORE_FOLDER) == 0)
+    store = SqlStore(StoreSettings(url=f"sqlite:///{path}"))
+    state = await store.request(request.id)
+    await store.close()
+    await made.close()
+
+    assert (told, verdict.check) == ([True, True], 1)
+    assert state == await backup.request(request.id)
+    assert made.view().history == ()
 
 
 async def test_replaying_again_changes_nothing(failover: Failover, database: Server, memory: Server, tmp_path: Path):
