@@ -115,8 +115,10 @@ class Publisher:
         while not self._stopping.is_set():
             await _wait(self._told, LOOK_SECONDS)
             await _wait(self._stopping, GATHER_SECONDS if self.is_up else 1.0)
-            self._told.clear()
-            await self._try_to_publish()
+            if not self._stopping.is_set():
+                self._told.clear()
+                await self._try_to_publish()
+        await self._try_to_publish()
 
     async def _try_to_publish(self) -> None:
         was_up = self.is_up
