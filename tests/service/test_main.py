@@ -1,0 +1,91 @@
+"""Starting the service: what is missing is named, with where and what to do; what may be absent is done without."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from core import settings as config
+from core.errors import ConfigurationError, StoreUnavailable
+from service.main import create_key, open_store, require_secrets, serve
+from tests.support.house import make_settings
+
+NOBODY = "127.0.0.1:1"
+
+
+def settings_of(folder: Path, **sections: object) -> config.Settings:
+    sqlite = config.Store(url=SecretStr(f"sqlite:///{folder}/store.sqlite3"))
+    absent = {
+        "store": sqlite,
+        "mirror": config.Mirror(url=SecretStr(f"redis://{NOBODY}/0"), timeout_seconds=0.2),
+        "queue": config.Queue(url=SecretStr(f"nats://{NOBODY}"), timeout_seconds=0.2),
+    }
+    made = make_settings(folder, api={"port": 0})
+    return made.model_copy(update=absent | sections)
+
+
+def test_missing_secrets_are_all_named_with_what_makes_them():
+    with pytest.raises(
+        ConfigurationError, match=r"code\.secret, numbers\.hash_key, numbers\.seal_key, api\.key_secret"
+    ) as told:
+        require_secrets(config.Settings())
+
+    assert "heliograph init" in told.value.hint
+
+
+async def test_an_unreachable_store_is_named_with_where_and_what_to_do(tmp_path: Path):
+    store = config.Store(
+        url=SecretStr(f"mysql+pymysql://someone:hush@{NOBODY}/heliograph"), connect_timeout_seconds=0.2
+    )
+    with pytest.raises(StoreUnavailable, match=NOBODY) as told:
+        await open_store(settings_of(tmp_path, store=store))
+
+    assert "[store] url" in told.value.hint
+    assert "hush" not in str(told.value) + told.value.hint
+
+
+async def test_a_store_that_is_known_to_be_down_stops_no_start(tmp_path: Path):
+    settings = settings_of(tmp_path)
+    store = await open_store(settings)
+    await store.set("mysql_fatal", reason="a test")
+    await store.close()
+    gone = config.Store(url=SecretStr(f"mysql+pymysql://someone@{NOBODY}/heliograph"), connect_timeout_seconds=0.2)
+    again = await open_store(settings.model_copy(update={"store": gone}))
+    status = again.describe()["status"]
+    await again.close()
+
+    assert status in ("mysql_fatal", "both_fatal")
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path):
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made = make_settings(tmp_path, api={"port": port})
+    with pytest.raises(ConfigurationError, match=str(port)):
+        await serve(settings_of(tmp_path, api=made.api))
+    server.close()
+    await server.wait_closed()
+
+
+async def test_it_serves_with_the_primary_store_alone(tmp_path: Path):
+    """Mirror, queue and providers are absent."""
+    row = config.Provider(name="aurora", kind="aurora", url=f"http://{NOBODY}", account="a", secret=SecretStr("s" * 32))
+    settings = settings_of(tmp_path, providers=[row])
+    key, _ = await create_key(settings, app="shop", scopes=frozenset({"send"}), label="")
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(settings, on_ready=address.set_result))
+    try:
+        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            base = await address
+            headers = {"Authorization": f"Bearer {key}"}
+            async with session.get(f"{base}/readyz") as ready:
+                assert ready.status == 200
+            async with session.post(f"{base}/v1/verifications", json={}, headers=headers) as answer:
+                assert answer.status == 422
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
