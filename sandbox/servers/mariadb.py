@@ -90,7 +90,9 @@ def _install(folder: Path) -> None:
         f"--innodb-log-file-size={_LOG_FILE_SIZE}",
         *_as_root(),
     ]
-    done = subprocess.run(argv, capture_output=True, timeout=_INSTALL_SECONDS, check=False)
+    # A server that starts deletes every temporary table it finds in its folder for them, those of its neighbours too.
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    done = subprocess.run(argv, capture_output=True, timeout=_INSTALL_SECONDS, check=False, env=environ)
     if done.returncode != 0:
         log = (done.stdout + done.stderr).decode("utf-8", "replace")
         log_path.write_text(log, encoding="utf-8")
@@ -117,6 +119,7 @@ def _config(folder: Path, *, port: int) -> str:
 datadir = {quoted(folder / "data")}
 init-file = {quoted(folder / "init.sql")}
 socket = server.sock
+tmpdir = {quoted(folder)}
 pid-file = server.pid
 bind-address = {LOOPBACK}
 port = {port}
