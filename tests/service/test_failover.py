@@ -125,7 +125,7 @@ async def test_contention_is_served_by_the_backup_and_never_changes_the_status(m
 
 
 async def test_one_error_that_passes_is_drained_without_a_change_of_status(make: Make, twins: Twins):
-    failover = await make()
+    failover = await make(fatal_errors=100)
     request = facts.request()
     twins.primary.available = False
     await failover.write([request])
@@ -220,7 +220,7 @@ async def test_recovery_is_refused_while_the_store_is_not_well(make: Make, twins
 
 
 async def test_checks_counted_on_both_sides_together_are_never_more_than_allowed(make: Make, twins: Twins):
-    failover = await make()
+    failover = await make(fatal_errors=100)
     request = facts.request()
     await failover.write([request])
     told = [await failover.check(order(request)) for _ in range(2)]
