@@ -41,7 +41,7 @@ _PIXELS_PER_INCH = 200  # 6.4 inches wide: 1280 pixels, sharp where a mail shows
 def hourly(hours: pd.DataFrame, day: Day) -> bytes:
     """A PNG of the day's hours by provider, the largest providers first."""
     providers = _largest(hours)
-    figure = Figure(figsize=(6.4, 4.4), dpi=_PIXELS_PER_INCH, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(6.4, 6.4), dpi=_PIXELS_PER_INCH, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(HOURLY), 1, sharex=True)
     for axis, slug in zip(axes, HOURLY, strict=True):
@@ -49,7 +49,7 @@ def hourly(hours: pd.DataFrame, day: Day) -> bytes:
     _hours_axis(axes[-1], day)
     handles = [_handle(index) for index in range(len(providers))]
     labels = [f" {provider_name(name)}" for name in providers]  # a label that begins with _ would be left out
-    legend = figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
+    legend = figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_parse_math(False)
         text.set_color(_INK)
@@ -65,7 +65,7 @@ def alternative(hours: pd.DataFrame, day: Day) -> str:
 
 
 def _largest(hours: pd.DataFrame) -> list[str]:
-    volume = hours.groupby("provider")[f"{HOURLY[1]}_n"].sum().sort_values(ascending=False)
+    volume = hours.groupby("provider")[f"{HOURLY[0]}_n"].sum().sort_values(ascending=False)
     return sorted(str(name) for name in volume.index[:LINES_MAX])  # by name: each keeps its colour from day to day
 
 
@@ -97,8 +97,8 @@ def _rate_axis(axis: Axes, slug: str, lowest: float) -> None:
     # The scale says how much it shows: from the worst hour, by tens, and never less than ten points of it.
     axis.set_ylim(max(0, min(90, int(lowest * 10) * 10)) - 0.5, 100.5)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
-    axis.set_title(metric(slug).title, loc="left", fontsize=9, color=_INK, fontweight="bold")
-    axis.tick_params(colors=_FAINT, labelsize=8, length=0)
+    axis.set_title(metric(slug).title, loc="left", fontsize=10, color=_INK, fontweight="bold")
+    axis.tick_params(colors=_FAINT, labelsize=9, length=0)
     axis.grid(axis="y", color=_GRID, linewidth=0.8)
     axis.set_axisbelow(True)
     for side in ("top", "right", "left"):
@@ -114,7 +114,7 @@ def _hours_axis(axis: Axes, day: Day) -> None:
     axis.set_xticklabels([f"{(day.start + timedelta(hours=tick)).astimezone(zone):%H:%M}" for tick in ticks])
     axis.set_xlabel(
         f"Hour of submission, {day.short} ({day.zone}). Hollow: fewer than {count(SMALL_N)} in the hour",
-        fontsize=8, color=_FAINT, parse_math=False,
+        fontsize=9, color=_FAINT, parse_math=False,
     )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ from metrics.query import Question, ask
 from reports.days import Day
 
 ALL = tuple(one.slug for one in METRICS)
-HOURLY = ("verification_success_rate", "delivery_rate")
-"""What the chart shows."""
+HOURLY = ("third_party_success_rate", "delivery_rate", "verification_success_rate")
+"""What the chart shows: the way of a message, from taken over delivered to used."""
 
 _VOLUME = "third_party_success_rate"
 """Its sample is every attempt submitted."""

@@ -197,7 +197,8 @@ def _templates() -> Environment:
     )
     environment.filters |= {
         "figure": words.figure,
-        "count": words.count,
+        "sample": words.sample,
+        "whole": words.whole,
         "capitalized": words.capitalized,
         "left": left,
         "right": right,

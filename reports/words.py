@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from metrics.catalogue import METRICS, Metric, metric
 from reports.daily import DailyReport
+from reports.days import Day
 from reports.judge import Finding, Place, Verdict, verdict
 from reports.readings import Compared, Reading
 
 UNDEFINED = "–"
 _GROUP = "\N{NARROW NO-BREAK SPACE}"
+_SPACE = "\N{NO-BREAK SPACE}"
 _NEWS = ("verification_success_rate", "delivery_rate", "third_party_success_rate")
 """Whose value the subject tells: the first that is defined."""
 
+_NAMED_MAX = 3
 _SHORT = {"verification_success_rate": "verification success", "third_party_success_rate": "third-party success"}
 
 
@@ -23,18 +26,33 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", _GROUP)
 
 
+def whole(text: str) -> str:
+    """`text` that is not broken over two lines."""
+    return text.replace(" ", _SPACE)
+
+
+def date_of(day: Day) -> str:
+    """A day in a sentence."""
+    return whole(day.short)
+
+
+def sample(n: int) -> str:
+    """A sample size, as it stands beside a value."""
+    return f"n{_SPACE}{count(n)}"
+
+
 def figure(value: float | None, unit: str) -> str:
     """A value with its unit, to one decimal."""
     if value is None:
         return UNDEFINED
-    return f"{value * 100:.1f} %" if unit == "ratio" else f"{value:.1f} s"
+    return f"{value * 100:.1f}{_SPACE}%" if unit == "ratio" else f"{value:.1f}{_SPACE}s"
 
 
 def signed(moved: float, unit: str) -> str:
     """A difference with its sign; of ratios in percentage points."""
     size = f"{abs(moved) * (100 if unit == 'ratio' else 1):.1f}"
     sign = "±" if float(size) == 0 else "+" if moved > 0 else "−"
-    return sign + size + ("" if unit == "ratio" else " s")
+    return sign + size + ("" if unit == "ratio" else f"{_SPACE}s")
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,8 @@ def subject(report: DailyReport) -> str:
     value, before = compared.now.value, compared.day_before.value
     moved = f" ({signed(value - before, unit)})" if value is not None and before is not None else ""
     looks = f", {channels(len(report.looks))}" if report.looks else ""
-    return f"{start}{_short(slug)} {figure(value, unit)}{moved}{looks}"
+    # Plain spaces: a subject is searched for, and no-break ones are not found.
+    return f"{start}{_short(slug)} {figure(value, unit)}{moved}{looks}".replace(_SPACE, " ")
 
 
 def _told(report: DailyReport) -> str:
@@ -142,7 +161,7 @@ def sentences(report: DailyReport) -> list[str]:
         return [_empty(report)]
     told = _told(report)
     rest = [one for one in METRICS if one.slug != told]
-    return [_volume(report), _moved(report, told), _others(report, rest), _looks(report)]
+    return [_volume(report), _moved(report, told), *_others(report, rest), _looks(report)]
 
 
 def _empty(report: DailyReport) -> str:
@@ -159,7 +178,7 @@ def _volume(report: DailyReport) -> str:
     submitted, day = report.total.submitted, report.day
     return (
         f"{count(submitted.now.n)} attempts were submitted: {_counted(submitted.day_before.n)} the day before, "
-        f"{_counted(submitted.week_before.n)} on {day.plus(-7).short}."
+        f"{_counted(submitted.week_before.n)} on {date_of(day.plus(-7))}."
     )
 
 
@@ -169,54 +188,69 @@ def _counted(number: int) -> str:
 
 def _moved(report: DailyReport, slug: str) -> str:
     one, compared = metric(slug), report.total.figures[slug]
+    name, moves = capitalized(_short(slug)), changes(one, compared)
+    befores = (compared.day_before, compared.week_before)
+    if all(before.value is None for before in befores):
+        return f"{name}: there is no earlier day to compare with."
     parts = [
-        f"{_so_much(one, compared.now, before)} {than}{'' if judged.verdict else ' (within chance)'}"
-        for before, than, judged in zip(
-            (compared.day_before, compared.week_before), _days(report), changes(one, compared), strict=True
-        )
-        if compared.now.value is not None and before.value is not None
+        _so_much(one, move) + than
+        for move, before, than in zip(moves, befores, _days(report), strict=True)
+        if before.value is not None
     ]
-    name = capitalized(_short(slug))
-    return f"{name}: {', '.join(parts)}." if parts else f"{name}: there is no earlier day to compare with."
+    clear = [move for move in moves if move.verdict]
+    chance = "more than chance" if clear else "within chance"
+    return f"{name}: {', '.join(parts)}; {chance}{_apart(moves)}."
+
+
+def _apart(moves: tuple[Change, Change]) -> str:
+    """Which of the two the judgement is about, when it is about one of them."""
+    day, week = moves
+    if bool(day.verdict) == bool(week.verdict) or NO_CHANGE in moves:
+        return ""
+    return " against the day before alone" if day.verdict else " against last week alone"
 
 
 def _days(report: DailyReport) -> tuple[str, str]:
-    return f"the day before ({report.day.plus(-1).short})", f"the same weekday last week ({report.day.plus(-7).short})"
+    return (
+        f" the day before ({date_of(report.day.plus(-1))})",
+        f" the same weekday last week ({date_of(report.day.plus(-7))})",
+    )
 
 
-def _so_much(one: Metric, now: Reading, before: Reading) -> str:
-    assert now.value is not None
-    assert before.value is not None
-    text = signed(now.value - before.value, one.unit)
-    if text.startswith("±"):
+def _so_much(one: Metric, move: Change) -> str:
+    if move.text.startswith("±"):
         return "the same as"
-    size = text[1:] + (" points" if one.unit == "ratio" else "")
+    size = move.text[1:] + (" points" if one.unit == "ratio" else "")
     more, less = ("higher", "lower") if one.unit == "ratio" else ("longer", "shorter")
-    return f"{size} {more if text.startswith('+') else less} than"
+    return f"{size} {more if move.text.startswith('+') else less} than"
 
 
-def _others(report: DailyReport, rest: list[Metric]) -> str:
-    said = []
+def _others(report: DailyReport, rest: list[Metric]) -> list[str]:
+    figures = [report.total.figures[one.slug] for one in rest]
+    if not any(one.day_before.n + one.week_before.n for one in figures):
+        return []
+    kinds: tuple[Verdict, Verdict] = ("worse", "better")
+    said = [told for kind in kinds if (told := _of_kind(report, rest, kind))]
+    return said or ["Nothing else changed by more than chance."]
+
+
+def _of_kind(report: DailyReport, rest: list[Metric], kind: Verdict) -> str:
+    told = []
     for one in rest:
         compared = report.total.figures[one.slug]
-        day, week = changes(one, compared)
-        moves = [f"{move.text} {than}" for move, than in ((day, "on the day"), (week, "on the week")) if move.verdict]
+        both = zip(changes(one, compared), ("on the day before", "on last week"), strict=True)
+        moves = [f"{move.text} {than}" for move, than in both if move.verdict == kind]
         if moves:
-            said.append(f"{one.title.lower()} {figure(compared.now.value, one.unit)} ({', '.join(moves)})")
-    if not any(
-        report.total.figures[one.slug].day_before.n + report.total.figures[one.slug].week_before.n for one in rest
-    ):
-        return "Nothing can be said about change yet: there is no earlier day."
-    if not said:
-        return "Nothing else changed by more than chance."
-    return f"More than chance: {'; '.join(said)}."
+            told.append(f"{one.title.lower()} {figure(compared.now.value, one.unit)} ({', '.join(moves)})")
+    return f"{capitalized(kind)} by more than chance: {'; '.join(told)}." if told else ""
 
 
 def _looks(report: DailyReport) -> str:
     if not report.looks:
         return "No channel is worse than it was by more than chance."
-    first = report.looks[0]
-    return f"{channels(len(report.looks))}, first {place_name(first.place)}: {finding(first.worst)}."
+    names = [place_name(look.place) for look in report.looks]
+    rest = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return f"{channels(len(names))}: {'; '.join(names[:_NAMED_MAX])}{rest}."
 
 
 def finding(one: Finding) -> str:
@@ -224,5 +258,5 @@ def finding(one: Finding) -> str:
     than = "a week before" if one.against == "week_before" else "the day before"
     return (
         f"{one.metric.title.lower()} {figure(one.now.value, one.metric.unit)} (n {count(one.now.n)}) after "
-        f"{figure(one.before.value, one.metric.unit)} {than} (n {count(one.before.n)})"
+        f"{figure(one.before.value, one.metric.unit)} {than} ({sample(one.before.n)})"
     )
