@@ -68,7 +68,7 @@ def require_welcome(category: Category, *, opted_out: bool) -> None:
     """Raise `OptedOut` for what a subscriber who said STOP does not want.
 
     Codes still go: each is asked for by the person who waits for it, and a STOP to one campaign must not lock anybody
-    out of an account (docs/decisions, "STOP and codes").
+    out of an account (docs/decisions/2026-11-24-stop-and-codes.md).
     """
     if opted_out and category != "code":
         raise OptedOut("this subscriber has opted out of such messages")

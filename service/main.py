@@ -29,6 +29,7 @@ from service import providers
 from service.api import create_app
 from service.api.parts import Parts, Switch
 from service.codes import Codes
+from service.desk import Desk
 from service.dispatch import Breaker, Dispatcher, Router
 from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
@@ -102,42 +103,32 @@ def build(settings: Settings, outside: Outside) -> Service:
         clock=clock,
         telemetry=telemetry,
     )
-    number_hash = NumberHash(settings.numbers.hash_key.get_secret_value())
-    dispatcher = _dispatcher(settings, outside, publisher, telemetry)
-    templates, limits, locks = Templates(settings.templates), Limits(settings.code), KeyedLocks()
+    desk = Desk(
+        store=outside.store,
+        dispatcher=_dispatcher(settings, outside, publisher, telemetry),
+        publisher=publisher,
+        templates=Templates(settings.templates),
+        limits=Limits(settings.code),
+        locks=KeyedLocks(),
+        number_hash=NumberHash(settings.numbers.hash_key.get_secret_value()),
+        default_country=settings.numbers.default_country,
+        clock=clock,
+        telemetry=telemetry,
+    )
+    codes = Codes(settings.code.secret.get_secret_value(), length=settings.code.length)
     key_secret = settings.api.key_secret.get_secret_value()
     parts = Parts(
         settings=settings.api,
         clock=clock,
         keys=Keys(outside.store, secret=key_secret, clock=clock, cache_seconds=settings.api.key_cache_seconds),
-        verifications=Verifications(
-            store=outside.store,
-            dispatcher=dispatcher,
-            publisher=publisher,
-            codes=Codes(settings.code.secret.get_secret_value(), length=settings.code.length),
-            templates=templates,
-            limits=limits,
-            locks=locks,
-            number_hash=number_hash,
-            settings=settings.code,
-            default_country=settings.numbers.default_country,
-            clock=clock,
-            telemetry=telemetry,
-        ),
-        messages=Messages(
-            store=outside.store,
-            dispatcher=dispatcher,
-            publisher=publisher,
-            templates=templates,
-            limits=limits,
-            locks=locks,
-            number_hash=number_hash,
-            default_country=settings.numbers.default_country,
-            clock=clock,
-            telemetry=telemetry,
-        ),
+        verifications=Verifications(desk, codes=codes, settings=settings.code),
+        messages=Messages(desk),
         receipts=Receipts(
-            providers=outside.providers, store=outside.store, publisher=publisher, number_hash=number_hash, clock=clock
+            providers=outside.providers,
+            store=outside.store,
+            publisher=publisher,
+            number_hash=desk.number_hash,
+            clock=clock,
         ),
         idempotency=Idempotency(
             outside.store,

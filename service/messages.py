@@ -8,18 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from core.clock import Clock
 from core.errors import HeliographError
 from core.events import Category
-from core.numbers import Number, NumberHash, read
-from service.dispatch import Dispatcher, Order, Sent
+from core.numbers import Number
+from service.desk import Desk
+from service.dispatch import Order, Sent
 from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, UnknownRequest
 from service.facts import Approval, Check, Request, RequestState
-from service.limits import DAY, KeyedLocks, Limits, require_welcome
-from service.publisher import Publisher
-from service.stores import Store
-from service.telemetry import Telemetry
-from service.templates import Templates
+from service.limits import DAY, require_welcome
 from service.verifications import verify_event
 
 TEXT_LENGTH_MAX = 1_000
@@ -50,30 +46,8 @@ class MessageSending:
 class Messages:
     """The messages of all apps."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        dispatcher: Dispatcher,
-        publisher: Publisher,
-        templates: Templates,
-        limits: Limits,
-        locks: KeyedLocks,
-        number_hash: NumberHash,
-        default_country: str,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._store = store
-        self._dispatcher = dispatcher
-        self._publisher = publisher
-        self._templates = templates
-        self._limits = limits
-        self._locks = locks
-        self._number_hash = number_hash
-        self._default_country = default_country
-        self._clock = clock
-        self._telemetry = telemetry
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     def read(
         self,
@@ -90,14 +64,14 @@ class Messages:
         """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
         if bool(text) == bool(template):
             raise TextUnusable("a message has a text or a template, one of the two")
-        number = read(to, default_country=self._default_country)
+        number, phone_hash = self._desk.read(to)
         if template:
-            found = self._templates.find(template, locale)
+            found = self._desk.templates.find(template, locale)
             template, locale, text = found.name, found.locale, found.render(variables)
         return MessageWish(
             app=app,
             number=number,
-            phone_hash=self._number_hash(number.e164),
+            phone_hash=phone_hash,
             category=category,
             purpose=purpose,
             template=template,
@@ -116,23 +90,23 @@ class Messages:
             cause="first",
             text_of=lambda _: wish.text,
         )
-        async with self._locks.hold(wish.phone_hash):
+        async with self._desk.locks.hold(wish.phone_hash):
             await self._require_allowed(wish)
-            underway = await self._dispatcher.begin(order)
+            underway = await self._desk.dispatcher.begin(order)
         if underway is None:
             raise CoolingDown("another call has just sent this message", retry_after_seconds=1)
-        return MessageSending(request, await self._dispatcher.deliver(underway))
+        return MessageSending(request, await self._desk.dispatcher.deliver(underway))
 
     async def state(self, *, app: str, request_id: UUID) -> RequestState:
         """Everything known of a message of this app. Raises `UnknownRequest`."""
-        state = await self._store.request(request_id)
+        state = await self._desk.store.request(request_id)
         if state is None or state.request.app != app or state.request.kind != "message":
             raise UnknownRequest("no message has this id")
         return state
 
     async def sending(self, *, app: str, request_id: UUID) -> MessageSending | None:
         """A sending from its facts: for a call whose answer was lost with its process."""
-        state = await self._store.request(request_id)
+        state = await self._desk.store.request(request_id)
         if state is None or state.request.app != app or state.request.kind != "message" or not state.attempts:
             return None
         last = state.outcomes[-1] if state.outcomes else None
@@ -157,27 +131,27 @@ class Messages:
         return state.approval.attempt if state.approval else counted
 
     async def _keep_conversion(self, state: RequestState, attempt: int) -> None:
-        now, request_id = self._clock(), state.request.id
+        now, request_id = self._desk.clock(), state.request.id
         check = Check(request_id=request_id, check=1, at=now, attempt=attempt, result="approved", source="conversion")
         approval = Approval(request_id=request_id, at=now, check=1, attempt=attempt)
         event = verify_event(state, attempt, 1, "approved", now, source="conversion")
-        await asyncio.gather(self._store.write([check, approval]), self._publisher.tell([event]))
+        await asyncio.gather(self._desk.store.write([check, approval]), self._desk.publisher.tell([event]))
 
     async def _require_allowed(self, wish: MessageWish) -> None:
-        now = self._clock()
+        now = self._desk.clock()
         try:
             if wish.category != "code":
-                require_welcome(wish.category, opted_out=await self._store.opted_out(wish.phone_hash))
-            sends = await self._store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
-            self._limits.require_room(sends, now)
+                require_welcome(wish.category, opted_out=await self._desk.store.opted_out(wish.phone_hash))
+            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
+            self._desk.limits.require_room(sends, now)
         except HeliographError as error:
-            self._telemetry.limited.labels(type(error).__name__).inc()
+            self._desk.telemetry.limited.labels(type(error).__name__).inc()
             raise
 
     def _request(self, wish: MessageWish, request_id: UUID) -> Request:
         return Request(
             id=request_id,
-            at=self._clock(),
+            at=self._desk.clock(),
             kind="message",
             category=wish.category,
             app=wish.app,

@@ -14,20 +14,18 @@ from uuid import UUID
 
 import structlog
 
-from core.clock import Clock
 from core.errors import HeliographError
 from core.events import CheckResult, Verify
-from core.numbers import Number, NumberHash, read
+from core.numbers import Number
 from core.settings import Code as CodeSettings
 from service.codes import Codes
-from service.dispatch import Dispatcher, Order, Sent, Underway
+from service.desk import Desk
+from service.dispatch import Order, Sent, Underway
 from service.errors import CoolingDown, NotSent, UnknownRequest
 from service.facts import Request, RequestState
-from service.limits import DAY, KeyedLocks, Limits
-from service.publisher import Publisher
-from service.stores import CheckOrder, CheckVerdict, Store
-from service.telemetry import Telemetry
-from service.templates import Template, Templates
+from service.limits import DAY
+from service.stores import CheckOrder, CheckVerdict
+from service.templates import Template
 
 _log = structlog.get_logger(__name__)
 
@@ -68,46 +66,22 @@ class Checked:
 class Verifications:
     """The verifications of all apps."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        dispatcher: Dispatcher,
-        publisher: Publisher,
-        codes: Codes,
-        templates: Templates,
-        limits: Limits,
-        locks: KeyedLocks,
-        number_hash: NumberHash,
-        settings: CodeSettings,
-        default_country: str,
-        clock: Clock,
-        telemetry: Telemetry,
-    ) -> None:
-        self._store = store
-        self._dispatcher = dispatcher
-        self._publisher = publisher
+    def __init__(self, desk: Desk, *, codes: Codes, settings: CodeSettings) -> None:
+        self._desk = desk
         self._codes = codes
-        self._templates = templates
-        self._limits = limits
-        self._locks = locks
-        self._number_hash = number_hash
         self._settings = settings
-        self._default_country = default_country
-        self._clock = clock
-        self._telemetry = telemetry
 
     def read(
         self, *, app: str, to: str, purpose: str, template: str, locale: str, variables: Mapping[str, str]
     ) -> Wish:
         """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
-        number = read(to, default_country=self._default_country)
-        text = self._templates.for_verification(template, purpose, locale)
+        number, phone_hash = self._desk.read(to)
+        text = self._desk.templates.for_verification(template, purpose, locale)
         text.require({*variables, "code", "minutes"})
         return Wish(
             app=app,
             number=number,
-            phone_hash=self._number_hash(number.e164),
+            phone_hash=phone_hash,
             purpose=purpose,
             locale=locale,
             template=text,
@@ -119,39 +93,39 @@ class Verifications:
 
         Raises `Wait` of one kind or another, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`.
         """
-        async with self._locks.hold(wish.phone_hash):
+        async with self._desk.locks.hold(wish.phone_hash):
             underway, earlier = await self._begin(wish, request_id)
-        sent = await self._dispatcher.deliver(underway)
+        sent = await self._desk.dispatcher.deliver(underway)
         order = underway.order
-        return Sending(order.request, sent, order.fresh, self._limits.cooldown_seconds(earlier + 1))
+        return Sending(order.request, sent, order.fresh, self._desk.limits.cooldown_seconds(earlier + 1))
 
     async def check(self, *, app: str, request_id: UUID, code: str) -> Checked:
         """Check a code against the verification with this id."""
-        return await self._check(app, await self._store.request(request_id), code)
+        return await self._check(app, await self._desk.store.request(request_id), code)
 
     async def check_number(self, *, app: str, to: str, purpose: str, code: str) -> Checked:
         """Check a code against the newest living verification of this number and purpose. Raises `InvalidNumber`."""
-        phone_hash = self._number_hash(read(to, default_country=self._default_country).e164)
-        state = await self._store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=self._clock())
+        _, phone_hash = self._desk.read(to)
+        state = await self._desk.store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=self._desk.clock())
         return await self._check(app, state, code)
 
     async def state(self, *, app: str, request_id: UUID) -> RequestState:
         """Everything known of a verification of this app. Raises `UnknownRequest`."""
-        state = await self._store.request(request_id)
+        state = await self._desk.store.request(request_id)
         if state is None or not _belongs(state, app, "verification"):
             raise UnknownRequest("no verification has this id")
         return state
 
     async def sending(self, *, app: str, request_id: UUID) -> Sending | None:
         """The first sending of a verification from its facts: for a call whose answer was lost with its process."""
-        state = await self._store.request(request_id)
+        state = await self._desk.store.request(request_id)
         if state is None or not _belongs(state, app, "verification") or not state.attempts:
             return None
         last = state.outcomes[-1] if state.outcomes else None
         if last is not None and last.outcome in ("rejected", "failed", "refused"):
             raise NotSent(request_id, last.error_class)
         taken = Sent(state.attempts[-1].attempt, last.outcome if last else "unknown")
-        wait_seconds = self._limits.resend_after_seconds(state, self._clock())
+        wait_seconds = self._desk.limits.resend_after_seconds(state, self._desk.clock())
         return Sending(state.request, taken, True, math.ceil(wait_seconds))
 
     def checks_left(self, state: RequestState) -> int:
@@ -160,24 +134,25 @@ class Verifications:
 
     async def _begin(self, wish: Wish, request_id: UUID) -> tuple[Underway, int]:
         """The sending, begun, and how many were sent before it."""
-        now = self._clock()
-        living = await self._store.living(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now)
+        now = self._desk.clock()
+        living = await self._desk.store.living(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now)
         try:
             if living is not None:
-                self._limits.require_checks_left(living, now)
-                self._limits.require_cool(living, now)
-            sends = await self._store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
-            self._limits.require_room(sends, now)
+                self._desk.limits.require_checks_left(living, now)
+                self._desk.limits.require_cool(living, now)
+            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
+            self._desk.limits.require_room(sends, now)
         except HeliographError as error:
-            self._telemetry.limited.labels(type(error).__name__).inc()
+            self._desk.telemetry.limited.labels(type(error).__name__).inc()
             raise
         order = self._resend(wish, living, now) if living else self._first(wish, request_id, now)
-        underway = await self._dispatcher.begin(order)
+        underway = await self._desk.dispatcher.begin(order)
         if underway is None:
             raise CoolingDown(
-                "another call has just sent to this number", retry_after_seconds=self._limits.cooldown_seconds(1) or 1
+                "another call has just sent to this number",
+                retry_after_seconds=self._desk.limits.cooldown_seconds(1) or 1,
             )
-        return underway, self._limits.counted_sends(living) if living else 0
+        return underway, self._desk.limits.counted_sends(living) if living else 0
 
     def _first(self, wish: Wish, request_id: UUID, now: datetime) -> Order:
         request = Request(
@@ -218,16 +193,16 @@ class Verifications:
 
     def _text(self, wish: Wish, request: Request, attempt: int) -> str:
         code = self._codes.code(request.id, attempt, phone_hash=request.phone_hash, purpose=request.purpose)
-        left = (request.expires_at or request.at) - self._clock()
+        left = (request.expires_at or request.at) - self._desk.clock()
         minutes = max(1, math.floor(left.total_seconds() / 60 + 0.5))
         return wish.template.render({**wish.variables, "code": code, "minutes": str(minutes)})
 
     async def _check(self, app: str, state: RequestState | None, code: str) -> Checked:
         if state is None or not _belongs(state, app, "verification"):
             self._codes.matched(code, _NOBODY, (1,), phone_hash="", purpose="")
-            self._telemetry.checks.labels("unknown").inc()
+            self._desk.telemetry.checks.labels("unknown").inc()
             return Checked("expired", 0)
-        request, now = state.request, self._clock()
+        request, now = state.request, self._desk.clock()
         attempt = self._codes.matched(
             code,
             request.id,
@@ -242,8 +217,8 @@ class Verifications:
             expired=request.expires_at is None or now >= request.expires_at,
             checks_max=self._settings.checks_max,
         )
-        verdict = await self._store.check(order)
-        self._telemetry.checks.labels(verdict.result).inc()
+        verdict = await self._desk.store.check(order)
+        self._desk.telemetry.checks.labels(verdict.result).inc()
         await self._tell(state, order, verdict)
         if verdict.result == "expired":
             return Checked("expired", 0)
@@ -258,7 +233,7 @@ class Verifications:
             event = verify_event(state, approval.attempt, approval.check, "approved", approval.at)
         else:
             return
-        await self._publisher.tell_if_possible([event])
+        await self._desk.publisher.tell_if_possible([event])
 
 
 def verify_event(

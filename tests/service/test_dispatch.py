@@ -11,7 +11,7 @@ from core.events import Send
 from service.dispatch import Breaker, Router
 from service.facts import Attempt, AttemptOutcome
 from service.providers.base import Answer
-from tests.support.house import CODE, House, open_house
+from tests.support.house import CODE, House, distinct_numbers, open_house
 from tests.support.providers import a_number
 
 FAILED = Answer("failed", "provider")
@@ -111,8 +111,7 @@ async def test_no_more_providers_are_tried_than_allowed(tmp_path):
 
 async def test_a_resend_goes_to_another_provider(tmp_path):
     async with await two_providers(tmp_path) as house:
-        for _ in range(10):
-            number = a_number()
+        for number in distinct_numbers(10):
             await house.verify(number)
             house.clock.advance(seconds=30)
             await house.verify(number)
@@ -124,8 +123,8 @@ async def test_a_resend_goes_to_another_provider(tmp_path):
 async def test_a_provider_of_another_country_or_without_weight_gets_nothing(tmp_path):
     providers = {"here": {"countries": ["US"]}, "there": {"countries": ["DE"]}, "idle": {"weight": 0.0}}
     async with open_house(tmp_path, providers=providers) as house:
-        for _ in range(20):
-            await house.verify(a_number("US"))
+        for number in distinct_numbers(20):
+            await house.verify(number)
 
         assert len(house.providers["here"].submissions) == len(house.sent) == 20
 
@@ -204,12 +203,13 @@ async def test_a_resting_provider_is_passed_over_and_still_the_last_resort(tmp_p
     async with await two_providers(tmp_path, routing={"breaker_failures": 2}) as house:
         one, two = house.providers.values()
         one.answers = [FAILED] * 50
-        for _ in range(30):
-            await house.verify(a_number())
+        *numbers, last_number = distinct_numbers(31)
+        for number in numbers:
+            await house.verify(number)
         tried = len(one.submissions)
         two.answers = [FAILED]
         one.answers = []
-        last = await house.verify(a_number())
+        last = await house.verify(last_number)
 
         assert tried == 2
         assert last.status_code == 201

@@ -36,6 +36,7 @@ from service.providers.base import (
     parse_reference,
 )
 from service.stores.memory import MemoryStore
+from tests.support.providers import a_number
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ACCEPTED = Answer("accepted")
@@ -205,6 +206,14 @@ async def open_house(
         await house.add_key("operator", "operate")
         yield house
     await service.stop()
+
+
+def distinct_numbers(count: int) -> list[str]:
+    """Numbers of which no two are the same."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found[a_number()] = None
+    return list(found)
 
 
 def make_settings(
