@@ -24,4 +24,4 @@ def crowd(
         if index < approved:
             request.check("approved", 20)
         told.append(request)
-    return all_of(*told)
+    return sorted(all_of(*told), key=lambda event: event.kind)  # few inserts instead of hundreds
