@@ -24,6 +24,8 @@ from chdb.state.sqlitelike import Connection, StreamingResult
 from sandbox.errors import FolderInUse, SandboxError
 from sandbox.gateway.bodies import Sink
 from sandbox.gateway.errors import QueryRefused, from_engine
+from sandbox.gateway.spool import Spool, SpoolLimits
+from sandbox.gateway.sql import Statement
 
 # Acknowledged has to mean written: the engine's default gathers inserts in memory first.
 _BASE_SETTINGS = {"async_insert": "0"}
@@ -43,6 +45,34 @@ _STREAMABLE = {
     "jsonstringseachrow",
     "arrowstream",
 }
+
+
+# The table functions that stay inside the folder; one that is not named here is taken to reach outside.
+_INSIDE = frozenset(
+    (
+        "dictionary",
+        "format",
+        "fuzzjson",
+        "fuzzquery",
+        "generate_series",
+        "generaterandom",
+        "generateseries",
+        "input",
+        "loop",
+        "merge",
+        "null",
+        "numbers",
+        "numbers_mt",
+        "primes",
+        "sqlstandardvalues",
+        "values",
+        "view",
+        "viewexplain",
+        "viewifpermitted",
+        "zeros",
+        "zeros_mt",
+    )
+)
 
 
 class EngineFailed(SandboxError):
@@ -122,16 +152,15 @@ class Handle:
         pieces = _pieces(blocks)
         return _one_arrow_stream(pieces) if output_format.lower() == "arrowstream" else pieces
 
-    def insert(self, head: bytes, input_format: str, pieces: Iterator[bytes]) -> Answer:
-        """Push data into an INSERT; nothing of it stays when a piece is refused."""
-        with _translated():
-            inserter = self._connection.send_insert(head, input_format)  # type: ignore[arg-type]
-            with inserter:
-                for piece in pieces:
-                    inserter.append(piece)  # type: ignore[no-untyped-call]
-                result = inserter.finish()
-        elapsed_ns = int(result.elapsed * 1e9)
-        return Answer(written_rows=result.rows_written, written_bytes=result.bytes_written, elapsed_ns=elapsed_ns)
+    def insert(self, statement: Statement, file: Path, parameters: Mapping[str, str]) -> Answer:
+        """Run an INSERT on data that lies in a file."""
+        head, at = statement.head, statement.source_at
+        source = f" FROM INFILE {_literal(str(file))} COMPRESSION 'none' ".encode()
+        text = head[:at] + source + head[at:] + b" FORMAT " + statement.input_format.encode()
+        try:
+            return self.run(text, "Null", parameters)
+        except QueryRefused as error:  # its place is nobody's business
+            raise QueryRefused(error.code, str(error).replace(str(file), "body")) from error
 
     def apply(self, settings: Mapping[str, str | None]) -> None:
         """SET them all at once, so that `readonly` does not hinder its neighbours; None is the default."""
@@ -154,10 +183,11 @@ class Handle:
 
 
 class Engine:
-    """The folder, open. Safe to use from many threads."""
+    """The folder, open. Safe to use from many threads. `spool` takes the data of INSERTs."""
 
-    def __init__(self, folder: Path, *, idle_handles: int = 64) -> None:
+    def __init__(self, folder: Path, *, idle_handles: int = 64, spool_limits: SpoolLimits | None = None) -> None:
         self._folder = str(folder)
+        self.spool = Spool(folder / "spool", spool_limits or SpoolLimits())
         self._idle_limit = idle_handles
         self._idle: OrderedDict[Profile, list[Handle]] = OrderedDict()
         self._idle_count = 0
@@ -171,12 +201,14 @@ class Engine:
             self._root = Handle(self._folder, "gateway", Profile("", ()))
         except QueryRefused as error:
             raise EngineFailed(f"the engine cannot open {folder}: {error}") from error
-        (version, timezone, formats) = self._root.column(
-            "SELECT version(), timezone(), (SELECT arrayStringConcat(groupArray(name), ' ') FROM system.formats)", {}
-        )[0]
+        self.spool.open()
+        (version, timezone) = self._root.column("SELECT version(), timezone()", {})[0]
+        formats = self._root.column("SELECT name FROM system.formats", {})
+        functions = self._root.column("SELECT lower(name) FROM system.table_functions", {})
         self.version = version
         self.timezone = timezone
-        self.formats = {name.lower(): name for name in formats.split()}
+        self.formats = {name.lower(): name for (name,) in formats}
+        self.reaching_outside = frozenset(name for (name,) in functions) - _INSIDE
 
     def fresh(self, profile: Profile) -> Handle:
         """A handle that nobody has used, for a session to keep."""

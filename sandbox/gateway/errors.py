@@ -8,6 +8,9 @@ from enum import IntEnum
 from sandbox.errors import SandboxError
 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
+# An error met while reading a file comes with its code and its name twice.
+_TWICE = re.compile(r"^(Code: \d+\. DB::Exception: )\1")
+_TWICE_NAMED = re.compile(r"(\([A-Z][A-Z0-9_]+\)) \(version [^()]*\)\. \1$")
 _NAMED = re.compile(r"\([A-Z][A-Z0-9_]+\)\s*$")
 _OWN_STATUS = {202: 503}
 
@@ -33,6 +36,7 @@ class Code(IntEnum):
     BAD_ARGUMENTS = 36
     NOT_IMPLEMENTED = 48
     SYNTAX_ERROR = 62
+    CANNOT_WRITE_TO_FILE_DESCRIPTOR = 75
     READONLY = 164
     TOO_MANY_SIMULTANEOUS_QUERIES = 202
     QUERY_IS_TOO_LARGE = 229
@@ -68,7 +72,7 @@ def from_engine(text: str) -> QueryRefused:
     found = _CODE.search(text)
     if found is None:
         return refused(Code.UNKNOWN_EXCEPTION, text.rstrip(". "))
-    message = text[found.start() :].strip()
+    message = _TWICE_NAMED.sub(r"\1", _TWICE.sub(r"\1", text[found.start() :].strip()))
     if not _NAMED.search(message):
         message = f"{message} (UNKNOWN)"
     return QueryRefused(int(found.group(1)), message)

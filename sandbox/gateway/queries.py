@@ -16,7 +16,7 @@ from sandbox.gateway.engine import Answer, Classified, Engine, Handle, Profile, 
 from sandbox.gateway.errors import Code, QueryRefused, refused
 from sandbox.gateway.requests import Request
 from sandbox.gateway.sessions import Session, Sessions, timeout_of
-from sandbox.gateway.sql import Kind, Statement, parse
+from sandbox.gateway.sql import Kind, Statement, called, parse
 
 _HEAD_BYTES = 1 << 20
 _QUERY_BYTES = 64 << 20
@@ -140,9 +140,8 @@ class Query:
         self._clean = False  # the engine keeps an INSERT's own SETTINGS and parameters on the connection if it fails
         if self._request.readonly != "0":
             raise refused(Code.READONLY, _READONLY)
-        if self._request.parameters:
-            handle.apply({f"param_{name}": value for name, value in self._request.parameters.items()})
-        answer = handle.insert(text.statement.head, text.statement.input_format, text.data())
+        with self._engine.spool.file(text.data()) as file:
+            answer = handle.insert(text.statement, file, self._request.parameters)
         self._clean = not self._request.parameters and b"settings" not in text.statement.head.lower()
         return answer
 
@@ -153,6 +152,7 @@ class Query:
             raise refused(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         if request.readonly != "0":
             self._refuse_write(statement, told)
+            self._refuse_outside(statement)
         self._clean = not told.is_control
         self._only_reads = told.reads_only
         self.output_format = self._engine.formats.get((statement.output_format or request.default_format).lower(), "")
@@ -189,6 +189,12 @@ class Query:
         unreadable = told.statement_count == 0 and statement.kind is not Kind.SELECT
         if told.is_control or unreadable or self._owns_state() or statement.kind is Kind.INSERT_SELECT:
             raise refused(Code.READONLY, _READONLY)
+
+    def _refuse_outside(self, statement: Statement) -> None:
+        """The engine lets level 2 call `file`, `url` and their like, and any level a scalar `file`."""
+        for name in called(statement.head):
+            if name == "\\" or name in self._engine.reaching_outside:
+                raise refused(Code.READONLY, f"{_READONLY}: {name} reaches outside")
 
 
 def _leaves_something(statement: Statement) -> bool:

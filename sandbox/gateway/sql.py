@@ -105,6 +105,8 @@ def _parse_insert(text: bytes, found: Iterator[Token]) -> Statement:
     before = _skip_target(found)
     settings_at = 0
     for token in found:
+        if token.text == ";" and next(found, None) is not None:
+            raise refused(Code.SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         if token.depth == 0 and token.is_word and before.text != ".":
             if token.text in ("SELECT", "WITH"):
                 return _parse_insert_select(text, found)

@@ -147,7 +147,7 @@ def test_arrow_stream_of_low_cardinality_strings_keeps_their_values(client: Clie
 def test_an_error_in_the_middle_of_a_stream_reaches_the_reader(client: Client) -> None:
     with (
         pytest.raises(StreamFailureError, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
-        client.query_row_block_stream("SELECT throwIf(number = 500000) FROM numbers(1000000)") as stream,
+        client.query_row_block_stream("SELECT throwIf(number = 20000000) FROM numbers(30000000)") as stream,
     ):
         list(stream)
 

@@ -10,13 +10,15 @@ import pytest
 
 from sandbox.gateway.engine import Engine
 from sandbox.gateway.server import Gateway, Limits
+from sandbox.gateway.spool import SpoolLimits
 
 PASSWORD = "local"
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    opened = Engine(tmp_path_factory.mktemp("engine"), idle_handles=4)
+    limits = SpoolLimits(one_bytes=100_000)
+    opened = Engine(tmp_path_factory.mktemp("engine"), idle_handles=4, spool_limits=limits)
     yield opened
     opened.close()
 
@@ -65,6 +67,16 @@ async def test_bodies_that_together_are_too_large_are_refused_and_forgotten(engi
     gateway.close()
 
     assert (too_much[0], afterwards) == (503, (200, b"1\n"))
+
+
+async def test_data_of_an_insert_larger_than_the_limit_is_refused_and_smaller_is_taken(engine: Engine) -> None:
+    gateway = Gateway(engine, PASSWORD)
+    statement = b"INSERT INTO FUNCTION null('n UInt64') FORMAT CSV\n"
+    too_much = await call(gateway, statement + b"1234567890\n" * 10_000)
+    afterwards = await call(gateway, statement + b"1234567890\n" * 9_000)
+    gateway.close()
+
+    assert (too_much[0], b"QUERY_IS_TOO_LARGE" in too_much[1], afterwards) == (413, True, (200, b""))
 
 
 async def test_a_client_that_stops_reading_is_given_up(engine: Engine) -> None:

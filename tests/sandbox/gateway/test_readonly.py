@@ -88,6 +88,35 @@ def test_setting_readonly_to_zero_does_not_free_a_readonly_client(kept: Client, 
         reader.command("INSERT INTO kept VALUES (2)")
 
 
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM file('{file}', CSV, 'n UInt8')",
+        "SELECT file('{file}')",
+        "SELECT * FROM `file`('{file}')",
+        "SELECT * FROM \u201cFile\u201d('{file}')",
+        "SELECT * FROM `fil\\x65`('{file}')",
+        "WITH 1 AS a$x$ SELECT * FROM file('{file}') -- $x$",
+        "DESCRIBE TABLE file('{file}')",
+        "SELECT (SELECT count() FROM file('{file}'))",
+        "SELECT * FROM filesystem('{file}')",
+        "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'n UInt8')",
+        "SELECT * FROM s3('http://127.0.0.1:1/', CSV, 'n UInt8')",
+        "SELECT * FROM remote('127.0.0.1:1', system.one)",
+        "SELECT * FROM executable('true', CSV, 'n UInt8')",
+        "SELECT * FROM python('engine')",
+    ],
+)
+def test_a_readonly_client_reads_nothing_outside(connect: Connect, tmp_path: Path, level: int, statement: str) -> None:
+    file = tmp_path / "private.csv"
+    file.write_text("7\n", encoding="utf-8")
+    reader = connect(settings={"readonly": level})
+
+    with pytest.raises(DatabaseError, match="READONLY"):
+        reader.query(statement.format(file=file))
+
+
 @pytest.mark.parametrize("form", ["insert", "insert_df", "raw_insert"])
 def test_a_readonly_client_inserts_by_no_call(kept: Client, connect: Connect, form: str) -> None:
     reader = connect(settings={"readonly": 2})
@@ -107,6 +136,7 @@ def test_a_readonly_client_reads(kept: Client, connect: Connect, level: int) -> 
 
     assert reader.query_df("SELECT n FROM kept").n.tolist() == [1]
     assert reader.query("DESCRIBE TABLE kept").result_rows[0][0] == "n"
+    assert reader.query("SELECT max(number) FROM numbers(3) AS a, view(SELECT 'file(1)') AS b").result_rows == [(2,)]
     with reader.query_row_block_stream("SELECT n FROM kept", settings={"max_threads": 1}) as stream:
         assert list(stream) == [[(1,)]]
 

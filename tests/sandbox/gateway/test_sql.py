@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.gateway.errors import QueryRefused
-from sandbox.gateway.sql import Kind, parse
+from sandbox.gateway.sql import Kind, called, parse
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ from sandbox.gateway.sql import Kind, parse
             b"x",
         ),
         (b"INSERT INTO values FORMAT CSV\n1", b"INSERT INTO values", "CSV", b"1"),
+        (b"INSERT INTO db.values FORMAT CSV\n1", b"INSERT INTO db.values", "CSV", b"1"),
+        (b"INSERT INTO {d:Identifier}.select FORMAT CSV\n1", b"INSERT INTO {d:Identifier}.select", "CSV", b"1"),
     ],
 )
 def test_an_insert_is_split_from_its_data(text: bytes, head: bytes, fmt: str, data: bytes) -> None:
@@ -45,6 +47,38 @@ def test_an_insert_is_split_from_its_data(text: bytes, head: bytes, fmt: str, da
 
     assert statement.kind is Kind.INSERT_DATA
     assert (statement.head, statement.input_format, text[statement.data_start :]) == (head, fmt, data)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"INSERT INTO t", b""),
+        (b"INSERT INTO t (a, settings)", b""),
+        (b"INSERT INTO t (a) ", b"SETTINGS a = 1, b = 'SETTINGS'"),
+        (b"insert into db.settings /* SETTINGS */ ", b"settings a = 1"),
+        (b"INSERT INTO t -- SETTINGS\n", b"SETTINGS a = 1"),
+    ],
+)
+@pytest.mark.parametrize("data", [b" FORMAT CSV\n1", b" VALUES (1)"])
+def test_what_an_insert_reads_stands_before_its_settings(before: bytes, after: bytes, data: bytes) -> None:
+    statement = parse(before + after + data)
+
+    assert (statement.head[: statement.source_at], statement.head[statement.source_at :]) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (b"SELECT f(1), G (2), /* h(3) */ 'i(4)', j -- (5)", ["f", "g"]),
+        (b'SELECT `f`(1), "g" /**/ (2), `h`', ["f", "g"]),
+        (b"SELECT `\\x66`(1)", ["\\"]),
+        ("SELECT \u201cf\u201d(1), \u2018g(2)\u2019".encode(), ["f"]),
+        (b"SELECT 1 AS a$x$, f(2) -- $x$", ["f"]),
+        (b"SELECT $x$ f(1) $x$, (2)", []),
+    ],
+)
+def test_the_names_that_are_called_are_found(text: bytes, names: list[str]) -> None:
+    assert list(called(text)) == names
 
 
 @pytest.mark.parametrize(
@@ -68,6 +102,13 @@ def test_the_format_of_an_answer_is_found(text: bytes, fmt: str) -> None:
 )
 def test_an_insert_of_a_select_has_no_data(text: bytes) -> None:
     assert (parse(text).kind, parse(text).head) == (Kind.INSERT_SELECT, text)
+
+
+@pytest.mark.parametrize("second", [b"DROP TABLE t FORMAT CSV\n1", b"INSERT INTO t FORMAT CSV\n1", b"DROP TABLE t"])
+@pytest.mark.parametrize("first", [b"INSERT INTO t", b"INSERT INTO t SETTINGS a = 1", b"INSERT INTO t (SELECT 1)"])
+def test_a_second_statement_before_the_data_is_refused(first: bytes, second: bytes) -> None:
+    with pytest.raises(QueryRefused, match="Multi-statements"):
+        parse(first + b"; " + second)
 
 
 @given(st.binary(max_size=200))
