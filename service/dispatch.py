@@ -20,7 +20,9 @@ from core.numbers import Number, Seal
 from core.settings import Routing
 from service.errors import NoRoute, NotSent, NumberRefused
 from service.facts import AnyFact, Attempt, AttemptOutcome, Request
-from service.providers.base import Answer, Provider, Submission, reference_of
+from service.providers.base.provider import Provider
+from service.providers.base.references import reference_of
+from service.providers.base.submission import Answer, Submission
 from service.publisher import Publisher
 from service.sealed import SealedNumber
 from service.stores import Store

@@ -40,7 +40,9 @@ from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation
 from service.limits import KeyedLocks, Limits
 from service.messages import Messages
-from service.providers.base import Provider, ProviderTelemetry, open_session
+from service.providers.base.provider import Provider
+from service.providers.base.session import open_session
+from service.providers.base.telemetry import ProviderTelemetry
 from service.publisher import EVENTS_FOLDER, Publisher
 from service.receipts import Receipts
 from service.stores import Store

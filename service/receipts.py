@@ -21,7 +21,8 @@ from core.events import Inbound, Keyword, Receipt
 from core.numbers import NumberHash, read
 from service.facts import AnyFact, DeliveryReceipt, InboundMessage, OptOut
 from service.keywords import keyword_of
-from service.providers.base import Acknowledgement, InboundRow, Provider, ReceiptRow
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import Acknowledgement, InboundRow, ReceiptRow
 from service.publisher import Publisher
 from service.stores import Store
 

@@ -25,7 +25,7 @@ from sandbox.world import COUNTRIES, PROVIDERS, areas
 from sandbox.world.fates import CLASSES, NEVER, Codes, Floats
 from sandbox.world.places import other_carrier
 from sandbox.world.traffic import STOPS_PER_MESSAGE, TEXTS, VALUES, Text
-from service.providers.base import segments_of
+from service.providers.base.segments import segments_of
 
 _OUTCOMES = ("accepted", "rejected", "failed", "unknown")
 

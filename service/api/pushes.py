@@ -12,7 +12,7 @@ from core.errors import Overloaded, Unavailable, UnknownProvider
 from service import errors
 from service.api.parts import Parts
 from service.api.problems import documented_open
-from service.providers.base import BODY_BYTES_MAX
+from service.providers.base.pushed import BODY_BYTES_MAX
 from service.receipts import Taken
 
 _TAGS = ["Providers"]

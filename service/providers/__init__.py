@@ -10,12 +10,13 @@ import aiohttp
 from core.clock import Clock
 from core.errors import ConfigurationError
 from core.settings import Provider as ProviderSettings
-from service.providers.base import Provider, ProviderTelemetry
+from service.providers.base.provider import Provider
+from service.providers.base.telemetry import ProviderTelemetry
 
 
 def kinds() -> list[str]:
     """Every `kind` that the settings may name."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "base")
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 def build(

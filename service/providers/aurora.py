@@ -11,19 +11,10 @@ import msgspec
 
 from core.events import ErrorClass
 from service.errors import ReceiptUnreadable
-from service.providers.base import (
-    WRONG_REFERENCE,
-    Answer,
-    AnswerUnreadable,
-    InboundRow,
-    Provider,
-    ReceiptRow,
-    Statuses,
-    Submission,
-    inbound_row,
-    receipt_row,
-    time_utc,
-)
+from service.providers.base.fields import time_utc
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import InboundRow, ReceiptRow, Statuses, inbound_row, receipt_row
+from service.providers.base.submission import WRONG_REFERENCE, Answer, AnswerUnreadable, Submission
 
 STATUSES: Statuses = {
     "queued": ("pending", ""),

@@ -14,20 +14,10 @@ import msgspec
 
 from core.events import ErrorClass
 from service.errors import ReceiptUnreadable
-from service.providers.base import (
-    WRONG_REFERENCE,
-    Acknowledgement,
-    Answer,
-    AnswerUnreadable,
-    InboundRow,
-    Provider,
-    ReceiptRow,
-    RowUnreadable,
-    Statuses,
-    Submission,
-    inbound_row,
-    receipt_row,
-)
+from service.providers.base.fields import RowUnreadable
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import Acknowledgement, InboundRow, ReceiptRow, Statuses, inbound_row, receipt_row
+from service.providers.base.submission import WRONG_REFERENCE, Answer, AnswerUnreadable, Submission
 
 STATUSES: Statuses = {
     "ACCEPTD": ("pending", ""),

@@ -13,21 +13,10 @@ import aiohttp
 
 from core.events import ErrorClass
 from service.errors import ReceiptUnreadable
-from service.providers.base import (
-    WRONG_REFERENCE,
-    Acknowledgement,
-    Answer,
-    AnswerUnreadable,
-    InboundRow,
-    Provider,
-    ReceiptRow,
-    RowUnreadable,
-    Statuses,
-    Submission,
-    inbound_row,
-    receipt_row,
-    seconds_utc,
-)
+from service.providers.base.fields import RowUnreadable, seconds_utc
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import Acknowledgement, InboundRow, ReceiptRow, Statuses, inbound_row, receipt_row
+from service.providers.base.submission import WRONG_REFERENCE, Answer, AnswerUnreadable, Submission
 
 STATUSES: Statuses = {
     "0": ("pending", ""),  # accepted by the SMSC

@@ -19,7 +19,8 @@ from sandbox.history.lines import RECEIPTS, REFUSALS, request_ids
 from sandbox.world import PROVIDERS, Area, Fault, World, areas, named_fault
 from sandbox.world.channels import FAILURES
 from sandbox.world.channels import REFUSALS as REFUSAL_CLASSES
-from service.providers.base import receipt_row, reference_of
+from service.providers.base.pushed import receipt_row
+from service.providers.base.references import reference_of
 
 END = datetime(2026, 3, 11, 12, 34, 56, tzinfo=UTC)
 DAYS = 4

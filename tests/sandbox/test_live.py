@@ -31,7 +31,7 @@ from sandbox.traffic import Order, read_order, run_traffic
 from sandbox.world import APPS, PROVIDER_WEIGHTS, PROVIDERS, TEXTS, World
 from service.keys import new_key
 from service.main import Outside, Service, build, open_providers
-from service.providers.base import open_session
+from service.providers.base.session import open_session
 from service.stores.memory import MemoryStore
 
 SECRET = "a secret of the tests, longer than it need be"

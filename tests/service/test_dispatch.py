@@ -10,7 +10,7 @@ import pytest
 from core.events import Send
 from service.dispatch import Breaker, Router
 from service.facts import Attempt, AttemptOutcome
-from service.providers.base import Answer
+from service.providers.base.submission import Answer
 from tests.support.house import CODE, House, distinct_numbers, open_house
 from tests.support.providers import a_number
 

@@ -25,16 +25,12 @@ from core.queue.memory import MemoryQueue
 from service.facts import AnyFact
 from service.keys import new_key
 from service.main import Outside, Service, build
-from service.providers.base import (
-    Answer,
-    InboundRow,
-    Provider,
-    ProviderTelemetry,
-    ReceiptRow,
-    RowUnreadable,
-    Submission,
-    parse_reference,
-)
+from service.providers.base.fields import RowUnreadable
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import InboundRow, ReceiptRow
+from service.providers.base.references import parse_reference
+from service.providers.base.submission import Answer, Submission
+from service.providers.base.telemetry import ProviderTelemetry
 from service.stores.memory import MemoryStore
 from tests.support.providers import a_number
 

@@ -17,16 +17,12 @@ from core.settings import Provider as ProviderSettings
 from sandbox.providers import Simulator, build_app, serving
 from sandbox.world import Fate, make_number
 from service.providers import build
-from service.providers.base import (
-    BadRow,
-    InboundRow,
-    Provider,
-    ProviderTelemetry,
-    ReceiptRow,
-    Submission,
-    open_session,
-    reference_of,
-)
+from service.providers.base.provider import Provider
+from service.providers.base.pushed import BadRow, InboundRow, ReceiptRow
+from service.providers.base.references import reference_of
+from service.providers.base.session import open_session
+from service.providers.base.submission import Submission
+from service.providers.base.telemetry import ProviderTelemetry
 
 KINDS = ("aurora", "beacon", "cumulus", "delta")
 ACCEPTED = Fate("accepted", "", 0.0, (), None)

@@ -22,7 +22,9 @@ from sandbox.providers.delta import Delta
 from sandbox.providers.engine import Call, CallRefused
 from sandbox.world import Fate, PlannedReceipt, World
 from service.providers import build
-from service.providers.base import ProviderTelemetry, open_session, parse_reference, reference_of
+from service.providers.base.references import parse_reference, reference_of
+from service.providers.base.session import open_session
+from service.providers.base.telemetry import ProviderTelemetry
 from tests.support.providers import ACCEPTED, KINDS, SECRET, KeepTexts, a_number, a_submission, pair, settings_of
 
 DELIVERED = PlannedReceipt(0.0, "delivered", "")

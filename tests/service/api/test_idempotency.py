@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from service.facts import Attempt, IdempotencyAnswer, IdempotencyClaim, Request
-from service.providers.base import Answer
+from service.providers.base.submission import Answer
 from tests.support.house import ACCEPTED, House
 from tests.support.providers import a_number
 

@@ -7,7 +7,7 @@ from typing import Any
 from core.events import Send, Verify
 from core.settings import Template
 from service.facts import Approval
-from service.providers.base import Answer
+from service.providers.base.submission import Answer
 from tests.support.house import House, open_house
 from tests.support.providers import a_number
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.events import Inbound, Receipt
 from service.facts import DeliveryReceipt, InboundMessage, OptOut
 from service.keywords import keyword_of
-from service.providers.base import reference_of
+from service.providers.base.references import reference_of
 from tests.support.house import House
 from tests.support.providers import a_number
 

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from core.queue import EVENTS
-from service.providers.base import Answer
+from service.providers.base.submission import Answer
 from tests.support.house import CODE, House, open_house
 from tests.support.providers import a_number
 

@@ -25,16 +25,10 @@ from sandbox.world import PlannedReceipt
 from sandbox.world.channels import FAILURES
 from service.errors import ForgedReceipt, ReceiptUnreadable
 from service.providers import build
-from service.providers.base import (
-    BODY_BYTES_MAX,
-    BadRow,
-    InboundRow,
-    ProviderTelemetry,
-    RowUnreadable,
-    parse_reference,
-    reference_of,
-    told,
-)
+from service.providers.base.fields import RowUnreadable, told
+from service.providers.base.pushed import BODY_BYTES_MAX, BadRow, InboundRow
+from service.providers.base.references import parse_reference, reference_of
+from service.providers.base.telemetry import ProviderTelemetry
 from tests.support.providers import KINDS, SECRET, a_number, settings_of
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

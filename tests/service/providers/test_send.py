@@ -18,7 +18,11 @@ from core.settings import Provider as ProviderSettings
 from sandbox.ports import free_port
 from sandbox.world import Fate
 from service.providers import build, kinds
-from service.providers.base import ANSWER_BYTES_MAX, Answer, ProviderTelemetry, open_session, segments_of
+from service.providers.base.provider import ANSWER_BYTES_MAX
+from service.providers.base.segments import segments_of
+from service.providers.base.session import open_session
+from service.providers.base.submission import Answer
+from service.providers.base.telemetry import ProviderTelemetry
 from tests.support.providers import ACCEPTED, KINDS, a_submission, pair, settings_of
 
 REFUSALS = ("number", "blocked", "throttled", "account", "opted_out")
