@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -21,7 +21,7 @@ from reports.readings import Slice
 from reports.words import Change
 
 CHART = "hours"
-CARRIERS_MAX = 12
+ROWS_MAX = 12
 LOOKS_MAX = 5
 
 COLUMNS = (
@@ -78,6 +78,16 @@ class SliceRow:
     cells: tuple[Cell, ...]
 
 
+@dataclass(frozen=True)
+class Table:
+    """The largest slices of a kind; `left` more of them, with `left_n` attempts, are not in it."""
+
+    title: str
+    rows: tuple[SliceRow, ...]
+    left: int
+    left_n: str
+
+
 def render(report: DailyReport, *, dashboard_url: str = "") -> Rendered:
     """Subject, HTML, text and picture of a report."""
     picture = None if report.hours is None else charts.hourly(report.hours, report.day)
@@ -112,7 +122,6 @@ def message(rendered: Rendered, *, name: str, sender: str, recipients: Sequence[
 
 def _view(report: DailyReport, dashboard_url: str) -> dict[str, object]:
     day = report.day
-    carriers = report.carriers[:CARRIERS_MAX]
     return {
         "subject": words.subject(report),
         "day": day,
@@ -123,12 +132,10 @@ def _view(report: DailyReport, dashboard_url: str) -> dict[str, object]:
         "is_empty": report.is_empty,
         "metrics": [_metric_row(one, report) for one in METRICS],
         "columns": [heading for _, heading in COLUMNS],
-        "providers": [
-            _slice_row(words.provider_name(one.names[0]), one, len(report.providers)) for one in report.providers
+        "tables": [
+            _table("Provider", report.providers, words.provider_name),
+            _table("Carrier", report.carriers, words.carrier_name),
         ],
-        "carriers": [_slice_row(words.carrier_name(*one.names), one, len(carriers)) for one in carriers],
-        "carriers_left": len(report.carriers) - len(carriers),
-        "carriers_left_n": words.count(sum(one.submitted.now.n for one in report.carriers[CARRIERS_MAX:])),
         "looks": [
             (words.place_name(look.place), words.finding(look.worst), [one.title.lower() for one in look.others])
             for look in report.looks[:LOOKS_MAX]
@@ -141,7 +148,6 @@ def _view(report: DailyReport, dashboard_url: str) -> dict[str, object]:
         "chart_alternative": "" if report.hours is None else charts.alternative(report.hours, day),
         "made_at": f"{report.made_at.astimezone(ZoneInfo(day.zone)):%Y-%m-%d %H:%M %Z}",
         "window": _window(report),
-        "on_time_seconds": report.on_time_seconds,
         "dashboard_url": dashboard_url if dashboard_url.startswith(("http://", "https://")) else "",
     }
 
@@ -150,7 +156,7 @@ def _notes(report: DailyReport) -> str:
     return (
         "A rate belongs to the day on which its messages were submitted, however late their receipts come. A figure has "
         "settled when the day is old enough that it will hardly move; until then it is settling. A dash is undefined: "
-        f"there was nothing to count. On time means delivered within {report.on_time_seconds} s. More than chance: "
+        f"there was nothing to count. On time means delivered within {report.on_time_seconds}\N{NO-BREAK SPACE}s. More than chance: "
         "chance alone would name any figure of a table on fewer than one day in a hundred."
     )
 
@@ -173,6 +179,16 @@ def _metric_row(one: Metric, report: DailyReport) -> MetricRow:
         state="" if not compared.now.n else "settled" if compared.now.settled else "settling",
         day=day,
         week=week,
+    )
+
+
+def _table(title: str, slices: Sequence[Slice], name: Callable[..., str]) -> Table:
+    rows, rest = slices[:ROWS_MAX], slices[ROWS_MAX:]
+    return Table(
+        title=title,
+        rows=tuple(_slice_row(name(*one.names), one, len(rows)) for one in rows),
+        left=len(rest),
+        left_n=words.count(sum(one.submitted.now.n for one in rest)),
     )
 
 

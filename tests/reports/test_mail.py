@@ -218,13 +218,13 @@ def test_the_html_fetches_nothing_and_is_not_cut_off(small_world):
     assert len(html.encode()) < HTML_BYTES_MAX
 
 
-def test_many_carriers_with_long_names_make_a_mail_that_is_not_cut_off(warehouse):
+def test_many_channels_with_long_names_make_a_mail_that_is_not_cut_off(warehouse):
     told = [
         event
         for index in range(40)
         for event in crowd(
             str(index), sent=2, accepted=2, delivered=2, approved=2,
-            carrier=f"{'a long carrier name ' * 3}{index}", provider=f"p{index % 9}",
+            carrier=f"{'a long carrier name ' * 3}{index}", provider=f"p{index % 15}",
         )
     ]  # fmt: skip
     tell(warehouse, sorted(told, key=lambda event: event.kind))
@@ -232,6 +232,7 @@ def test_many_carriers_with_long_names_make_a_mail_that_is_not_cut_off(warehouse
     rendered = render(make(warehouse))
 
     assert len(rendered.html.encode()) < HTML_BYTES_MAX
+    assert "and 3 more providers 12" in plain(rendered.text)
     assert "and 28 more carriers 56" in plain(rendered.text)
 
 
