@@ -16,10 +16,9 @@ from core.events import decode
 from core.journal import JournalFile, closed_files
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
-from service import replay
-from service.failover import STORE_FOLDER
+from service.failover import STORE_FOLDER, replay
+from service.failover.replay import FileReport, Replayed, Shown, Verified
 from service.publisher import EVENTS_FOLDER, Publisher, kind_of
-from service.replay import FileReport, Replayed, Shown, Verified
 from service.sealed import decode_number
 from service.stores.sql import SqlStore
 from service.telemetry import Telemetry

@@ -33,8 +33,8 @@ from service.desk import Desk
 from service.dispatch import Breaker, Dispatcher, Router
 from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
-from service.failover import STORE_FOLDER, Failover
-from service.failover_state import Status, decode_note, load_note
+from service.failover import STORE_FOLDER, Failover, Status
+from service.failover.note import decode_note, load_note
 from service.health import Health
 from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation

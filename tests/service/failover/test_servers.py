@@ -24,9 +24,8 @@ from core.settings import Journal as JournalSettings
 from core.settings import Mirror as MirrorSettings
 from core.settings import Store as StoreSettings
 from sandbox.servers import Server, start_mariadb, start_valkey
-from service.failover import STORE_FOLDER, Failover
-from service.failover_state import Status
-from service.replay import replay
+from service.failover import STORE_FOLDER, Failover, Status
+from service.failover.replay import replay
 from service.stores.memory import MemoryStore
 from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore

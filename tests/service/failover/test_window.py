@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.clock import ManualClock
-from service.failover_state import FailureWindow
+from service.failover.window import FailureWindow
 from service.stores.faults import FaultClass, StoreFault
 from tests.service.stores.facts import NOW
 

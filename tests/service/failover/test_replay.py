@@ -14,8 +14,8 @@ from core.clock import utc_now
 from core.errors import JournalDamaged, StoreUnavailable
 from core.journal import Journal, JournalFile, closed_files
 from service.facts import AnyFact, EncryptedNumber, Fact
-from service.journaling import STATEMENTS, RecordUnreadable, decode, encode
-from service.replay import REJECTED_SUFFIX, Rejected, replay, show, verify
+from service.failover.journaling import STATEMENTS, RecordUnreadable, decode, encode
+from service.failover.replay import REJECTED_SUFFIX, Rejected, replay, show, verify
 from service.stores import schema
 from service.stores.faults import FactRefused
 from service.stores.memory import MemoryStore

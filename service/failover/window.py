@@ -1,103 +1,18 @@
-"""What failover knows and remembers: the status, how it came about, and the window over failures.
-
-A status outlives the process in a file beside the journals, and reaches the other instances as a note in the backup.
-"""
+"""How many failures of a store, and of which kind, are enough to call it down."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar
-
-import msgspec
 
 from core.clock import Clock
 from core.errors import Unavailable
 from core.settings import Failover as FailoverSettings
 from service.stores.faults import FaultClass, fault_of
 
-STATUS_FILE = "status.json"
-HISTORY_MAX = 50
 _INCIDENTS_MAX = 1000
-
-
-class Status(StrEnum):
-    """Which stores are used; section 4.4 of the design."""
-
-    HEALTHY = "healthy"
-    MYSQL_FATAL = "mysql_fatal"
-    REDIS_FATAL = "redis_fatal"
-    BOTH_FATAL = "both_fatal"
-    RECOVERING = "recovering"
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of status."""
-
-    at: datetime
-    old: Status
-    new: Status
-    reason: str
-
-
-class FailoverView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator sees. `looks_well_since` is set while the failed primary store passes its probes; `problem`
-    says what keeps a recovery from finishing."""
-
-    status: Status
-    since: datetime
-    reason: str
-    backlog_bytes: int
-    looks_well_since: datetime | None
-    problem: str
-    copies_dropped: int
-    history: tuple[Change, ...]
-
-
-class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What instances tell each other, and what a process tells its successor. `renewed_at` is moved on by whoever still
-    has a journal to replay; the others wait for it to grow old."""
-
-    status: Status
-    since: datetime
-    reason: str
-    by: str
-    renewed_at: datetime
-
-
-def encode_note(note: Note) -> bytes:
-    return msgspec.json.encode(note)
-
-
-def decode_note(body: bytes) -> Note | None:
-    """The note, or None when there is none that this version understands."""
-    try:
-        return msgspec.json.decode(body, type=Note) if body else None
-    except (msgspec.MsgspecError, ValueError):
-        return None
-
-
-def load_note(folder: Path) -> Note | None:
-    """What the process before this one left behind."""
-    try:
-        return decode_note((folder / STATUS_FILE).read_bytes())
-    except OSError:
-        return None
-
-
-def keep_note(folder: Path, note: Note) -> None:
-    """Leave it for the next process, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / f"{STATUS_FILE}.new"
-    with fresh.open("wb") as file:
-        file.write(encode_note(note))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / STATUS_FILE)
 
 
 class FailureWindow:

@@ -11,9 +11,8 @@ from core.errors import StoreUnavailable
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.facts import ApiKey, IdempotencyClaim, OptOut, RequestState
-from service.failover import STORE_FOLDER, Failover
-from service.failover_state import Status
-from service.replay import verify
+from service.failover import STORE_FOLDER, Failover, Status
+from service.failover.replay import verify
 from service.stores.derive import assemble
 from service.stores.faults import FactRefused, FaultClass, StoreFault
 from service.stores.memory import MemoryStore

@@ -16,7 +16,7 @@ import msgspec
 from core.errors import BadInput, JournalDamaged
 from core.journal import SUFFIX, JournalFile, Record, closed_files
 from service.facts import AnyFact, Check
-from service.journaling import RecordUnreadable, decode
+from service.failover.journaling import RecordUnreadable, decode
 from service.stores import Store
 
 REJECTED_SUFFIX = SUFFIX + ".rejected"

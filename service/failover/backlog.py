@@ -1,0 +1,88 @@
+"""What the primary store does not have yet: journaled writes, and calls on the backup that may still journal one.
+
+It is drained only when nothing was added meanwhile and nobody is on the way: an empty folder alone says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from core.clock import Clock
+from core.errors import JournalWriteFailed
+from core.journal import backlog_bytes, closed_files
+from core.settings import Journal as JournalSettings
+from service.facts import AnyFact
+from service.failover.journaling import Recorder
+from service.failover.replay import replay
+from service.stores import Store
+from service.stores.faults import FaultClass, StoreFault
+
+_log = structlog.get_logger(__name__)
+
+
+class Backlog:
+    """The journal of one instance, and who is about to write into it. `problem` says what keeps it from being drained."""
+
+    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock) -> None:
+        self._folder = folder
+        self._recorder = Recorder(settings, folder, clock=clock)
+        self._recorded = self._recording = 0  # writes asked for, and not yet durable
+        self._on_backup = 0
+        self.is_empty = True
+        self.problem = ""
+
+    def look(self) -> None:
+        """See what the process before this one left."""
+        self.is_empty = not any(True for _ in closed_files(self._folder))
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all files."""
+        return backlog_bytes(self._folder)
+
+    @contextmanager
+    def call_on_backup(self) -> Iterator[None]:
+        """While the block runs a call is served by the backup, and may still journal."""
+        self._on_backup += 1
+        try:
+            yield
+        finally:
+            self._on_backup -= 1
+
+    async def record(self, facts: Sequence[AnyFact]) -> None:
+        """Make the SQL of `facts` durable. Raises `StoreFault` when the disk does not confirm."""
+        if not facts:
+            return
+        self.is_empty = False
+        self._recorded += 1
+        self._recording += 1
+        try:
+            await self._recorder.record(facts)
+        except JournalWriteFailed as failed:
+            _log.error("journal_write_failed", problem=str(failed), hint=failed.hint)
+            raise StoreFault("neither store nor journal took it", fault=FaultClass.FATAL, hint=failed.hint) from failed
+        finally:
+            self._recording -= 1
+
+    async def drain(self, store: Store) -> bool:
+        """Replay what was journaled into `store`; True when that was all. Raises `Unavailable`."""
+        seen = self._recorded
+        busy = self._recording > 0
+        await asyncio.to_thread(self._recorder.rotate)
+        done = await replay(self._folder, store)
+        self.problem = "; ".join(done.damaged)
+        if done.records:
+            _log.info("journal_replayed", files=done.files, records=done.records, rejected=done.rejected)
+        if done.damaged or busy or self._on_backup or self._recorded != seen:
+            return False
+        self.is_empty = True
+        return True
+
+    def close(self) -> None:
+        """Write what waits, and close the file. Blocks meanwhile."""
+        self._recorder.close()

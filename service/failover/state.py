@@ -1,0 +1,169 @@
+"""How the two stores stand: which is down, since when and why. Every change is kept on disk, logged and told, once.
+
+Refuses to choose a store or to ask one: it is told of failures and of what the watch and the operators find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from core.clock import Clock
+from core.errors import Unavailable
+from core.settings import Failover as FailoverSettings
+from service.failover.note import Note, keep_note
+from service.failover.status import Change, Status
+from service.failover.window import FailureWindow
+
+OnChange = Callable[[Status, Status, str], None]
+"""Told of every change of status, and with the same status twice when the failed store looks well again."""
+
+_log = structlog.get_logger(__name__)
+
+_HISTORY_MAX = 50
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class State:
+    """What this instance believes. `woken` is set whenever somebody should look at the stores now."""
+
+    def __init__(self, settings: FailoverSettings, *, folder: Path, clock: Clock, on_change: OnChange) -> None:
+        self._folder, self._clock, self._on_change = folder, clock, on_change
+        self.primary_window = FailureWindow.of(settings, clock=clock)
+        self.backup_window = FailureWindow.of(settings, clock=clock)
+        self.instance = uuid4().hex
+        self.primary_down = self.backup_down = self.recovering = False
+        self.since, self.reason = clock(), "started"
+        self.last_word = _NEVER  # when the instances last agreed on a change; a later note is believed
+        self.looks_well_since: datetime | None = None
+        self.backup_well_since: datetime | None = None
+        self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
+        self.woken = asyncio.Event()
+        self._well_told = False
+
+    @property
+    def status(self) -> Status:
+        """The status now, as this instance sees it."""
+        if self.primary_down:
+            return Status.BOTH_FATAL if self.backup_down else Status.MYSQL_FATAL
+        if self.recovering:
+            return Status.RECOVERING
+        return Status.REDIS_FATAL if self.backup_down else Status.HEALTHY
+
+    # ---- failures
+
+    @contextmanager
+    def primary_counted(self) -> Iterator[None]:
+        """Count a failure of the primary store within the block, and raise it."""
+        try:
+            yield
+        except Unavailable as error:
+            self._primary_failed(error)
+            raise
+
+    def _primary_failed(self, error: Unavailable) -> None:
+        is_first = not self.primary_window.is_suspicious
+        self.primary_window.add(error)
+        if not self.primary_down and self.primary_window.is_full:
+            self.primary_fatal(str(error))
+        elif is_first:
+            self.woken.set()  # ask again now; after that at the pace of the probes, or a blip would fill the window
+
+    def backup_failed(self, error: Unavailable) -> None:
+        """Count a failure of the backup."""
+        self.backup_window.add(error)
+        if not self.backup_down and self.backup_window.is_full:
+            self.backup_fatal(str(error))
+
+    # ---- changes
+
+    def primary_fatal(self, reason: str, *, since: datetime | None = None) -> None:
+        """From now on the backup serves."""
+        self.looks_well_since, self._well_told = None, False
+        self._move(reason, primary_down=True, recovering=False, since=since)
+
+    def backup_fatal(self, reason: str) -> None:
+        """From now on nothing is mirrored."""
+        self.backup_well_since = None
+        self._move(reason, backup_down=True)
+
+    def backup_well(self) -> None:
+        """The backup is used again."""
+        self.backup_window.clear()
+        self._move("the backup takes writes again", backup_down=False)
+
+    def primary_looks_well(self) -> None:
+        """Tell it, once an outage, to whoever may give the word to recover."""
+        if not self._well_told:
+            self._well_told = True
+            self._on_change(self.status, self.status, "the primary store looks well again: recover when you are sure")
+
+    def recover(self, reason: str, *, since: datetime | None = None) -> None:
+        """From now on the primary store serves, and journals are replayed."""
+        self.primary_window.clear()
+        self.looks_well_since = None
+        self._move(reason, primary_down=False, recovering=True, since=since)
+        self.woken.set()
+
+    def recovered(self) -> None:
+        """The primary store has everything."""
+        self._move("everything journaled was replayed", recovering=False)
+
+    # ---- notes
+
+    def note(self) -> Note:
+        """What others should know."""
+        return Note(
+            status=self.status, since=self.since, reason=self.reason, by=self.instance, renewed_at=self._clock()
+        )
+
+    def resume(self, note: Note) -> None:
+        """Take up where the process before this one stopped."""
+        self.primary_down = note.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL)
+        self.recovering = note.status is Status.RECOVERING
+        self.since, self.reason, self.last_word = note.since, note.reason, note.since
+
+    def follow(self, note: Note) -> None:
+        """Do as the others do, when theirs is the later word."""
+        if note.by == self.instance or note.since <= self.last_word:
+            return
+        if note.status is Status.MYSQL_FATAL and not self.primary_down:
+            self.primary_fatal(f"another instance: {note.reason}", since=note.since)
+        elif note.status is Status.RECOVERING and not self.recovering:
+            self.recover(f"another instance: {note.reason}", since=note.since)
+
+    def _move(
+        self,
+        reason: str,
+        *,
+        primary_down: bool | None = None,
+        backup_down: bool | None = None,
+        recovering: bool | None = None,
+        since: datetime | None = None,
+    ) -> None:
+        old = self.status
+        self.primary_down = self.primary_down if primary_down is None else primary_down
+        self.backup_down = self.backup_down if backup_down is None else backup_down
+        self.recovering = self.recovering if recovering is None else recovering
+        new = self.status
+        if new is old:
+            return
+        # Later than the last word even when the clock stepped back: instances believe the later note.
+        self.since = since or max(self._clock(), self.last_word + timedelta(microseconds=1))
+        self.last_word = self.since
+        self.reason = reason
+        self.history.append(Change(at=self.since, old=old, new=new, reason=reason))
+        try:
+            keep_note(self._folder, self.note())  # synced on the event loop: a change is rare, and must not be lost
+        except OSError as error:
+            _log.error("status_not_kept", problem=error.strerror)
+        _log.warning("store_status", old=str(old), new=str(new), reason=reason)
+        self._on_change(old, new, reason)
+        self.woken.set()

@@ -1,0 +1,171 @@
+"""Watches both stores: probes what failed, hears and tells the other instances, and replays until nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from core.clock import Clock
+from core.errors import HeliographError, Unavailable
+from core.settings import Failover as FailoverSettings
+from service.failover.backlog import Backlog
+from service.failover.note import Note, decode_note, encode_note
+from service.failover.state import State
+from service.failover.status import Status
+from service.stores import Backup, Store
+
+_log = structlog.get_logger(__name__)
+
+_RENEWALS_MISSED_MAX = 5
+
+
+class Watch:
+    """One task that looks every `probe_seconds`, and at once when the state is woken."""
+
+    def __init__(
+        self,
+        *,
+        primary: Store,
+        backup: Backup,
+        state: State,
+        backlog: Backlog,
+        settings: FailoverSettings,
+        clock: Clock,
+    ) -> None:
+        self._primary, self._backup = primary, backup
+        self._state, self._backlog = state, backlog
+        self._settings, self._clock = settings, clock
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Hear the others, ask the primary store, and begin to watch."""
+        await self.listen()
+        if not self._state.primary_down:
+            await self._ask_at_start()
+        self._task = asyncio.create_task(self._run(), name="failover")
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._closing = True
+        self._state.woken.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def tell(self) -> None:
+        """Tell the others that the primary store is down, or being gone back to; a broken backup is each one's own matter."""
+        if self._state.status not in (Status.MYSQL_FATAL, Status.RECOVERING):
+            return
+        with suppress(Unavailable):
+            await self._backup.set_note(encode_note(self._state.note()))
+
+    async def listen(self) -> None:
+        """Do as the others do, when theirs is the later word."""
+        if self._state.backup_down:
+            return
+        try:
+            note = decode_note(await self._backup.note())
+        except Unavailable as error:
+            self._state.backup_failed(error)
+            return
+        if note is not None and not self._is_stale(note):
+            self._state.follow(note)
+
+    def _is_stale(self, note: Note) -> bool:
+        """Nobody replays any more."""
+        age = self._clock() - note.renewed_at
+        patience = timedelta(seconds=self._settings.probe_seconds * _RENEWALS_MISSED_MAX)
+        return note.status is Status.RECOVERING and age > patience
+
+    async def _ask_at_start(self) -> None:
+        try:
+            await self._primary.probe()
+        except Unavailable as error:
+            self._state.primary_fatal(f"at start: {error}")
+            await self.tell()
+
+    async def _run(self) -> None:
+        while not self._closing:  # not by cancellation alone: the Redis client's wait_for can swallow it (Python 3.11)
+            self._state.woken.clear()
+            try:
+                await self._look()
+            except HeliographError as error:
+                _log.warning("failover_watch", problem=str(error), hint=error.hint)
+            except Exception:  # noqa: BLE001  # whatever it is, somebody has to go on watching
+                _log.exception("failover_watch")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.probe_seconds):
+                    await self._state.woken.wait()
+                await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once
+
+    async def _look(self) -> None:
+        state = self._state
+        await self._look_at_backup()
+        told = state.since
+        await self.listen()
+        if state.primary_down:
+            await self._look_at_failed_primary()
+        elif state.primary_window.is_suspicious:
+            with state.primary_counted():
+                await self._primary.probe()
+        if not state.primary_down and (state.recovering or not self._backlog.is_empty):
+            await self._drain()
+        if state.since != told or not self._backlog.is_empty or state.primary_down:
+            await self.tell()
+
+    async def _look_at_backup(self) -> None:
+        state = self._state
+        if not state.backup_down:
+            return
+        if not await _passes(self._backup.probe()):
+            state.backup_well_since = None
+            return
+        now = self._clock()
+        state.backup_well_since = state.backup_well_since or now
+        # Nothing has to be replayed into it; but up a second and down a second must not look like forty changes.
+        if state.primary_down or (now - state.backup_well_since).total_seconds() >= self._settings.window_seconds:
+            state.backup_well()
+
+    async def _look_at_failed_primary(self) -> None:
+        state = self._state
+        if not await _passes(self._primary.probe()):
+            state.looks_well_since = None
+            return
+        if state.backup_down:
+            state.recover("it takes writes again, and the backup does not")
+            return
+        now = self._clock()
+        state.looks_well_since = state.looks_well_since or now
+        if (now - state.looks_well_since).total_seconds() < self._settings.window_seconds:
+            return  # up a second and down a second is not well
+        if self._settings.automatic_recovery:
+            state.recover("it has looked well for long enough")
+        else:
+            state.primary_looks_well()
+
+    async def _drain(self) -> None:
+        with self._state.primary_counted():
+            drained = await self._backlog.drain(self._primary)
+        if drained and self._state.recovering and await self._others_are_drained():
+            self._state.recovered()
+
+    async def _others_are_drained(self) -> bool:
+        if (self._clock() - self._state.since).total_seconds() < 2 * self._settings.probe_seconds:
+            return False  # they may not have heard yet that there is something to replay
+        with suppress(Unavailable):
+            note = decode_note(await self._backup.note())
+            return note is None or note.by == self._state.instance or self._is_stale(note)
+        return True  # their facts cannot be asked for either
+
+
+async def _passes(probe: Awaitable[None]) -> bool:
+    try:
+        await probe
+    except HeliographError:
+        return False
+    return True
