@@ -7,15 +7,19 @@ import ssl
 from email.message import EmailMessage
 from typing import Protocol
 
+import structlog
+
 from core.errors import MailUnavailable
 from core.settings import Mail as MailSettings
+
+_log = structlog.get_logger(__name__)
 
 
 class Mailer(Protocol):
     """Hands a finished message to a mail server."""
 
     def send(self, message: EmailMessage) -> None:
-        """Returns once the server has taken it. Raises `MailUnavailable`."""
+        """Returns once the server has taken it for at least one recipient. Raises `MailUnavailable`."""
         ...
 
 
@@ -29,12 +33,15 @@ class SmtpMailer:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             with self._connect() as server:
-                server.send_message(message)
+                refused = server.send_message(message)
         except (OSError, smtplib.SMTPException) as error:
             hint = "check [mail] in the settings"
             raise MailUnavailable(
                 f"the mail server at {where} did not take the message: {type(error).__name__}", hint=hint
             ) from error
+        if refused:
+            # The others have it: an error would bring it to them again.
+            _log.error("the mail server refused some recipients", server=where, recipients=sorted(refused))
 
     def _connect(self) -> smtplib.SMTP:
         settings, context = self._settings, ssl.create_default_context()

@@ -20,6 +20,7 @@ from service.api import problems
 from service.api.pressure import UNCOUNTED
 from service.errors import UnknownRequest
 
+_READING_ORDER = ("Verifications", "Messages", "Providers", "Operating")
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -38,6 +39,7 @@ class Page(OpenAPIRenderPlugin):
                 if method in item:
                     operation = _operation(path, method, item[method], openapi_schema)
                     groups.setdefault(operation["tag"], []).append(operation)
+        groups = dict(sorted(groups.items(), key=lambda group: _place(group[0])))
         text = self._template.render(
             groups=groups, info=openapi_schema["info"], problems=problems.TABLE, http_problems=problems.HTTP_TABLE
         )
@@ -72,6 +74,11 @@ def openapi() -> OpenAPIConfig:
         use_handler_docstrings=True,
         create_examples=False,
     )
+
+
+def _place(tag: str) -> int:
+    """What most readers come for stands first."""
+    return _READING_ORDER.index(tag) if tag in _READING_ORDER else len(_READING_ORDER)
 
 
 def _operation(path: str, method: str, operation: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

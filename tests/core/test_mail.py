@@ -1,0 +1,71 @@
+"""Mail: taken by a real server or said to be unavailable; a server that refuses some does not cost the others theirs."""
+
+import asyncio
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from structlog.testing import capture_logs
+
+from core.errors import MailUnavailable
+from core.mail import SmtpMailer
+from core.settings import Mail
+from sandbox.ports import free_port
+
+
+class Picky:
+    """A mail server that does not know everybody."""
+
+    def __init__(self):
+        self.taken = []
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802  # the library's name
+        if address.startswith("nobody"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        self.taken.append(envelope.rcpt_tos)
+        return "250 OK"
+
+
+def message(*recipients: str) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "h@example.org", ", ".join(recipients), "news"
+    mail.set_content("text")
+    return mail
+
+
+@pytest.fixture
+def server():
+    handler = Picky()
+    controller = Controller(handler, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield handler, SmtpMailer(Mail(port=controller.port))
+    controller.stop()
+
+
+def test_those_whom_the_server_knows_get_it_and_the_others_are_told_in_the_log(server):
+    handler, mailer = server
+    with capture_logs() as logs:
+        mailer.send(message("a@example.org", "nobody@example.org"))
+
+    assert handler.taken == [["a@example.org"]]
+    assert [line["recipients"] for line in logs] == [["nobody@example.org"]]
+
+
+def test_a_message_that_nobody_takes_is_not_sent(server):
+    handler, mailer = server
+    with pytest.raises(MailUnavailable, match=r"127\.0\.0\.1"):
+        mailer.send(message("nobody@example.org"))
+
+    assert handler.taken == []
+
+
+async def test_a_server_that_is_not_there_is_said_to_be_unavailable():
+    mailer = SmtpMailer(Mail(port=free_port()))
+    with pytest.raises(MailUnavailable) as refused:
+        await asyncio.to_thread(mailer.send, message("a@example.org"))
+
+    assert "[mail]" in refused.value.hint
