@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from core.errors import StoreUnavailable
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
 from service.facts import ApiKey, IdempotencyClaim, OptOut, RequestState
-from service.failover import STORE_FOLDER, Failover, Status
+from service.failover import STORE_FOLDER, Status
 from service.failover.replay import verify
 from service.stores.derive import assemble
 from service.stores.faults import FactRefused, FaultClass, StoreFault
 from service.stores.memory import MemoryStore
+from tests.service.failover.twins import Make, Twins, fallen_over
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_hash, new_id, order
 from tests.support.until import until
-
-Make = Callable[..., Awaitable[Failover]]
-
-
-class Twins:
-    """The two stores, the folder they share, and what `on_change` heard."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.primary = MemoryStore()
-        self.backup = MemoryStore(as_mirror=True)
-        self.changes: list[tuple[Status, Status]] = []
-
-    @property
-    def journaled(self) -> int:
-        folder = self.folder / STORE_FOLDER
-        return sum(path.stat().st_size for path in folder.glob("*.journal"))
-
-
-@pytest.fixture
-def twins(tmp_path: Path) -> Twins:
-    return Twins(tmp_path)
-
-
-@pytest.fixture
-async def make(twins: Twins) -> AsyncIterator[Make]:
-    made: list[Failover] = []
-
-    async def start(**given) -> Failover:
-        settings = {"window_seconds": 5.0, "fatal_errors": 3, "probe_seconds": 0.02} | given
-        failover = Failover(
-            primary=twins.primary,
-            backup=twins.backup,
-            settings=FailoverSettings(**settings),
-            journal=JournalSettings(folder=twins.folder),
-            on_change=lambda old, new, _reason: twins.changes.append((old, new)),
-        )
-        made.append(failover)
-        await failover.start()
-        return failover
-
-    yield start
-    for failover in made:
-        await failover.close()
-
-
-async def fallen_over(make: Make, twins: Twins, **settings) -> Failover:
-    """A failover whose primary store has just been found down."""
-    failover = await make(**settings)
-    twins.primary.available = False
-    await failover.set_mysql_fatal("a test said so")
-    return failover
 
 
 async def test_while_all_is_well_facts_go_to_the_primary_store_and_are_copied_to_the_backup(make: Make, twins: Twins):

@@ -1,0 +1,40 @@
+"""Two stores as one, over twins, with probes that follow each other quickly."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import Failover as FailoverSettings
+from core.settings import Journal as JournalSettings
+from service.failover import Failover
+from tests.service.failover.twins import Make, Twins
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Twins:
+    return Twins(tmp_path)
+
+
+@pytest.fixture
+async def make(twins: Twins) -> AsyncIterator[Make]:
+    made: list[Failover] = []
+
+    async def start(**given) -> Failover:
+        settings = {"window_seconds": 5.0, "fatal_errors": 3, "probe_seconds": 0.02} | given
+        failover = Failover(
+            primary=twins.primary,
+            backup=twins.backup,
+            settings=FailoverSettings(**settings),
+            journal=JournalSettings(folder=twins.folder),
+            on_change=lambda old, new, _reason: twins.changes.append((old, new)),
+        )
+        made.append(failover)
+        await failover.start()
+        return failover
+
+    yield start
+    for failover in made:
+        await failover.close()

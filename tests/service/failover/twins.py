@@ -1,0 +1,34 @@
+"""A failover over twins of both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from service.failover import STORE_FOLDER, Failover, Status
+from service.stores.memory import MemoryStore
+
+Make = Callable[..., Awaitable[Failover]]
+
+
+class Twins:
+    """The two stores, the folder they share, and what `on_change` heard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.primary = MemoryStore()
+        self.backup = MemoryStore(as_mirror=True)
+        self.changes: list[tuple[Status, Status]] = []
+
+    @property
+    def journaled(self) -> int:
+        folder = self.folder / STORE_FOLDER
+        return sum(path.stat().st_size for path in folder.glob("*.journal"))
+
+
+async def fallen_over(make: Make, twins: Twins, **settings) -> Failover:
+    """A failover whose primary store has just been found down."""
+    failover = await make(**settings)
+    twins.primary.available = False
+    await failover.set_mysql_fatal("a test said so")
+    return failover
