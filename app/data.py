@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pandas as pd
 
@@ -15,7 +15,8 @@ from app.timeframe import WEEK, Window, auto_bucket, choose_bucket
 from core.events import DIMENSIONS
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
-from metrics.query import Question, ask, freshness
+from metrics.query import Question, ask, freshness, values_of
+from metrics.readings import Reading
 
 ALL_SLUGS = tuple(entry.slug for entry in METRICS)
 VOLUME = "third_party_success_rate"
@@ -29,16 +30,6 @@ NOT_THERE = {60, 81}
 """ClickHouse's numbers for a table and a database that do not exist: nothing has been loaded yet."""
 
 FilterKey = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A metric over a window. `value` and `p95` are None where undefined."""
-
-    value: float | None
-    n: int
-    settled: bool
-    p95: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,16 +83,7 @@ def newest(warehouse: Warehouse) -> datetime | None:
 
 def choices(warehouse: Warehouse, window: Window) -> dict[str, list[str]]:
     """The values of every dimension in the window, and a week before it, in one SELECT."""
-    sets = ", ".join(f"arraySort(groupUniqArray({name})) AS {name}_values" for name in DIMENSIONS)
-    sql = f"""
-        SELECT {sets}
-        FROM attempts FINAL
-        WHERE submitted_at IS NOT NULL AND outcome != 'refused'
-          AND request_minute >= {{start:DateTime('UTC')}} AND request_minute < {{end:DateTime('UTC')}}
-    """
-    start = window.start - WEEK - timedelta(hours=1)
-    row = warehouse.query_rows(sql, {"start": start.replace(tzinfo=None), "end": window.end.replace(tzinfo=None)})[0]
-    return {name: [str(value) for value in values] for name, values in zip(DIMENSIONS, row, strict=True)}
+    return values_of(warehouse, DIMENSIONS, start=window.start - WEEK, end=window.end)
 
 
 def overview(

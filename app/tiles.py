@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from math import sqrt
 from urllib.parse import quote
 
 from app import words
-from app.data import OverviewData, Reading, Spark
+from app.data import OverviewData, Spark
 from app.palette import BAD, GOOD, LINES, Shade
 from metrics.catalogue import METRICS, Metric
+from metrics.readings import Reading, verdict
 
 _FLAT_RATIO = 0.02
 """A sparkline spans at least two points of a ratio, so that calm looks calm."""
@@ -85,23 +85,12 @@ def _change(metric: Metric, now: Reading, before: Reading, *, young: float) -> s
 
 def _judged(metric: Metric, now: Reading, before: Reading, *, young: float) -> tuple[str, str]:
     """The class and the word for a change: better or worse only when it is more than chance and not of the young."""
-    if now.value is None or before.value is None or not _is_clear(metric, now, before):
+    judged = verdict(metric, now, before)
+    if not judged:
         return "", "within chance"
     if young > YOUNG_MAX:
         return "", "too early to judge"
-    better = (now.value > before.value) == (metric.good == "up")
-    return ("hg-good", "better") if better else ("hg-bad", "worse")
-
-
-def _is_clear(metric: Metric, now: Reading, before: Reading) -> bool:
-    """Ratios: the pooled two-sample z-test at 1 in 100. A median comes without its spread: a tenth, on 100 messages."""
-    if now.value is None or before.value is None or not now.n or not before.n:
-        return False
-    moved = abs(now.value - before.value)
-    if metric.unit != "ratio":
-        return min(now.n, before.n) >= 100 and moved >= 0.1 * before.value
-    pooled = (now.value * now.n + before.value * before.n) / (now.n + before.n)
-    return moved > 2.576 * sqrt(pooled * (1 - pooled) * (1 / now.n + 1 / before.n))
+    return ("hg-good" if judged == "better" else "hg-bad"), judged
 
 
 def _state(metric: Metric, now: Reading) -> str:

@@ -82,12 +82,16 @@ def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seco
     return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
 
 
-def values_of(warehouse: Warehouse, dimension: str, *, start: datetime, end: datetime) -> list[str]:
-    """The values a dimension has among the attempts submitted in [start, end), sorted; '' where nobody knew it."""
-    known(dimension, DIMENSIONS, what="dimension")
+def values_of(
+    warehouse: Warehouse, dimensions: Sequence[str], *, start: datetime, end: datetime
+) -> dict[str, list[str]]:
+    """The values each dimension has among the attempts submitted in [start, end), sorted; '' where nobody knew it."""
+    for name in dimensions:
+        known(name, DIMENSIONS, what="dimension")
     _check_window(start, end)
-    sql = f"SELECT DISTINCT {dimension} AS name FROM attempts FINAL WHERE {_WINDOW} ORDER BY name"
-    return [str(row[0]) for row in warehouse.query_rows(sql, _window(start, end))]
+    sets = ", ".join(f"arraySort(groupUniqArray({name}))" for name in dimensions)
+    (row,) = warehouse.query_rows(f"SELECT {sets} FROM attempts FINAL WHERE {_WINDOW}", _window(start, end))
+    return {name: [str(value) for value in values] for name, values in zip(dimensions, row, strict=True)}
 
 
 def freshness(warehouse: Warehouse) -> datetime | None:

@@ -11,9 +11,10 @@ import pandas as pd
 from core.errors import BadInput
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, Metric
+from metrics.readings import Reading
 from reports.days import Day
 from reports.judge import Look, worth_a_look
-from reports.readings import Reader, Reading, Slice
+from reports.readings import Reader, Slice
 
 Figures = Mapping[str, Reading]
 """What a report said, by the slug of the metric."""

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 from typing import Literal
 
 from metrics.catalogue import METRICS, Metric
-from reports.readings import Compared, Reading, Slice
+from metrics.readings import Reading, verdict
+from reports.readings import Compared, Slice
 
 Against = Literal["day_before", "week_before"]
-Verdict = Literal["better", "worse", ""]
 Place = tuple[str, str, str]
 """Provider, country and carrier; a provider or a carrier as a whole has '*' for the rest."""
-
-FALSE_ALARM = 0.01
-"""How often chance alone may name anything among figures that are judged together: on one day of a hundred."""
-
-SECONDS_SHARE, SECONDS_N = 0.1, 100
-"""A median comes without its spread: it has moved when it did so by a tenth, on a hundred messages."""
 
 LOOK_N, LOOK_DROP = 50, 0.02
 """A channel is judged from so many attempts on, and is worth a look from two points on: less is not worth a morning."""
@@ -28,31 +20,6 @@ LOOK_N, LOOK_DROP = 50, 0.02
 _CONCENTRATED = 0.6
 
 RATIOS = tuple(one for one in METRICS if one.unit == "ratio")
-
-
-def verdict(metric: Metric, now: Reading, before: Reading, *, judged_together: int) -> Verdict:
-    """Whether `now` differs from `before` by more than chance, and whether that is good; '' when it may be chance."""
-    if now.value is None or before.value is None or not _is_clear(metric, now, before, judged_together):
-        return ""
-    return "better" if (now.value > before.value) == (metric.good == "up") else "worse"
-
-
-def _is_clear(metric: Metric, now: Reading, before: Reading, judged_together: int) -> bool:
-    if metric.unit == "ratio":
-        return _deviations(now, before) > NormalDist().inv_cdf(1 - FALSE_ALARM / 2 / max(1, judged_together))
-    if now.value is None or before.value is None:
-        return False
-    moved = abs(now.value - before.value)
-    return min(now.n, before.n) >= SECONDS_N and moved > 0 and moved >= SECONDS_SHARE * before.value
-
-
-def _deviations(now: Reading, before: Reading) -> float:
-    """How many standard deviations apart two ratios are: the pooled two-sample z-test."""
-    if now.value is None or before.value is None or not now.n or not before.n:
-        return 0.0
-    pooled = (now.value * now.n + before.value * before.n) / (now.n + before.n)
-    spread = sqrt(pooled * (1 - pooled) * (1 / now.n + 1 / before.n))
-    return abs(now.value - before.value) / spread if spread else 0.0
 
 
 @dataclass(frozen=True)

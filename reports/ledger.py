@@ -20,10 +20,10 @@ from typing import Any
 import structlog
 
 from core.clock import Clock
+from metrics.readings import Reading
 from reports.daily import Figures
 from reports.days import Day
 from reports.errors import LedgerUnavailable
-from reports.readings import Reading
 
 _log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
 from metrics.query import Question, ask
+from metrics.readings import Reading
 from reports.days import Day
 
 ALL = tuple(one.slug for one in METRICS)
@@ -22,16 +23,6 @@ HOURLY = ("third_party_success_rate", "delivery_rate", "verification_success_rat
 
 _VOLUME = "third_party_success_rate"
 """Its sample is every attempt submitted."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One value with its sample size; `p95` only where the metric has one."""
-
-    value: float | None = None
-    n: int = 0
-    settled: bool = True
-    p95: float | None = None
 
 
 @dataclass(frozen=True)

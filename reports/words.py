@@ -6,10 +6,11 @@ import unicodedata
 from dataclasses import dataclass
 
 from metrics.catalogue import METRICS, Metric, metric
+from metrics.readings import Reading, Verdict, verdict
 from reports.daily import DailyReport
 from reports.days import Day
-from reports.judge import Finding, Place, Verdict, verdict
-from reports.readings import Compared, Reading
+from reports.judge import Finding, Place
+from reports.readings import Compared
 
 UNDEFINED = "–"
 _GROUP = "\N{NARROW NO-BREAK SPACE}"

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from app import tiles, words
-from app.data import Reading, Spark
+from app.data import Spark
 from metrics.catalogue import metric
+from metrics.readings import Reading
 
 DELIVERY, RESEND, TIME = metric("delivery_rate"), metric("resend_rate"), metric("delivery_time")
 FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")

@@ -81,7 +81,7 @@ def test_no_data_is_no_rows_but_all_columns(warehouse: Warehouse):
     assert str(frame["bucket"].dtype).endswith(", UTC]")
     assert (frame["delivery_rate"].dtype, frame["delivery_rate_n"].dtype) == ("float64", "int64")
     assert freshness(warehouse) is None
-    assert values_of(warehouse, "provider", start=START, end=START + DAY) == []
+    assert values_of(warehouse, ["provider"], start=START, end=START + DAY) == {"provider": []}
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,10 @@ def test_rows_come_in_the_order_of_bucket_and_dimensions(mixed: Warehouse):
 
 
 def test_the_values_of_a_dimension_are_sorted_and_of_the_window(mixed: Warehouse):
-    assert values_of(mixed, "carrier", start=START, end=START + DAY) == ["", "north", "south"]
-    assert values_of(mixed, "app", start=at(0), end=at(90)) == ["app 0"]
+    assert values_of(mixed, ["carrier"], start=START, end=START + DAY) == {"carrier": ["", "north", "south"]}
+    assert values_of(mixed, ["app"], start=at(0), end=at(90)) == {"app": ["app 0"]}
     with pytest.raises(UnknownMetric, match="did you mean 'carrier'"):
-        values_of(mixed, "carriers", start=START, end=START + DAY)
+        values_of(mixed, ["carriers"], start=START, end=START + DAY)
 
 
 def test_freshness_is_the_newest_submission(mixed: Warehouse):
@@ -166,7 +166,7 @@ def test_the_carrier_a_receipt_names_goes_before_the_one_of_the_prefix(warehouse
     ported = Request("ana", carrier="north").sent().receipt("delivered", 4, carrier="south")
     tell(warehouse, ported.events)
 
-    assert values_of(warehouse, "carrier", start=START, end=START + DAY) == ["south"]
+    assert values_of(warehouse, ["carrier"], start=START, end=START + DAY) == {"carrier": ["south"]}
 
 
 def test_a_window_is_half_open_to_the_millisecond(warehouse: Warehouse):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from metrics.catalogue import metric
+from metrics.readings import Reading
 from reports.judge import Look, verdict, worth_a_look
-from reports.readings import ALL, Compared, Reading, Slice
+from reports.readings import ALL, Compared, Slice
 
 QUIET = Compared(Reading(0.95, 5000), Reading(0.95, 5000), Reading(0.95, 5000))
 PROVIDERS, CARRIERS = ("aurora", "beacon", "cumulus", "delta"), ("north", "south", "west")

@@ -11,9 +11,10 @@ import pytest
 
 from core.errors import BadInput
 from core.warehouse import Warehouse
+from metrics.readings import Reading
 from reports.daily import DailyReport, gather
 from reports.days import Day
-from reports.readings import ALL, Reading
+from reports.readings import ALL
 from reports.render import Rendered, message, render
 from tests.metrics.story import tell
 from tests.reports.conftest import MONDAY, NEXT_MORNING, RECIPIENTS
