@@ -1,6 +1,7 @@
 """Keeps the backup store warm: what the primary store has committed is copied soon after, in batches, as well as it goes.
 
-Nobody's answer depends on it. When the backup cannot keep up, the oldest copies are dropped and counted.
+Nobody's answer depends on it. What the backup does not take waits until it does: were it forgotten, a code that was used
+meanwhile would be good a second time there. When too many wait, the oldest copies are dropped and counted.
 """
 
 from __future__ import annotations
@@ -28,11 +29,19 @@ class _Copy:
 class Mirroring:
     """One task that copies. `on_error` hears of every failure, `is_on` says whether it is worth trying."""
 
-    def __init__(self, backup: Backup, *, is_on: Callable[[], bool], on_error: Callable[[Unavailable], None]) -> None:
+    def __init__(
+        self,
+        backup: Backup,
+        *,
+        is_on: Callable[[], bool],
+        on_error: Callable[[Unavailable], None],
+        retry_seconds: float,
+    ) -> None:
         self.dropped = 0
         self._backup = backup
         self._is_on = is_on
         self._on_error = on_error
+        self._retry_seconds = retry_seconds
         self._waiting: deque[_Copy] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -49,6 +58,7 @@ class Mirroring:
     async def within(self, facts: Sequence[AnyFact], *, seconds: float) -> None:
         """Copy `facts`, and wait for it at most `seconds`; the copy goes on when they are over."""
         if self._task is None or not self._is_on():
+            self._put(facts, None)
             return
         done = asyncio.get_running_loop().create_future()
         self._put(facts, done)
@@ -61,44 +71,57 @@ class Mirroring:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._finish(list(self._waiting))
+        _finish(list(self._waiting))
 
     def _put(self, facts: Sequence[AnyFact], done: asyncio.Future[None] | None) -> None:
         wanted = [fact for fact in facts if not isinstance(fact, _NEVER_ASKED)]
-        if not wanted or not self._is_on():
-            self._finish([_Copy(wanted, done)])
+        if not wanted:
+            _finish([_Copy(wanted, done)])
             return
-        if len(self._waiting) >= _WAITING_MAX:
-            self._finish([self._waiting.popleft()])
-            self.dropped += 1
         self._waiting.append(_Copy(wanted, done))
+        self._drop_oldest()
         self._arrived.set()
 
+    def _drop_oldest(self) -> None:
+        while len(self._waiting) > _WAITING_MAX:
+            _finish([self._waiting.popleft()])
+            self.dropped += 1
+
     async def _run(self) -> None:
-        while not self._closing:  # cancellation alone may be swallowed: see Failover
+        while not self._closing:  # cancellation alone may be swallowed: see Watch
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting and not self._closing:
-                count = min(len(self._waiting), _BATCH_MAX)
-                await self._copy([self._waiting.popleft() for _ in range(count)])
+                if not self._is_on() or not await self._copy_some():
+                    await asyncio.sleep(self._retry_seconds)
+
+    async def _copy_some(self) -> bool:
+        """False when the backup does not answer; then they wait on, before those that came later."""
+        copies = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH_MAX))]
+        try:
+            await self._copy(copies)
+        except Unavailable as error:
+            self._waiting.extendleft(reversed(copies))
+            self._drop_oldest()
+            self._on_error(error)
+            return False
+        finally:
+            _finish(copies)
+        return True
 
     async def _copy(self, copies: list[_Copy]) -> None:
         try:
-            if self._is_on():
-                await self._backup.mirror([fact for copy in copies for fact in copy.facts])
-        except Unavailable as error:
-            self.dropped += len(copies)
-            self._on_error(error)
+            await self._backup.mirror([fact for copy in copies for fact in copy.facts])
         except BadInput:
             if len(copies) > 1:  # one of them cannot be kept; the others can
                 for copy in copies:
                     await self._copy([copy])
             else:
                 self.dropped += 1
-        finally:
-            self._finish(copies)
 
-    def _finish(self, copies: list[_Copy]) -> None:
-        for copy in copies:
-            if copy.done is not None and not copy.done.done():
-                copy.done.set_result(None)
+
+def _finish(copies: list[_Copy]) -> None:
+    """Nobody waits for them any more, whether they were made or not."""
+    for copy in copies:
+        if copy.done is not None and not copy.done.done():
+            copy.done.set_result(None)

@@ -28,6 +28,8 @@ OnChange = Callable[[Status, Status, str], None]
 _log = structlog.get_logger(__name__)
 
 _HISTORY_MAX = 50
+_WORDS = (Status.MYSQL_FATAL, Status.RECOVERING)
+"""What instances tell each other: which store is served from. A broken backup is each one's own matter."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -41,7 +43,8 @@ class State:
         self.instance = uuid4().hex
         self.primary_down = self.backup_down = self.recovering = False
         self.since, self.reason = clock(), "started"
-        self.last_word = _NEVER  # when the instances last agreed on a change; a later note is believed
+        self.last_word = _NEVER  # when the last word on the primary store was given; a later one is believed
+        self.untold: Note | None = None  # the last word on the primary store, until the backup has carried it
         self.looks_well_since: datetime | None = None
         self.backup_well_since: datetime | None = None
         self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
@@ -119,10 +122,9 @@ class State:
     # ---- notes
 
     def note(self) -> Note:
-        """What others should know."""
-        return Note(
-            status=self.status, since=self.since, reason=self.reason, by=self.instance, renewed_at=self._clock()
-        )
+        """What others should know. A word keeps its time, whatever became of the backup since."""
+        since = self.last_word if self.status in _WORDS else self.since
+        return Note(status=self.status, since=since, reason=self.reason, by=self.instance, renewed_at=self._clock())
 
     def resume(self, note: Note) -> None:
         """Take up where the process before this one stopped."""
@@ -130,14 +132,21 @@ class State:
         self.recovering = note.status is Status.RECOVERING
         self.since, self.reason, self.last_word = note.since, note.reason, note.since
 
-    def follow(self, note: Note) -> None:
-        """Do as the others do, when theirs is the later word."""
+    def follow(self, note: Note, *, is_stale: bool) -> None:
+        """Do as the others do, when theirs is the later word; `is_stale` when nobody replays any more.
+
+        The word to go back holds for whoever missed it, however late he hears it: two instances must not serve from
+        two stores. Those who serve from the primary store already need not begin to replay for it.
+        """
         if note.by == self.instance or note.since <= self.last_word:
             return
+        reason = f"another instance: {note.reason}"
         if note.status is Status.MYSQL_FATAL and not self.primary_down:
-            self.primary_fatal(f"another instance: {note.reason}", since=note.since)
-        elif note.status is Status.RECOVERING and not self.recovering:
-            self.recover(f"another instance: {note.reason}", since=note.since)
+            self.primary_fatal(reason, since=note.since)
+        elif note.status is Status.RECOVERING and not self.recovering and (self.primary_down or not is_stale):
+            self.recover(reason, since=note.since)
+        else:
+            self.last_word = note.since
 
     def _move(
         self,
@@ -148,7 +157,7 @@ class State:
         recovering: bool | None = None,
         since: datetime | None = None,
     ) -> None:
-        old = self.status
+        old, was_down, was_recovering = self.status, self.primary_down, self.recovering
         self.primary_down = self.primary_down if primary_down is None else primary_down
         self.backup_down = self.backup_down if backup_down is None else backup_down
         self.recovering = self.recovering if recovering is None else recovering
@@ -157,9 +166,12 @@ class State:
             return
         # Later than the last word even when the clock stepped back: instances believe the later note.
         self.since = since or max(self._clock(), self.last_word + timedelta(microseconds=1))
-        self.last_word = self.since
+        if self.primary_down != was_down or self.recovering > was_recovering:
+            self.last_word = self.since  # what becomes of the backup is no word to the others
         self.reason = reason
         self.history.append(Change(at=self.since, old=old, new=new, reason=reason))
+        if new in _WORDS:
+            self.untold = self.note()
         try:
             keep_note(self._folder, self.note())  # synced on the event loop: a change is rare, and must not be lost
         except OSError as error:

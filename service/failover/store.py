@@ -38,6 +38,8 @@ STORE_FOLDER = "store"
 _MIRROR_WAIT_SECONDS = 0.05
 """What a check waits for its copy: a code counted here must not be guessed anew on the backup."""
 _RETRY_HINT = "both stores are down; try again in a few seconds"
+_KEY_COPY_SECONDS = 60.0
+"""A key in use is copied again after so long: a backup that was started empty, or that let it go, must have it back."""
 _KEYS_REMEMBERED_MAX = 10_000
 
 
@@ -58,11 +60,17 @@ class Failover:
         self._folder = journal.folder / STORE_FOLDER
         self._state = state = State(settings, folder=self._folder, clock=clock, on_change=on_change)
         self._backlog = Backlog(journal, self._folder, clock=clock)
-        self._mirroring = Mirroring(backup, is_on=lambda: not state.backup_down, on_error=state.backup_failed)
+        self._mirroring = Mirroring(
+            backup,
+            is_on=lambda: not state.backup_down,
+            on_error=state.backup_failed,
+            retry_seconds=settings.probe_seconds,
+        )
         self._watch = Watch(
             primary=primary, backup=backup, state=state, backlog=self._backlog, settings=settings, clock=clock
         )
-        self._keys_copied: set[str] = set()
+        self._clock = clock
+        self._keys_copied: dict[str, datetime] = {}
 
     # ---- life
 
@@ -238,13 +246,20 @@ class Failover:
 
     async def api_key(self, key_hash: str) -> ApiKey | None:
         key = await self._read(lambda store: store.api_key(key_hash), lambda one, other: one or other)
-        if key is not None and key_hash not in self._keys_copied and not self._state.primary_down:
-            # Keys are made beside the service, so nobody else brings them to the backup.
-            if len(self._keys_copied) >= _KEYS_REMEMBERED_MAX:
-                self._keys_copied.clear()
-            self._keys_copied.add(key_hash)
-            self._mirroring.soon([key])
+        if key is not None and not self._state.primary_down:
+            self._copy_key(key)
         return key
+
+    def _copy_key(self, key: ApiKey) -> None:
+        """Keys are made beside the service, so nobody else brings them to the backup."""
+        now = self._clock()
+        copied = self._keys_copied.get(key.key_hash)
+        if copied is not None and 0 <= (now - copied).total_seconds() < _KEY_COPY_SECONDS:
+            return
+        if len(self._keys_copied) >= _KEYS_REMEMBERED_MAX:
+            self._keys_copied.clear()
+        self._keys_copied[key.key_hash] = now
+        self._mirroring.soon([key])
 
     async def probe(self) -> None:
         """Passes while one of the stores takes writes."""

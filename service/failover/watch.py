@@ -59,10 +59,18 @@ class Watch:
 
     async def tell(self) -> None:
         """Tell the others that the primary store is down, or being gone back to; a broken backup is each one's own matter."""
-        if self._state.status not in (Status.MYSQL_FATAL, Status.RECOVERING):
+        state = self._state
+        if state.status in (Status.MYSQL_FATAL, Status.RECOVERING):
+            note = state.note()
+        elif state.untold is not None and not state.backup_down:
+            note = state.untold  # as old as it is: whoever followed long ago has nothing to wait for
+        else:
             return
+        untold = state.untold
         with suppress(Unavailable):
-            await self._backup.set_note(encode_note(self._state.note()))
+            await self._backup.set_note(encode_note(note))
+            if state.untold is untold:
+                state.untold = None
 
     async def listen(self) -> None:
         """Do as the others do, when theirs is the later word."""
@@ -73,8 +81,8 @@ class Watch:
         except Unavailable as error:
             self._state.backup_failed(error)
             return
-        if note is not None and not self._is_stale(note):
-            self._state.follow(note)
+        if note is not None:
+            self._state.follow(note, is_stale=self._is_stale(note))
 
     def _is_stale(self, note: Note) -> bool:
         """Nobody replays any more."""
@@ -115,7 +123,7 @@ class Watch:
                 await self._primary.probe()
         if not state.primary_down and (state.recovering or not self._backlog.is_empty):
             await self._drain()
-        if state.since != told or not self._backlog.is_empty or state.primary_down:
+        if state.since != told or state.untold or not self._backlog.is_empty or state.primary_down:
             await self.tell()
 
     async def _look_at_backup(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import utc_now
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.failover import Failover
@@ -23,12 +24,14 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
     made: list[Failover] = []
 
     async def start(**given) -> Failover:
+        clock = given.pop("clock", utc_now)
         settings = {"window_seconds": 5.0, "fatal_errors": 3, "probe_seconds": 0.02} | given
         failover = Failover(
             primary=twins.primary,
             backup=twins.backup,
             settings=FailoverSettings(**settings),
             journal=JournalSettings(folder=twins.folder),
+            clock=clock,
             on_change=lambda old, new, _reason: twins.changes.append((old, new)),
         )
         made.append(failover)

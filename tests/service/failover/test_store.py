@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from core.errors import StoreUnavailable
@@ -266,23 +264,6 @@ async def test_the_next_process_takes_up_the_status_and_the_journal(make: Make, 
 
     await second.recover()
     await until(lambda: second.status is Status.HEALTHY)
-
-    assert twins.primary.facts() == [request]
-
-
-async def test_an_instance_follows_the_others_over_and_back(make: Make, twins: Twins, tmp_path: Path):
-    one = await make()
-    twins.folder = tmp_path / "of the other"
-    other = await make()
-    await one.set_mysql_fatal("the network between us")
-    await until(lambda: other.status is Status.MYSQL_FATAL)
-    request = facts.request()
-    await other.write([request])
-
-    assert await one.request(request.id) == RequestState(request=request)
-
-    await one.recover()
-    await until(lambda: {one.status, other.status} == {Status.HEALTHY})
 
     assert twins.primary.facts() == [request]
 
