@@ -82,7 +82,12 @@ class Publisher:
 
     async def publish_waiting(self) -> int:
         """Publish all that was told so far; returns how many records. Raises `QueueUnavailable`, and keeps the rest."""
+        # The closed files first: while the queue is down, every try would else close a file of its own, 86,400 a day.
+        count = await self._publish_closed()
         await self._lane.do(_ROTATE)
+        return count + await self._publish_closed()
+
+    async def _publish_closed(self) -> int:
         files = await asyncio.to_thread(lambda: list(closed_files(self._folder)))
         count = 0
         for file in files:
@@ -134,15 +139,18 @@ class Publisher:
         if self.is_up and not was_up:
             _log.info("the queue is back, and has all events")
         self._telemetry.queue_up.set(self.is_up)
-        self._telemetry.backlog_bytes.set(self.backlog_bytes())
+        self._telemetry.backlog_bytes.set(await asyncio.to_thread(self.backlog_bytes))
 
     def _append(self, items: Sequence[tuple[bytes, ...]]) -> list[BaseException | None]:
-        payloads = [payload for item in items for payload in item]
-        if payloads:
-            self._journal.append(payloads)
-        if _ROTATE in items:
+        failed: JournalWriteFailed | None = None
+        try:
+            if payloads := [payload for item in items for payload in item]:
+                self._journal.append(payloads)
+        except JournalWriteFailed as error:
+            failed = error
+        if _ROTATE in items:  # a full disk is no reason not to publish: that is what makes room
             self._journal.rotate()
-        return [None] * len(items)
+        return [JournalWriteFailed(str(failed), hint=failed.hint) if failed and item else None for item in items]
 
     async def _publish_file(self, file: JournalFile) -> int:
         count = 0

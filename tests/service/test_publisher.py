@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core.clock import Clock, ManualClock
-from core.errors import QueueUnavailable
+from core.errors import JournalWriteFailed, QueueUnavailable
 from core.events import Inbound, Verify, decode_lines, encode_lines
 from core.ids import RequestIds
 from core.journal import backlog_bytes
@@ -102,6 +102,34 @@ async def test_while_the_queue_is_down_events_wait_on_disk_and_come_in_order_onc
     assert counts == [30, 0]
     assert await events_of(queue) == events
     assert backlog_bytes(tmp_path) == 0
+
+
+async def test_however_long_the_queue_is_down_the_journal_is_not_cut_into_a_file_a_try(tmp_path):
+    queue = MemoryQueue()
+    publisher = make(tmp_path, queue)
+    queue.available = False
+    for number in range(1, 31):
+        await publisher.tell([an_event(number)])
+        with pytest.raises(QueueUnavailable):
+            await publisher.publish_waiting()
+    files = list(tmp_path.glob("*.journal"))
+    await publisher.stop()
+
+    assert len(files) <= 2
+
+
+async def test_a_disk_that_is_full_refuses_the_events_and_still_lets_the_journal_be_published(tmp_path):
+    queue = MemoryQueue()
+    publisher = make(tmp_path, queue, total_bytes_max=4096, file_bytes_max=4096)
+    await publisher.tell([an_event()])
+    too_much = tuple(encode_lines([an_event(number) for number in range(1, 101)]).splitlines())
+    told_of, rotated = publisher._append([too_much, ()])  # one batch of the lane: an event too many, and the publisher
+    count = await publisher.publish_waiting()
+    await publisher.stop()
+
+    assert isinstance(told_of, JournalWriteFailed)
+    assert rotated is None
+    assert count == 1
 
 
 async def test_what_was_published_twice_is_dropped_by_the_queue(tmp_path):
