@@ -109,7 +109,7 @@ def measure(
     `overheard` is told every number and text that reaches a handset.
     """
     with Supervisor(folder, say=lambda line: click.echo(line, err=True)) as supervisor:
-        changes = {"ingest": {"wait_seconds": 0.1}, "code": {"cooldown_seconds": [0]}}
+        changes: dict[str, dict[str, object]] = {"ingest": {"wait_seconds": 0.1}, "code": {"cooldown_seconds": [0]}}
         stack = lay_out(folder, Ports.pick(), store_url=store_url, changes=changes)
         for plan in stack.servers:
             supervisor.start(plan.process)
