@@ -130,11 +130,15 @@ class InboundMessage(Fact, tag="inbound", frozen=True, kw_only=True):
 
 
 class OptOut(Fact, tag="opt_out", frozen=True, kw_only=True):
-    """The subscriber wants no messages (`stop`), or wants them again (`start`). The latest `at` counts."""
+    """The subscriber wants no messages (`stop`), or wants them again (`start`). The latest `at` counts.
 
-    key_fields = ("phone_hash", "at", "keyword")
+    Its key is the message that said so: pushed again later, a `stop` must not count as later than a `start` between.
+    """
+
+    key_fields = ("phone_hash", "message_hash")
 
     phone_hash: str
+    message_hash: str
     at: datetime
     keyword: Literal["stop", "start"]
 

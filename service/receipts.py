@@ -144,7 +144,7 @@ def _inbound_facts(provider: str, message_hash: str, phone_hash: str, at: dateti
         provider=provider, message_hash=message_hash, phone_hash=phone_hash, at=at, keyword=keyword
     )
     if keyword == "stop" or keyword == "start":
-        return [message, OptOut(phone_hash=phone_hash, at=at, keyword=keyword)]
+        return [message, OptOut(phone_hash=phone_hash, message_hash=message_hash, at=at, keyword=keyword)]
     return [message]
 
 

@@ -93,8 +93,7 @@ def place_of(fact: AnyFact, now: datetime) -> Place:
         case ApiKey() | ApiKeyRevocation():
             return Place(hash=key_hash(fact.key_hash), field=_tag(fact), life_seconds=KEY_SECONDS)
         case OptOut():
-            field = f"{microseconds(fact.at)}:{fact.keyword}"
-            return Place(hash=opt_out_hash(fact.phone_hash), field=field, life_seconds=FOR_EVER)
+            return Place(hash=opt_out_hash(fact.phone_hash), field=fact.message_hash, life_seconds=FOR_EVER)
         case InboundMessage():
             where = f"inbound:{fact.provider}:{fact.message_hash}"
             return Place(hash=where, field=_tag(fact), life_seconds=WINDOW_SECONDS)

@@ -114,6 +114,19 @@ async def test_stop_refuses_marketing_and_notifications_but_no_codes_until_start
     assert await send("marketing") == 201
 
 
+@pytest.mark.parametrize(("first", "then", "answered"), [("STOP", "START", 201), ("START", "STOP", 403)])
+async def test_a_word_that_the_provider_pushes_again_does_not_undo_a_later_one(
+    house: House, first: str, then: str, answered: int
+):
+    number = a_number()
+    for message_id, text in (("1", first), ("2", then), ("1", first)):
+        await push(house, [{"id": message_id, "from": number, "text": text}], "inbound")
+        house.clock.advance(seconds=1)
+    answer = await house.call("POST", "/v1/messages", {"to": number, "category": "marketing", "text": "hello"})
+
+    assert answer.status_code == answered
+
+
 async def test_an_inbound_message_leaves_neither_number_nor_text(house: House):
     number = a_number()
     await push(house, [{"id": number, "from": number.lstrip("+"), "text": "call me tomorrow"}], "inbound")

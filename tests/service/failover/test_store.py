@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import StoreUnavailable
-from service.facts import ApiKey, IdempotencyClaim, OptOut, RequestState
+from service.facts import ApiKey, IdempotencyClaim, RequestState
 from service.failover import STORE_FOLDER, Status
 from service.failover.replay import verify
 from service.stores.derive import assemble
@@ -96,7 +96,7 @@ async def test_everything_a_sender_needs_works_while_the_primary_store_is_down(m
     failover = await fallen_over(make, twins)
     request, number = facts.request(), new_hash()
     claim = IdempotencyClaim(app="shop", idempotency_key="k", at=NOW, fingerprint="f", request_id=new_id())
-    await failover.write([request, facts.attempt(request), OptOut(phone_hash=number, at=NOW, keyword="stop")])
+    await failover.write([request, facts.attempt(request), facts.opt_out(number)])
 
     assert (await failover.claim(claim)).ours
     assert await failover.living(app="shop", phone_hash=request.phone_hash, purpose="login", now=NOW) is not None

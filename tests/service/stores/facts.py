@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.ids import RequestIds
-from service.facts import Approval, Attempt, AttemptOutcome, Check, DeliveryReceipt, Request
+from service.facts import Approval, Attempt, AttemptOutcome, Check, DeliveryReceipt, OptOut, Request
 from service.stores import CheckOrder
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -66,6 +66,11 @@ def check(of: Request, number: int, **fields: Any) -> Check:
 
 def approval(of: Request, number: int = 1) -> Approval:
     return Approval(request_id=of.id, at=of.at + timedelta(seconds=30), check=number, attempt=1)
+
+
+def opt_out(phone_hash: str, **fields: Any) -> OptOut:
+    given = {"message_hash": new_hash(), "at": NOW, "keyword": "stop"}
+    return OptOut(phone_hash=phone_hash, **(given | fields))
 
 
 def order(of: Request, *, attempt: int = 0, expired: bool = False, checks_max: int = 5) -> CheckOrder:

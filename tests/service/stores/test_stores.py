@@ -17,7 +17,6 @@ from service.facts import (
     IdempotencyAnswer,
     IdempotencyClaim,
     InboundMessage,
-    OptOut,
     RequestState,
 )
 from service.stores import Store
@@ -74,7 +73,7 @@ async def test_facts_of_every_kind_are_new_once(store: Store):
         InboundMessage(
             provider="aurora", message_hash=new_hash(), phone_hash=request.phone_hash, at=NOW, keyword="stop"
         ),
-        OptOut(phone_hash=request.phone_hash, at=NOW, keyword="stop"),
+        facts.opt_out(request.phone_hash),
         EncryptedNumber(request_id=request.id, at=NOW, key_id="k1", ciphertext=bytes(range(256))),
         IdempotencyClaim(app="shop", idempotency_key="é", at=NOW, fingerprint="f", request_id=request.id),
         IdempotencyAnswer(app="shop", idempotency_key="é", at=NOW, status=200, body=b"\x00{}"),
@@ -151,9 +150,9 @@ async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(
 
 async def test_the_latest_word_of_a_subscriber_counts_however_late_it_comes(store: Store):
     number = new_hash()
-    stop = OptOut(phone_hash=number, at=NOW, keyword="stop")
-    start = OptOut(phone_hash=number, at=NOW + timedelta(hours=1), keyword="start")
-    stop_again = OptOut(phone_hash=number, at=NOW + timedelta(hours=1), keyword="stop")
+    stop = facts.opt_out(number)
+    start = facts.opt_out(number, at=NOW + timedelta(hours=1), keyword="start")
+    stop_again = facts.opt_out(number, at=NOW + timedelta(hours=1))
 
     assert not await store.opted_out(number)
 
@@ -165,6 +164,17 @@ async def test_the_latest_word_of_a_subscriber_counts_however_late_it_comes(stor
     await store.write([stop_again])
 
     assert await store.opted_out(number)
+
+
+async def test_a_word_that_comes_again_later_is_the_same_word(store: Store):
+    number = new_hash()
+    stop = facts.opt_out(number)
+    start = facts.opt_out(number, at=NOW + timedelta(hours=1), keyword="start")
+    again = facts.opt_out(number, message_hash=stop.message_hash, at=NOW + timedelta(hours=2))
+
+    assert await store.write([stop, start]) == [True, True]
+    assert await store.write([again]) == [False]
+    assert not await store.opted_out(number)
 
 
 async def test_a_revoked_key_counts_no_longer(store: Store):
