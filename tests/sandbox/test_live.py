@@ -231,7 +231,11 @@ async def test_the_traffic_process_runs_providers_and_people_until_it_is_cancell
         traffic = asyncio.create_task(run_traffic(order))
         seen: list[AnyEvent] = []
         async with asyncio.timeout(30):
-            while sum(isinstance(event, Verify) for event in seen) < 40:
+            while sum(isinstance(event, Verify) for event in seen) < 40 or not _told(seen) >= {
+                "beacon",
+                "cumulus",
+                "delta",
+            }:
                 assert not traffic.done()
                 await asyncio.sleep(0.05)
                 seen += await running.events()
@@ -240,8 +244,12 @@ async def test_the_traffic_process_runs_providers_and_people_until_it_is_cancell
             await traffic
         aurora = [event.outcome for event in seen if isinstance(event, Send) and event.provider == "aurora"]
 
-        assert {event.provider for event in seen if isinstance(event, Receipt)} >= {"beacon", "cumulus", "delta"}
         assert aurora.count("accepted") < len(aurora) / 2
+
+
+def _told(seen: list[AnyEvent]) -> set[str]:
+    """The providers whose receipts came."""
+    return {event.provider for event in seen if isinstance(event, Receipt)}
 
 
 def test_an_order_is_read_back_and_a_wrong_one_is_refused_without_repeating_it(tmp_path: Path):
