@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -64,7 +65,8 @@ def demo(folder: Path, fresh: bool, fault: str, api_port: int, dashboard_port: i
             f"no fault is called {fault!r}; there are {', '.join(NAMED_FAULTS)}", param_hint="--fault"
         )
     _forget_own_settings()
-    run(Wishes(folder, fresh, fault, api_port, dashboard_port, mailbox_port))
+    with contextlib.suppress(KeyboardInterrupt):  # everything is stopped by then, also when it came while starting
+        run(Wishes(folder, fresh, fault, api_port, dashboard_port, mailbox_port))
 
 
 @click.command()
