@@ -142,6 +142,30 @@ class Code(Section):
     sends_per_day: int = Field(10, ge=1, description="Attempts one number may be sent in 24 hours.")
 
 
+class Limits(Section):
+    """Against those who make the company send codes for nothing (OWASP: SMS pumping). 0 turns a quota off."""
+
+    codes_per_address_per_hour: int = Field(
+        20, ge=0, description="Codes for one `client_address` in an hour; an IPv6 address stands for its /64."
+    )
+    codes_per_range_per_hour: int = Field(
+        200, ge=0, description="Codes in an hour for numbers that differ in their last three digits only."
+    )
+    codes_per_app_per_hour: int = Field(0, ge=0, description="Codes one app is sent in an hour.")
+    codes_per_country_per_hour: int = Field(0, ge=0, description="Codes one country is sent in an hour.")
+    pumping_codes_min: int = Field(
+        100, ge=1, description="Codes to one network in an hour from which its share of entered codes is judged."
+    )
+    pumping_approved_share: float = Field(
+        0.05, ge=0, le=1, description="Share of entered codes below which a network is suspected of pumping."
+    )
+    refuse_suspected_pumping: bool = Field(
+        False,
+        description="Refuse nine in ten codes to a suspected network. An outage of that network looks the same: leave it "
+        "off where a code that may arrive is worth more than its price.",
+    )
+
+
 class Numbers(Section):
     """Phone numbers: hashed where they are counted, sealed on the queue, encrypted at rest."""
 
@@ -264,6 +288,7 @@ class Settings(Section):
     warehouse: Warehouse = Warehouse()
     journal: Journal = Journal()
     code: Code = Code()
+    limits: Limits = Limits()
     numbers: Numbers = Numbers()
     encryption: Encryption = Encryption()
     api: Api = Api()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from core.clock import Clock
 from core.numbers import Number, NumberHash, read
 from service.dispatch import Dispatcher
+from service.guards import Guards
 from service.limits import KeyedLocks, Limits
 from service.publisher import Publisher
 from service.stores import Store
@@ -23,6 +24,7 @@ class Desk:
     publisher: Publisher
     templates: Templates
     limits: Limits
+    guards: Guards
     locks: KeyedLocks
     number_hash: NumberHash
     default_country: str

@@ -3,6 +3,7 @@
 BadInput
 ├── ForgedReceipt             a receipt or an inbound message whose signature is not its provider's
 ├── ReceiptUnreadable         a body of which not one row can be told from another
+├── AddressUnreadable         a client_address that is no network address
 ├── VariablesMissing          the template has places that nobody filled
 ├── TextUnusable              neither or both of text and template, or a text that cannot be sent
 ├── NoRoute                   no provider serves the number's country
@@ -18,7 +19,7 @@ HeliographError
 ├── NotSent                   every provider that was tried refused
 └── Wait                      not now: again after `retry_after_seconds`
     ├── CoolingDown               the last message is too recent
-    ├── TooManySends              the number had its share
+    ├── TooManySends              the number, or what it is counted with, had its share
     └── TooManyChecks             the verification was checked too often
 """
 
@@ -36,6 +37,10 @@ class ForgedReceipt(BadInput):
 
 class ReceiptUnreadable(BadInput):
     """The whole body is not in the provider's format: too large, not UTF-8, or not its shape."""
+
+
+class AddressUnreadable(BadInput):
+    """The `client_address` of a call is no IPv4 or IPv6 address."""
 
 
 class VariablesMissing(BadInput):
@@ -113,7 +118,7 @@ class CoolingDown(Wait):
 
 
 class TooManySends(Wait):
-    """The number had its share of messages."""
+    """The number, its range, its country, the app or the asker's network address had its share of messages."""
 
 
 class TooManyChecks(Wait):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random, SystemRandom
+from uuid import uuid4
 
 import aiohttp
 import structlog
@@ -35,6 +36,8 @@ from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.note import decode_note, load_note
+from service.guards import Guards
+from service.guards.exchange import Exchange, RedisExchange, Sharing
 from service.health import Health
 from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation
@@ -67,13 +70,18 @@ class Service:
     store: Store
     queue: Queue
     telemetry: Telemetry
+    sharing: Sharing | None
 
     async def start(self) -> None:
         """Begin what runs beside the calls."""
         await self.publisher.start()
+        if self.sharing is not None:
+            self.sharing.start()
 
     async def stop(self) -> None:
         """Finish what waits and let go of every connection."""
+        if self.sharing is not None:
+            await self.sharing.stop()
         await self.publisher.stop()
         await self.queue.close()
         await self.store.close()
@@ -88,6 +96,7 @@ class Outside:
     providers: Mapping[str, Provider]
     registry: CollectorRegistry
     switch: Switch | None = None
+    exchange: Exchange | None = None
     clock: Clock = utc_now
     timer: Callable[[], float] = time.monotonic
     random: Random = SystemRandom()  # noqa: RUF009  # it has no state to share
@@ -105,14 +114,17 @@ def build(settings: Settings, outside: Outside) -> Service:
         clock=clock,
         telemetry=telemetry,
     )
+    number_hash = NumberHash(settings.numbers.hash_key.get_secret_value())
+    guards = Guards(settings.limits, timer=outside.timer, random=outside.random, digest=number_hash)
     desk = Desk(
         store=outside.store,
         dispatcher=_dispatcher(settings, outside, publisher, telemetry),
         publisher=publisher,
         templates=Templates(settings.templates),
         limits=Limits(settings.code),
+        guards=guards,
         locks=KeyedLocks(),
-        number_hash=NumberHash(settings.numbers.hash_key.get_secret_value()),
+        number_hash=number_hash,
         default_country=settings.numbers.default_country,
         clock=clock,
         telemetry=telemetry,
@@ -129,7 +141,7 @@ def build(settings: Settings, outside: Outside) -> Service:
             providers=outside.providers,
             store=outside.store,
             publisher=publisher,
-            number_hash=desk.number_hash,
+            number_hash=number_hash,
             clock=clock,
         ),
         idempotency=Idempotency(
@@ -145,7 +157,8 @@ def build(settings: Settings, outside: Outside) -> Service:
         telemetry=telemetry,
         switch=outside.switch,
     )
-    return Service(create_app(parts), publisher, outside.store, outside.queue, telemetry)
+    sharing = Sharing(outside.exchange, guards) if outside.exchange else None
+    return Service(create_app(parts), publisher, outside.store, outside.queue, telemetry, sharing)
 
 
 def require_secrets(settings: Settings) -> None:
@@ -211,7 +224,14 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     async with open_session() as session:
         try:
             adapters = open_providers(settings, session=session, registry=registry)
-            outside = Outside(store=store, queue=queue, providers=adapters, registry=registry, switch=store)
+            outside = Outside(
+                store=store,
+                queue=queue,
+                providers=adapters,
+                registry=registry,
+                switch=store,
+                exchange=RedisExchange(settings.mirror, instance=uuid4().hex),
+            )
             service = build(settings, outside)
         except HeliographError:
             await store.close()

@@ -15,6 +15,7 @@ from service.desk import Desk
 from service.dispatch import Order, Sent
 from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, UnknownRequest
 from service.facts import Approval, Check, Request, RequestState
+from service.guards.quotas import Subject
 from service.limits import DAY, require_welcome
 from service.verifications import verify_event
 
@@ -28,6 +29,7 @@ class MessageWish:
     app: str
     number: Number
     phone_hash: str
+    subject: Subject
     category: Category
     purpose: str
     template: str
@@ -60,6 +62,7 @@ class Messages:
         template: str,
         locale: str,
         variables: Mapping[str, str],
+        client_address: str = "",
     ) -> MessageWish:
         """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
         if bool(text) == bool(template):
@@ -72,6 +75,7 @@ class Messages:
             app=app,
             number=number,
             phone_hash=phone_hash,
+            subject=self._desk.guards.subject(app=app, number=number, client_address=client_address),
             category=category,
             purpose=purpose,
             template=template,
@@ -144,6 +148,8 @@ class Messages:
                 require_welcome(wish.category, opted_out=await self._desk.store.opted_out(wish.phone_hash))
             sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
             self._desk.limits.require_room(sends, now)
+            if wish.category == "code":
+                self._desk.guards.take(wish.subject, wish.number)
         except HeliographError as error:
             self._desk.telemetry.limited.labels(type(error).__name__).inc()
             raise

@@ -23,6 +23,7 @@ from service.desk import Desk
 from service.dispatch import Order, Sent, Underway
 from service.errors import CoolingDown, NotSent, UnknownRequest
 from service.facts import Request, RequestState
+from service.guards.quotas import Subject
 from service.limits import DAY
 from service.stores import CheckOrder, CheckVerdict
 from service.templates import Template
@@ -39,6 +40,7 @@ class Wish:
     app: str
     number: Number
     phone_hash: str
+    subject: Subject
     purpose: str
     locale: str
     template: Template
@@ -72,7 +74,15 @@ class Verifications:
         self._settings = settings
 
     def read(
-        self, *, app: str, to: str, purpose: str, template: str, locale: str, variables: Mapping[str, str]
+        self,
+        *,
+        app: str,
+        to: str,
+        purpose: str,
+        template: str,
+        locale: str,
+        variables: Mapping[str, str],
+        client_address: str = "",
     ) -> Wish:
         """Look at a call before anything is done. Raises `BadInput` of one kind or another."""
         number, phone_hash = self._desk.read(to)
@@ -82,6 +92,7 @@ class Verifications:
             app=app,
             number=number,
             phone_hash=phone_hash,
+            subject=self._desk.guards.subject(app=app, number=number, client_address=client_address),
             purpose=purpose,
             locale=locale,
             template=text,
@@ -142,11 +153,14 @@ class Verifications:
                 self._desk.limits.require_cool(living, now)
             sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
             self._desk.limits.require_room(sends, now)
+            self._desk.guards.take(wish.subject, wish.number)
         except HeliographError as error:
             self._desk.telemetry.limited.labels(type(error).__name__).inc()
             raise
         order = self._resend(wish, living, now) if living else self._first(wish, request_id, now)
         underway = await self._desk.dispatcher.begin(order)
+        if order.fresh and underway is not None:
+            self._desk.guards.sent(order.request)
         if underway is None:
             raise CoolingDown(
                 "another call has just sent to this number",
@@ -219,6 +233,8 @@ class Verifications:
         )
         verdict = await self._desk.store.check(order)
         self._desk.telemetry.checks.labels(verdict.result).inc()
+        if verdict.result == "approved":
+            self._desk.guards.approved(request, age_seconds=(now - request.at).total_seconds())
         await self._tell(state, order, verdict)
         if verdict.result == "expired":
             return Checked("expired", 0)

@@ -33,6 +33,7 @@ _TAGS = ["Messages"]
         **documented(
             InvalidNumber,
             UnknownTemplate,
+            errors.AddressUnreadable,
             errors.VariablesMissing,
             errors.TextUnusable,
             errors.NoRoute,
@@ -64,6 +65,7 @@ async def send_message(
         template=data.template,
         locale=data.locale,
         variables=data.variables,
+        client_address=data.client_address,
     )
 
     async def do(request_id: UUID) -> Reply:

@@ -42,6 +42,9 @@ class Row:
 TABLE = (
     Row(core_errors.InvalidNumber, 422, "invalid-number", "The number cannot receive messages", "to"),
     Row(core_errors.UnknownTemplate, 422, "unknown-template", "There is no such template", "template"),
+    Row(
+        errors.AddressUnreadable, 422, "address-unreadable", "The address of the asker cannot be read", "client_address"
+    ),
     Row(errors.VariablesMissing, 422, "variables-missing", "The template needs more variables", "variables"),
     Row(errors.TextUnusable, 422, "text-unusable", "The text cannot be sent", "text"),
     Row(errors.NoRoute, 422, "no-route", "No provider serves this country", "to"),
@@ -57,7 +60,7 @@ TABLE = (
     Row(errors.KeyRefused, 401, "key-refused", "An API key is needed"),
     Row(errors.ScopeMissing, 403, "scope-missing", "The API key may not do this"),
     Row(errors.CoolingDown, 429, "cooling-down", "The last message is too recent"),
-    Row(errors.TooManySends, 429, "too-many-sends", "The number had its share of messages"),
+    Row(errors.TooManySends, 429, "too-many-sends", "Too many messages were sent"),
     Row(errors.TooManyChecks, 429, "too-many-checks", "The verification was checked too often"),
     Row(errors.NotSent, 502, "not-sent", "No provider took the message"),
     Row(core_errors.Overloaded, 503, "overloaded", "Too many calls wait"),

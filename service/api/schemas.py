@@ -50,6 +50,16 @@ Variables = Annotated[
 ]
 
 
+ClientAddress = Annotated[
+    str,
+    Meta(
+        max_length=45,
+        description="IPv4 or IPv6 address of the person who asked, for the quota by address; it is hashed and not kept.",
+        examples=["192.0.2.7"],
+    ),
+]
+
+
 class NewVerification(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A code to send. The same number and purpose again, within the lifetime, sends again for the same verification."""
 
@@ -58,6 +68,7 @@ class NewVerification(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     template: OptionalWord = ""
     locale: Locale = "en"
     variables: Variables = {}
+    client_address: ClientAddress = ""
 
 
 class VerificationSent(msgspec.Struct, kw_only=True):
@@ -132,6 +143,7 @@ class NewMessage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     locale: Locale = "en"
     purpose: OptionalWord = ""
     variables: Variables = {}
+    client_address: ClientAddress = ""
 
 
 class MessageSent(msgspec.Struct, kw_only=True):

@@ -41,6 +41,7 @@ _TAGS = ["Verifications"]
         **documented(
             InvalidNumber,
             UnknownTemplate,
+            errors.AddressUnreadable,
             errors.VariablesMissing,
             errors.NoRoute,
             errors.NumberRefused,
@@ -72,6 +73,7 @@ async def send_verification(
         template=data.template,
         locale=data.locale,
         variables=data.variables,
+        client_address=data.client_address,
     )
 
     async def do(request_id: UUID) -> Reply:

@@ -169,11 +169,12 @@ async def open_house(
     code: Mapping[str, Any] | None = None,
     api: Mapping[str, Any] | None = None,
     routing: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     templates: Sequence[config.Template] = (),
 ) -> AsyncIterator[House]:
     """A service with its own folder. `providers` are names with `weight` and `countries`; one called route by default."""
-    settings = make_settings(folder, code=code, api=api, routing=routing, templates=templates)
+    settings = make_settings(folder, code=code, api=api, routing=routing, limits=limits, templates=templates)
     clock, registry, timer = ManualClock(NOW), CollectorRegistry(), [0.0]
     telemetry = ProviderTelemetry(registry)
     rows = providers or {"route": {}}
@@ -218,6 +219,7 @@ def make_settings(
     code: Mapping[str, Any] | None = None,
     api: Mapping[str, Any] | None = None,
     routing: Mapping[str, Any] | None = None,
+    limits: Mapping[str, Any] | None = None,
     templates: Sequence[config.Template] = (),
 ) -> config.Settings:
     """Settings whose secrets are known to the tests, and whose journal lies in `folder`."""
@@ -227,6 +229,7 @@ def make_settings(
         numbers=config.Numbers(hash_key=SecretStr(secrets["hash"]), seal_key=SecretStr(secrets["seal"])),
         api=config.Api(key_secret=SecretStr(secrets["api"]), **(api or {})),
         routing=config.Routing(**(routing or {})),
+        limits=config.Limits(**(limits or {})),
         journal=config.Journal(folder=folder / "journal"),
         templates=list(templates),
     )

@@ -1,0 +1,133 @@
+"""Tells the other instances what this one counted, and hears what they did: once a second, off the path of any call.
+
+Counts are hints, not facts: they live in Redis for an hour, and while it is away every instance goes by its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from typing import Protocol, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from core.errors import ConfigurationError, MirrorUnavailable
+from core.settings import Mirror as MirrorSettings
+
+_log = structlog.get_logger(__name__)
+
+PERIOD_SECONDS = 1.0
+_LIFE_SECONDS = 3600
+
+
+class Exchange(Protocol):
+    """Where instances meet."""
+
+    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[str]]:
+        """Leave `mine` by key, and get what the others left under the same keys. Raises `MirrorUnavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class RedisExchange:
+    """One hash a key, one field an instance; what an instance left goes an hour after anybody last wrote to the key."""
+
+    def __init__(self, settings: MirrorSettings, *, instance: str, namespace: str = "heliograph") -> None:
+        self._instance, self._namespace = instance, namespace
+        try:
+            self._redis = Redis.from_url(
+                settings.url.get_secret_value(),
+                socket_timeout=settings.timeout_seconds,
+                socket_connect_timeout=settings.timeout_seconds,
+                max_connections=2,
+                retry=Retry(NoBackoff(), 0),
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                "mirror.url is not a Redis address", hint="redis://:password@host:port/0"
+            ) from error
+
+    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[str]]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, value in mine.items():
+            name = f"{self._namespace}:guard:{key}"
+            pipeline.hset(name, self._instance, value)
+            pipeline.expire(name, _LIFE_SECONDS)
+            pipeline.hgetall(name)
+        try:
+            answers = await cast("Awaitable[list[object]]", pipeline.execute())
+        except (RedisError, OSError, ValueError) as error:
+            raise MirrorUnavailable(f"counts were not shared: {type(error).__name__}") from error
+        return {key: self._others(answers[3 * index + 2]) for index, key in enumerate(mine)}
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def _others(self, fields: object) -> list[str]:
+        found = cast("dict[bytes, bytes]", fields)
+        return [value.decode() for name, value in found.items() if name.decode() != self._instance]
+
+
+class Sharing:
+    """The task that swaps, for whoever offers `to_tell` and `hear`."""
+
+    def __init__(self, exchange: Exchange, subject: Shared, *, period_seconds: float = PERIOD_SECONDS) -> None:
+        self._exchange = exchange
+        self._subject = subject
+        self._period_seconds = period_seconds
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._was_well = True
+
+    def start(self) -> None:
+        """Begin to swap."""
+        self._task = asyncio.create_task(self._run(), name="guards")
+
+    async def stop(self) -> None:
+        """Stop, and let go of the connection."""
+        self._closing = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        with suppress(RedisError, OSError):
+            await self._exchange.close()
+
+    async def swap_once(self) -> None:
+        """One exchange. What cannot be had from the others is forgotten: an old count would refuse for ever."""
+        mine = self._subject.to_tell()
+        if not mine:
+            self._subject.hear({})
+            return
+        try:
+            self._subject.hear(await self._exchange.swap(mine))
+            self._was_well = True
+        except MirrorUnavailable as error:
+            self._subject.hear({})
+            if self._was_well:
+                _log.warning("guards_not_shared", problem=str(error))
+            self._was_well = False
+
+    async def _run(self) -> None:
+        while not self._closing:  # cancellation alone may be swallowed by the client's wait_for (Python 3.11)
+            await self.swap_once()
+            await asyncio.sleep(self._period_seconds)
+
+
+class Shared(Protocol):
+    """What has counts to share."""
+
+    def to_tell(self) -> Mapping[str, str]:
+        """Counts of this instance, by key."""
+        ...
+
+    def hear(self, elsewhere: Mapping[str, list[str]]) -> None:
+        """Counts of the others under those keys."""
+        ...
