@@ -7,12 +7,12 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test check format docs lock servers clean
+.PHONY: help demo smoke test check format docs lock bench-service servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options go behind ARGS: make demo ARGS='--fault carrier-drop'"
 
@@ -44,6 +44,9 @@ lock: ## Renew requirements.lock to the newest versions that fit together
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \
 	  --quiet --extra sandbox --group dev pyproject.toml -o requirements.lock
+
+bench-service: $(READY) servers ## Measure the service beside the plain way to write one (about four minutes; ARGS=--help)
+	@$(BIN)/python -m benchmarks.service $(ARGS)
 
 servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
 	@.ci/install-servers
