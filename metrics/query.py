@@ -16,16 +16,11 @@ import pandas as pd
 from core.errors import BadInput
 from core.events import DIMENSIONS
 from core.warehouse import Warehouse
+from metrics import cohorts
 from metrics.catalogue import Metric, known, metric
 
 BUCKETS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "1d": 86_400}
 """Name and length in seconds; a day of a time zone with summer time may last 23 or 25 hours."""
-
-_SLACK = timedelta(hours=1)
-"""From the minute of a request to the submission of its attempts: the longest lifetime of a verification.
-
-Before the minute it can lie too: after a clock was set back, ids go on from where they were.
-"""
 
 
 @dataclass(frozen=True)
@@ -52,15 +47,13 @@ class Question:
             raise BadInput("a question needs at least one metric")
         for slug in self.metrics:
             metric(slug)
-        for dimension in (*self.dimensions, *self.filters):
+        for dimension in self.dimensions:
             known(dimension, DIMENSIONS, what="dimension")
         if self.bucket is not None:
             known(self.bucket, BUCKETS, what="bucket")
-        _check_window(self.start, self.end)
+        cohorts.check_window(self.start, self.end)
         _check_zone(self.time_zone)
-        for dimension, values in self.filters.items():
-            if isinstance(values, str):
-                raise BadInput(f"the filter on {dimension} needs a list of values, not one text")
+        cohorts.check_filters(self.filters)
 
 
 def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seconds: int = 60) -> pd.DataFrame:
@@ -75,7 +68,7 @@ def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seco
     if on_time_seconds < 1:
         raise BadInput("on_time_seconds must be at least 1")
     asked = [metric(slug) for slug in question.metrics]
-    parameters = _parameters(question) | {"now": _text(now), "on_time_seconds": on_time_seconds}
+    parameters = _parameters(question) | {"now": cohorts.text(now), "on_time_seconds": on_time_seconds}
     rows = warehouse.query_df(_select(question, asked), parameters)
     if rows.empty:  # the client then gives no columns either
         rows = rows.reindex(columns=_names(question, asked))
@@ -88,9 +81,11 @@ def values_of(
     """The values each dimension has among the attempts submitted in [start, end), sorted; '' where nobody knew it."""
     for name in dimensions:
         known(name, DIMENSIONS, what="dimension")
-    _check_window(start, end)
+    cohorts.check_window(start, end)
     sets = ", ".join(f"arraySort(groupUniqArray({name}))" for name in dimensions)
-    (row,) = warehouse.query_rows(f"SELECT {sets} FROM attempts FINAL WHERE {_WINDOW}", _window(start, end))
+    (row,) = warehouse.query_rows(
+        f"SELECT {sets} FROM attempts FINAL WHERE {cohorts.WINDOW}", cohorts.window(start, end)
+    )
     return {name: [str(value) for value in values] for name, values in zip(dimensions, row, strict=True)}
 
 
@@ -106,11 +101,6 @@ def freshness(warehouse: Warehouse) -> datetime | None:
     return None
 
 
-_WINDOW = """
-    submitted
-    AND cohort_at >= {start:DateTime64(3, 'UTC')} AND cohort_at < {end:DateTime64(3, 'UTC')}
-    AND request_minute >= {first_minute:DateTime('UTC')} AND request_minute <= {last_minute:DateTime('UTC')}"""
-
 _UNITS = {"m": "MINUTE", "h": "HOUR"}
 
 
@@ -124,10 +114,7 @@ def _select(question: Question, asked: Sequence[Metric]) -> str:
         columns.append(f"{one.value} AS {one.slug}")
         columns += [f"{sql} AS {one.slug}_{suffix}" for suffix, sql in one.extras.items()]
         columns.append(f"{one.n} AS {one.slug}_n")
-    where = [
-        _WINDOW,
-        *(f"{name} IN {{in_{name}:Array(String)}}" for name, values in question.filters.items() if values),
-    ]
+    where = [cohorts.WINDOW, *cohorts.filter_clauses(question.filters)]
     grouping = f"\nGROUP BY {', '.join(keys)}\nORDER BY {', '.join(keys)}" if keys else ""
     return f"SELECT {', '.join(columns)}\nFROM attempts FINAL\nWHERE {' AND '.join(where)}{grouping}"
 
@@ -156,18 +143,9 @@ def _start_of(moment: str, bucket: str) -> str:
 
 
 def _parameters(question: Question) -> dict[str, Any]:
-    chosen = {f"in_{name}": [str(value) for value in values] for name, values in question.filters.items() if values}
     zone = {"time_zone": question.time_zone} if question.bucket else {}
-    return _window(question.start, question.end) | zone | chosen
-
-
-def _window(start: datetime, end: datetime) -> dict[str, str]:
-    return {
-        "start": _text(start),
-        "end": _text(end),
-        "first_minute": _text(start - _SLACK)[:19],
-        "last_minute": _text(end + _SLACK)[:19],
-    }
+    window = cohorts.window(question.start, question.end)
+    return window | zone | cohorts.filter_values(question.filters)
 
 
 def _frame(
@@ -192,22 +170,11 @@ def _frame(
     return frame
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
-
-
 def _check_names(names: Sequence[str], *, what: str) -> None:
     if isinstance(names, str):
         raise BadInput(f"{what} needs a tuple of names, not one text")
     if len(set(names)) < len(names):
         raise BadInput(f"{what} names one of them twice")
-
-
-def _check_window(start: datetime, end: datetime) -> None:
-    if start.tzinfo is None or end.tzinfo is None:
-        raise BadInput("start and end need a time zone")
-    if start >= end:
-        raise BadInput("a window must begin before it ends")
 
 
 def _check_zone(name: str) -> None:
