@@ -9,7 +9,10 @@ from datetime import datetime
 
 import streamlit as st
 
-from app import data
+from app.data import basics
+from app.data import carriers as carriers_data
+from app.data import overview as overview_data
+from app.data.basics import FilterKey
 from app.palette import Colours
 from app.timeframe import Window
 from core.clock import utc_now
@@ -42,12 +45,12 @@ def colours() -> Colours:
 
 @st.cache_data(ttl=5, show_spinner=False)
 def newest() -> datetime | None:
-    return data.newest(warehouse())
+    return basics.newest(warehouse())
 
 
 @st.cache_data(ttl=300, show_spinner=False, max_entries=50)
 def _choices(start: datetime, end: datetime) -> dict[str, list[str]]:
-    return data.choices(warehouse(), Window(start, end, 300))
+    return basics.choices(warehouse(), Window(start, end, 300))
 
 
 def choices(window: Window) -> dict[str, list[str]]:
@@ -62,8 +65,8 @@ def choices(window: Window) -> dict[str, list[str]]:
 
 
 @st.cache_data(ttl=60, show_spinner=False, max_entries=200)
-def overview(window: Window, zone: str, filters: data.FilterKey) -> data.OverviewData:
-    return data.overview(
+def overview(window: Window, zone: str, filters: FilterKey) -> overview_data.OverviewData:
+    return overview_data.answer(
         warehouse(), window, zone, filters, now=utc_now(), on_time_seconds=settings().metrics.on_time_seconds
     )
 
@@ -72,14 +75,14 @@ def overview(window: Window, zone: str, filters: data.FilterKey) -> data.Overvie
 def carriers(
     window: Window,
     zone: str,
-    filters: data.FilterKey,
+    filters: FilterKey,
     *,
     slug: str,
     split: str | None,
     wanted: str,
     panels: int,
-) -> data.CarriersData:
-    return data.carriers(
+) -> carriers_data.CarriersData:
+    return carriers_data.answer(
         warehouse(),
         window,
         zone,

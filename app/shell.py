@@ -8,8 +8,9 @@ from html import escape
 
 import streamlit as st
 
-from app import cached, controls, data, words
+from app import cached, controls, words
 from app.controls import Opened
+from app.data.basics import NOT_THERE
 from app.palette import BAD, Shade
 from app.timeframe import Window, problem
 from core.clock import utc_now
@@ -44,7 +45,7 @@ def _guarded(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
         _down(error, is_live=opened.view.live)
         return
     except WarehouseRefused as error:
-        if error.code in data.NOT_THERE:
+        if error.code in NOT_THERE:
             nothing_at_all()
         else:
             st.error(f"The warehouse refused the question. {error}. {error.hint}")

@@ -11,7 +11,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 from app import words
-from app.data import OverviewData, Spark
+from app.data.overview import OverviewData, Spark
 from app.palette import BAD, GOOD, LINES, Shade
 from metrics.catalogue import METRICS, Metric
 from metrics.readings import Reading, verdict

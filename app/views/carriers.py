@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import cached, charts, controls, data, shell, words
+from app import cached, charts, controls, shell, words
 from app.controls import Opened
+from app.data.carriers import LINES_MAX, CarriersData
 from app.filters import NO_SPLIT
 from app.timeframe import Window, clock_changes
 from metrics.catalogue import Metric, metric
@@ -55,7 +56,7 @@ def _draw(opened: Opened, window: Window) -> None:
     _table(shown, answers, window)
 
 
-def _say(frame: charts.Frame, answers: data.CarriersData) -> None:
+def _say(frame: charts.Frame, answers: CarriersData) -> None:
     """The key, and whatever the reader should know before reading."""
     if answers.changed:
         st.info(answers.changed)
@@ -69,7 +70,7 @@ def _say(frame: charts.Frame, answers: data.CarriersData) -> None:
     ]
     if answers.left_out and frame.split:
         named = words.listed([words.named(frame.split, name) for name in answers.left_out])
-        notes.append(f"Drawn are the {data.LINES_MAX} largest; not {controls.plain(named)}.")
+        notes.append(f"Drawn are the {LINES_MAX} largest; not {controls.plain(named)}.")
     if clock_changes(frame.window, frame.zone):
         notes.append(
             f"The clock changes in this range; the axis keeps to {frame.window.end.astimezone(frame.tzinfo):%Z}."
@@ -77,7 +78,7 @@ def _say(frame: charts.Frame, answers: data.CarriersData) -> None:
     st.caption(" ".join(notes))
 
 
-def _panels(frame: charts.Frame, answers: data.CarriersData) -> None:
+def _panels(frame: charts.Frame, answers: CarriersData) -> None:
     by_carrier = dict(iter(answers.series.groupby("carrier")))
     with st.grid(min_column_width=_PANEL_WIDTH):
         for carrier, reading in answers.readings().items():
@@ -91,7 +92,7 @@ def _panels(frame: charts.Frame, answers: data.CarriersData) -> None:
             )
 
 
-def _table(shown: Metric, answers: data.CarriersData, window: Window) -> None:
+def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
     st.subheader("All carriers in this range", anchor=False)
     totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
     scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")

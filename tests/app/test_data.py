@@ -9,7 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app import data, timeframe
+from app import timeframe
+from app.data import basics
+from app.data import carriers as carriers_data
+from app.data import overview as overview_data
 from core.errors import WarehouseRefused
 from core.settings import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
@@ -35,13 +38,13 @@ class Counting:
         return self._warehouse.query_rows(sql, parameters)
 
 
-def overview(warehouse: Any, window: timeframe.Window = DAY, **filters: tuple[str, ...]) -> data.OverviewData:
-    return data.overview(warehouse, window, "UTC", tuple(filters.items()), now=NOW, on_time_seconds=60)
+def overview(warehouse: Any, window: timeframe.Window = DAY, **filters: tuple[str, ...]) -> overview_data.OverviewData:
+    return overview_data.answer(warehouse, window, "UTC", tuple(filters.items()), now=NOW, on_time_seconds=60)
 
 
-def carriers(warehouse: Any, **changes: Any) -> data.CarriersData:
+def carriers(warehouse: Any, **changes: Any) -> carriers_data.CarriersData:
     asked = {"slug": "delivery_rate", "split": "provider", "wanted": "auto", "panels": 12} | changes
-    return data.carriers(warehouse, DAY, "UTC", (), now=NOW, on_time_seconds=60, **asked)
+    return carriers_data.answer(warehouse, DAY, "UTC", (), now=NOW, on_time_seconds=60, **asked)
 
 
 def test_the_overview_has_every_metric_for_the_window_and_for_the_week_before(warehouse: Warehouse) -> None:
@@ -50,7 +53,7 @@ def test_the_overview_has_every_metric_for_the_window_and_for_the_week_before(wa
 
     answer = overview(warehouse)
 
-    assert set(data.ALL_SLUGS) == set(answer.now) == set(answer.before) == set(answer.sparks)
+    assert set(basics.ALL_SLUGS) == set(answer.now) == set(answer.before) == set(answer.sparks)
     assert attempts == answer.now["third_party_success_rate"].n
     assert pytest.approx(0.9, abs=0.01) == answer.now["delivery_rate"].value
     assert pytest.approx(0.5, abs=0.01) == answer.before["delivery_rate"].value
@@ -126,7 +129,7 @@ def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse) -> None
 
     overview(for_overview)
     carriers(for_carriers)
-    data.choices(for_filters, DAY)
+    basics.choices(for_filters, DAY)
 
     assert (for_overview.asked, for_carriers.asked, for_filters.asked) == (3, 2, 1)
 
@@ -134,18 +137,18 @@ def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse) -> None
 def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse: Warehouse) -> None:
     load(warehouse, until=NOW - timedelta(days=5), hours=1)
 
-    found = data.choices(warehouse, DAY)
+    found = basics.choices(warehouse, DAY)
 
     assert found["provider"] == ["aurora", "beacon"]
     assert found["carrier"] == ["", "O2", "Vodafone"]
 
 
 def test_freshness_is_the_newest_attempt(warehouse: Warehouse) -> None:
-    assert data.newest(warehouse) is None
+    assert basics.newest(warehouse) is None
 
     load(warehouse, until=NOW, hours=1)
 
-    assert NOW - timedelta(minutes=10) == data.newest(warehouse)
+    assert NOW - timedelta(minutes=10) == basics.newest(warehouse)
 
 
 def test_the_dashboards_connection_cannot_write(warehouse: Warehouse, warehouse_settings: WarehouseSettings) -> None:
@@ -162,10 +165,10 @@ def test_a_warehouse_without_tables_is_known_by_the_number_of_its_refusal(
 ) -> None:
     warehouse.command("DROP TABLE attempts")
     with pytest.raises(WarehouseRefused) as no_table:
-        data.newest(warehouse)
+        basics.newest(warehouse)
 
     absent = warehouse_settings.model_copy(update={"database": "nobody_made_this"})
     with pytest.raises(WarehouseRefused) as no_database:
-        data.newest(connect(absent, readonly=True))
+        basics.newest(connect(absent, readonly=True))
 
-    assert {no_table.value.code, no_database.value.code} == data.NOT_THERE
+    assert {no_table.value.code, no_database.value.code} == basics.NOT_THERE

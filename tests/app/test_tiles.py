@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app import tiles, words
-from app.data import Spark
+from app.data.overview import Spark
 from metrics.catalogue import metric
 from metrics.readings import Reading
 

@@ -1,0 +1,52 @@
+"""What the questions of all pages share: filters as a key, the newest attempt, the values of the filters, readings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from app.timeframe import WEEK, Window
+from core.events import DIMENSIONS
+from core.warehouse import Warehouse
+from metrics.catalogue import METRICS, metric
+from metrics.query import freshness, values_of
+from metrics.readings import Reading
+
+ALL_SLUGS = tuple(entry.slug for entry in METRICS)
+VOLUME = "third_party_success_rate"
+"""Its n is every attempt submitted: what carriers are ordered by."""
+
+NOT_THERE = {60, 81}
+"""ClickHouse's numbers for a table and a database that do not exist: nothing has been loaded yet."""
+
+FilterKey = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def newest(warehouse: Warehouse) -> datetime | None:
+    """When the newest attempt was submitted; None when there is none."""
+    return freshness(warehouse)
+
+
+def choices(warehouse: Warehouse, window: Window) -> dict[str, list[str]]:
+    """The values of every dimension in the window, and a week before it, in one SELECT."""
+    return values_of(warehouse, DIMENSIONS, start=window.start - WEEK, end=window.end)
+
+
+def number_of(value: object) -> float | None:
+    return None if pd.isna(value) else float(value)  # type: ignore[call-overload,arg-type]
+
+
+def readings_of(frame: pd.DataFrame) -> dict[str, Reading]:
+    if frame.empty:
+        return {slug: Reading(None, 0, settled=False) for slug in ALL_SLUGS}
+    row = frame.iloc[0]
+    return {
+        slug: Reading(
+            value=number_of(row[slug]),
+            n=int(row[f"{slug}_n"]),
+            settled=bool(row[f"{slug}_settled"]),
+            p95=number_of(row[f"{slug}_p95"]) if "p95" in metric(slug).extras else None,
+        )
+        for slug in ALL_SLUGS
+    }
