@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 Kind = Literal[
     "provider-outage",
-    "receipt-feed-broken",
+    "receipts-stop",
     "black-hole",
     "template-blocked",
     "delivery-drop",
@@ -134,7 +134,7 @@ class Notification:
 
 _WHAT: Mapping[Kind, str] = {
     "provider-outage": "the share of messages taken {way} fell",
-    "receipt-feed-broken": "receipts {way} stopped while codes are entered as usual (messages arrive, we are blind): they fell",
+    "receipts-stop": "receipts {way} stopped while codes are entered as usual (messages arrive, we are blind): they fell",
     "black-hole": "messages {way} vanish, neither receipts nor codes come back: receipts fell",
     "template-blocked": "delivery {way} is being filtered: it fell",
     "delivery-drop": "delivery {way} fell",
