@@ -14,7 +14,8 @@
     │   ├── QueueUnavailable          NATS JetStream
     │   ├── WarehouseUnavailable      ClickHouse
     │   ├── EncryptionUnavailable
-    │   └── MailUnavailable
+    │   ├── MailUnavailable
+    │   └── ChannelUnavailable        a channel of alerts did not take one
     ├── WarehouseRefused          ClickHouse answered, and said no: the statement or the rows are wrong
     ├── JournalDamaged            a journal with damage elsewhere than at its torn tail
     ├── JournalWriteFailed        not durable: nothing may be acknowledged on its strength
@@ -88,6 +89,10 @@ class EncryptionUnavailable(Unavailable):
 
 class MailUnavailable(Unavailable):
     """The SMTP server."""
+
+
+class ChannelUnavailable(Unavailable):
+    """A channel of alerts did not take one; the message never repeats its address."""
 
 
 class WarehouseRefused(HeliographError):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 from typing import Protocol
 
 import structlog
+from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from core.errors import MailUnavailable
 from core.settings import Mail as MailSettings
@@ -21,6 +27,79 @@ class Mailer(Protocol):
     def send(self, message: EmailMessage) -> None:
         """Returns once the server has taken it for at least one recipient. Raises `MailUnavailable`."""
         ...
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A picture in the HTML, which names it as `cid:<cid>`."""
+
+    cid: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file beside the text."""
+
+    filename: str
+    content: bytes
+    subtype: str = "csv"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail before it has an address. The same `name` is the same mail, to whoever sorts out doubles; `follows` is the
+    name of the mail that began its thread."""
+
+    name: str
+    subject: str
+    text: str
+    html: str
+    at: datetime
+    pictures: tuple[Inline, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    follows: str = ""
+
+
+def compose(letter: Letter, *, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """The mail: text or HTML with its pictures inside, then the attachments."""
+    mail = EmailMessage()
+    mail["Subject"] = letter.subject
+    mail["From"] = sender
+    mail["To"] = ", ".join(recipients)
+    mail["Date"] = format_datetime(letter.at)
+    mail["Message-ID"] = _id(letter.name, sender)
+    if letter.follows:
+        mail["In-Reply-To"] = mail["References"] = _id(letter.follows, sender)
+    mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence note answers it (RFC 3834)
+    mail.set_content(letter.text, cte="quoted-printable")
+    # Some mailers split references off from what they refer to unless the picture is related to the HTML part itself.
+    mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    html = mail.get_payload()[1]  # type: ignore[index]
+    assert isinstance(html, EmailMessage)
+    for one in letter.pictures:
+        html.add_related(one.png, "image", "png", cid=f"<{one.cid}>", disposition="inline", filename=f"{one.cid}.png")
+    for file in letter.attachments:
+        mail.add_attachment(file.content, maintype="text", subtype=file.subtype, filename=file.filename)
+    return mail
+
+
+def _id(name: str, sender: str) -> str:
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    return f"<{name}@{domain}>"
+
+
+@lru_cache
+def templates(package: str) -> Environment:
+    """The mail templates of `package`, which may use the frame that all mails share (`mail.html.j2`)."""
+    loaders: list[BaseLoader] = [PackageLoader(package), PackageLoader("core")]
+    return Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=lambda name: bool(name) and ".html" in str(name),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 class SmtpMailer:

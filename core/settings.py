@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from core.errors import ConfigurationError
 
@@ -269,6 +269,60 @@ class Mail(Section):
     timeout_seconds: float = Field(10.0, gt=0, description="Longest wait for the server.")
 
 
+class Alerts(Section):
+    """Alerts: what waits and what was told, and how often the same thing is told again."""
+
+    folder: Path = Field(
+        Path(".heliograph/alerts"),
+        description="Where alerts are kept until every channel has them; all programs of a machine share it.",
+    )
+    time_zone: TimeZone = Field("UTC", description="Zone of the times in alerts and of `quiet_hours`.")
+    quiet_minutes: float = Field(
+        60.0, ge=0, description="An update without anything new is told again only after this time."
+    )
+    give_up_hours: float = Field(24.0, gt=0, description="How long a channel that fails is tried for an alert.")
+    keep_days: int = Field(30, ge=1, description="How long alerts that went are kept to be listed.")
+
+
+class AlertChannel(Section):
+    """A way to people: `[[alert_channels]]` in the file. `mail` is there without a row, and reaches [mail] recipients."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Its name in routes and commands.")
+    url: SecretStr = Field(
+        SecretStr(""),
+        description="Address in the form of Apprise, such as `slack://…`, `dingtalk://…`, `feishu://…`, `wecombot://…`, "
+        "`workflows://…` (Teams), `pagerduty://…`, `jsons://…` (a webhook); a secret.",
+    )
+    recipients: list[str] = Field([], description="Mail addresses, instead of `url`.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> AlertChannel:
+        if bool(self.url.get_secret_value()) == bool(self.recipients):
+            raise ValueError("a channel has either a url or recipients")
+        if self.name == "mail":
+            raise ValueError(
+                "the channel mail is there already: it reaches [mail] recipients; give this one another name"
+            )
+        return self
+
+
+class AlertRoute(Section):
+    """Which alerts go where: `[[alert_routes]]` in the file. The first route that fits decides; what fits none goes to
+    `mail`, or to every channel where [mail] has no recipients."""
+
+    kinds: list[str] = Field([], description="Kinds of alert, `*` stands for anything (`store_*`); empty fits all.")
+    severities: list[Literal["critical", "warning", "info"]] = Field([], description="Severities; empty fits all.")
+    labels: dict[str, list[str]] = Field(
+        {}, description='Labels with the values that fit, such as `{ country = ["CN"] }`; all of them have to.'
+    )
+    channels: list[str] = Field([], description="Where they go; empty: nowhere, they are only listed.")
+    quiet_hours: str = Field(
+        "",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
+        description="Hours in which all but critical alerts wait, such as `22:00-07:00`.",
+    )
+
+
 class Reports(Section):
     """The daily quality report."""
 
@@ -296,9 +350,12 @@ class Settings(Section):
     ingest: Ingest = Ingest()
     metrics: Metrics = Metrics()
     mail: Mail = Mail()
+    alerts: Alerts = Alerts()
     reports: Reports = Reports()
     providers: list[Provider] = []
     templates: list[Template] = []
+    alert_channels: list[AlertChannel] = []
+    alert_routes: list[AlertRoute] = []
 
 
 def load(environ: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
