@@ -1,0 +1,136 @@
+"""The counts that detection works on: what arrived when, for attempts submitted when, by leaf; SQL inside, pandas out.
+
+A moment counts by our clock. What an event says belongs to the leaf of its attempt, and is counted once however often it
+is told. An event whose attempt was not told yet is counted as soon as it is, in the minute of its own arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.resources import files
+
+import pandas as pd
+
+from core.errors import BadInput
+from core.events import DIMENSIONS
+from core.warehouse import Warehouse
+from metrics.catalogue import known
+from metrics.cohorts import Filters, check_filters, check_window, filter_clauses, filter_values, text, window
+
+LEAF = ("provider", "carrier", "country", "region", "template", "purpose")
+"""What makes a leaf; sums over leaves are every slice's counts."""
+
+COUNTS = (
+    "submitted",
+    "accepted",
+    "receipts",
+    "delivered",
+    "failed",
+    "filled",
+    "first_checks",
+    "first_checks_right",
+    "accepted_codes",
+)
+"""`receipts` are final ones; `filled` are accepted code attempts whose own code was entered, out of `accepted_codes`."""
+
+
+def arrivals(warehouse: Warehouse, start: datetime, end: datetime) -> pd.DataFrame:
+    """What arrived in [start, end): one row a (`seen_minute`, `cohort_minute`, leaf) with the `COUNTS` of that minute.
+
+    Submissions are seen in their own minute. Both minutes are aware and UTC; rows come in their order. Raises
+    `WarehouseUnavailable`, and `BadInput` for a window without a zone or without length.
+    """
+    check_window(start, end)
+    frame = warehouse.query_df(_sql("arrivals"), {"start": text(start), "end": text(end)})
+    return _shaped(frame, times=("seen_minute", "cohort_minute"), names=LEAF, counts=COUNTS)
+
+
+def codes(warehouse: Warehouse, start: datetime, end: datetime) -> pd.DataFrame:
+    """The refusals and failed receipts that arrived in [start, end), by minutes and leaf as in `arrivals`.
+
+    `stage` is `answer` (the provider's answer to the submission) or `receipt`; `error_class` is ours, `code` is in the
+    provider's words; `attempts` counts them.
+    """
+    check_window(start, end)
+    frame = warehouse.query_df(_sql("codes"), {"start": text(start), "end": text(end)})
+    names = (*LEAF, "stage", "error_class", "code")
+    return _shaped(frame, times=("seen_minute", "cohort_minute"), names=names, counts=("attempts",))
+
+
+def baseline(
+    warehouse: Warehouse,
+    start: datetime,
+    end: datetime,
+    *,
+    seen_until: datetime,
+    dimensions: Sequence[str] = LEAF,
+    by_hour: bool = True,
+) -> pd.DataFrame:
+    """What became of the attempts submitted in [start, end), as far as it had arrived before `seen_until`.
+
+    One row a (`cohort_hour`, dimension values) with the `COUNTS`; without `by_hour` one row for all hours.
+    """
+    check_window(start, end)
+    hour = "toUnixTimestamp(toStartOfHour(cohort_at)) AS cohort_hour, " if by_hour else ""
+    grouping = "GROUP BY ALL\nORDER BY ALL" if by_hour or dimensions else ""
+    sql = _sql("baseline", hour=hour, dimensions=_list(dimensions), grouping=grouping)
+    frame = warehouse.query_df(sql, window(start, end) | {"seen_until": text(seen_until)})
+    return _shaped(frame, times=("cohort_hour",) if by_hour else (), names=dimensions, counts=COUNTS)
+
+
+def delays(
+    warehouse: Warehouse,
+    start: datetime,
+    end: datetime,
+    *,
+    seen_until: datetime,
+    dimensions: Sequence[str] = ("provider", "carrier", "country"),
+) -> pd.DataFrame:
+    """When, after submission, receipts and fills of the attempts submitted in [start, end) came, if before `seen_until`.
+
+    One row a (dimension values, `lag_minutes`) with `receipts`, `delivered` and `filled` that came in just that minute;
+    the lag is from the minute of submission to the minute of arrival, as in `arrivals`.
+    """
+    check_window(start, end)
+    sql = _sql("delays", dimensions=_list(dimensions))
+    frame = warehouse.query_df(sql, window(start, end) | {"seen_until": text(seen_until)})
+    return _shaped(frame, times=(), names=dimensions, counts=("lag_minutes", "receipts", "delivered", "filled"))
+
+
+def affected(warehouse: Warehouse, scope: Filters, start: datetime, end: datetime) -> int:
+    """How many people were written to in `scope` by attempts submitted in [start, end): different numbers, by hash.
+
+    An attempt without a hash (a file that knew no number) counts as one person.
+    """
+    check_window(start, end)
+    check_filters(scope)
+    sql = _sql("affected", scope="".join(f"AND {clause}\n" for clause in filter_clauses(scope)))
+    ((people,),) = warehouse.query_rows(sql, window(start, end) | filter_values(scope))
+    return int(people)
+
+
+def _sql(name: str, **parts: str) -> str:
+    sql = files("metrics.counts").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    body = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
+    for part, value in parts.items():
+        body = body.replace(f"{{{part}}}", value)
+    return body
+
+
+def _list(dimensions: Sequence[str]) -> str:
+    if isinstance(dimensions, str):
+        raise BadInput("dimensions needs names, not one text")
+    return "".join(f"{known(name, DIMENSIONS, what='dimension')}, " for name in dimensions)
+
+
+def _shaped(frame: pd.DataFrame, *, times: Sequence[str], names: Sequence[str], counts: Sequence[str]) -> pd.DataFrame:
+    if frame.empty:  # the client then gives no columns either
+        frame = frame.reindex(columns=[*times, *names, *counts])
+    for time in times:
+        frame[time] = pd.to_datetime(frame[time].astype("int64"), unit="s", utc=True)
+    for name in names:
+        frame[name] = frame[name].astype(str)
+    for count in counts:
+        frame[count] = frame[count].astype("int64")
+    return frame[[*times, *names, *counts]]
