@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.data import basics
 from app.data import carriers as carriers_data
+from app.data import funnel as funnel_data
 from app.data import overview as overview_data
 from app.data.basics import FilterKey
 from app.palette import Colours
@@ -94,3 +95,8 @@ def carriers(
         now=utc_now(),
         on_time_seconds=settings().metrics.on_time_seconds,
     )
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
+def funnel(window: Window, filters: FilterKey, *, dimension: str | None) -> funnel_data.FunnelData:
+    return funnel_data.answer(warehouse(), window, filters, dimension=dimension, now=utc_now())

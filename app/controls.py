@@ -77,6 +77,11 @@ def chart_bar(view: View) -> None:
         _select("Carriers", "panels", view, list(PANEL_COUNTS), "{} largest".format, 140, "By attempts in the range.")
 
 
+def split_bar(view: View) -> None:
+    """What a page adds that shows one thing by any dimension."""
+    _select("By", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
+
+
 def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         st.session_state["range"] = view.range

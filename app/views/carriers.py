@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from functools import partial
+
 import streamlit as st
 
-from app import cached, charts, controls, shell, words
+from app import cached, controls, downloads, shell, words
+from app.charts import panels as charts
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
 from app.filters import NO_SPLIT
@@ -100,7 +102,6 @@ def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
         **{column: totals[column] * scale for column in ("value", "p95") if column in totals},
         settled=["settled" if done else "settling" for done in totals["settled"]],
     )
-    name = f"{shown.slug}-{window.start:%Y%m%dT%H%M}-{window.end:%Y%m%dT%H%M}"
     st.dataframe(
         seen,
         hide_index=True,
@@ -118,22 +119,14 @@ def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
         column_order=[column for column in ("carrier", "value", "p95", "n", "volume", "settled") if column in totals],
     )
     with st.container(horizontal=True):
-        _download("Download this table (CSV)", totals, f"carriers-{name}.csv", "totals")
-        _download("Download the points (CSV)", answers.series, f"carriers-series-{name}.csv", "series")
+        downloads.csv(
+            "Download this table (CSV)", totals, downloads.name(f"carriers-{shown.slug}", window), key="totals"
+        )
+        series = answers.series.assign(carrier=answers.series["carrier"].map(partial(words.named, "carrier")))
+        downloads.csv(
+            "Download the points (CSV)", series, downloads.name(f"carriers-series-{shown.slug}", window), key="series"
+        )
 
 
 def _value_title(shown: Metric) -> str:
     return f"{shown.title}, p50" if "p95" in shown.extras else shown.title
-
-
-def _download(label: str, frame: pd.DataFrame, name: str, key: str) -> None:
-    names = {column: frame[column].map(words.cell) for column in ("carrier", "line") if column in frame}
-    st.download_button(
-        label,
-        # A spreadsheet reads UTF-8 as such only when the file says so.
-        data=frame.assign(**names).to_csv(index=False).encode("utf-8-sig"),
-        file_name=name,
-        mime="text/csv",
-        key=f"download-{key}",
-        on_click="ignore",
-    )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from app import charts
+from app.charts import panels as charts
 from app.palette import Colours
 from app.timeframe import Window
 from metrics.catalogue import metric

@@ -1,0 +1,39 @@
+"""The Funnel asks three questions: the steps of all codes, the steps by a dimension, the causes of what was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from app.data.basics import FilterKey
+from app.timeframe import Window
+from core.warehouse import Warehouse
+from metrics.funnel import FunnelQuestion, causes, steps
+
+
+@dataclass(frozen=True)
+class FunnelData:
+    """`whole`: counts by step, None when no code was submitted. `parts`: a row a value of the dimension. `causes`: a row a
+    cause, largest first, at most eight a step."""
+
+    whole: dict[str, int] | None
+    parts: pd.DataFrame
+    causes: pd.DataFrame
+
+
+def answer(
+    warehouse: Warehouse, window: Window, filters: FilterKey, *, dimension: str | None, now: datetime
+) -> FunnelData:
+    """All that the page draws."""
+    question = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters))
+    whole = steps(warehouse, question)
+    if whole.empty:
+        return FunnelData(None, pd.DataFrame(), pd.DataFrame())
+    split = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters), dimension=dimension)
+    return FunnelData(
+        whole={str(step): int(count) for step, count in whole.iloc[0].items()},
+        parts=steps(warehouse, split) if dimension else pd.DataFrame(),
+        causes=causes(warehouse, question, now=now),
+    )

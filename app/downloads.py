@@ -1,0 +1,29 @@
+"""Tables to take along: CSV that a spreadsheet reads as text and never as a formula."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import words
+from app.timeframe import Window
+
+
+def name(what: str, window: Window) -> str:
+    """The name of a file about a window."""
+    return f"{what}-{window.start:%Y%m%dT%H%M}-{window.end:%Y%m%dT%H%M}.csv"
+
+
+def csv(label: str, frame: pd.DataFrame, file_name: str, *, key: str) -> None:
+    """A button that hands out the frame as it is."""
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    named = {column: frame[column].map(lambda value: words.cell(str(value))) for column in texts}
+    st.download_button(
+        label,
+        # A spreadsheet reads UTF-8 as such only when the file says so.
+        data=frame.assign(**named).to_csv(index=False).encode("utf-8-sig"),
+        file_name=file_name,
+        mime="text/csv",
+        key=f"download-{key}",
+        on_click="ignore",
+    )

@@ -1,0 +1,111 @@
+"""The Funnel: how far codes come, where they are lost and why, and who loses more than the others."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, controls, downloads, shell, words
+from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES, cause
+from app.charts import funnel as charts
+from app.charts.panels import CONFIG
+from app.controls import Opened
+from app.data.funnel import FunnelData
+from app.filters import NO_SPLIT
+from app.timeframe import Window
+from metrics.funnel import STEPS
+
+_BARS_MAX = 15
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Funnel", anchor=False)
+    opened = controls.open_view()
+    controls.split_bar(opened.view)
+    shell.live(opened, _draw)
+
+
+def _draw(opened: Opened, window: Window) -> None:
+    view = opened.view
+    newest = cached.newest()
+    if newest is None:
+        shell.nothing_at_all()
+        return
+    dimension = None if view.split == NO_SPLIT else view.split
+    answers = cached.funnel(window, view.filter_key(), dimension=dimension)
+    shell.freshness_line(newest, window, view.zone)
+    if answers.whole is None:
+        shell.nothing_here(newest, opened)
+        return
+    st.caption(
+        "Attempts of category code. Each is counted at the last step it reached; a code that was entered counts as "
+        "accepted, received and delivered, whatever its receipts say. The newest are still on their way."
+    )
+    st.plotly_chart(
+        charts.whole(answers.whole, shell.shade()), key="funnel", config=CONFIG, alt=charts.told(answers.whole)
+    )
+    _causes(answers, window)
+    if dimension:
+        _parts(answers.parts, dimension, window)
+
+
+def _causes(answers: FunnelData, window: Window) -> None:
+    st.subheader("Why they were lost", anchor=False)
+    if answers.causes.empty:
+        st.info("Nothing was lost.")
+        return
+    total = (answers.whole or {})["submitted"]
+    told = pd.DataFrame(
+        {
+            "step": [LOSS_TITLES[step] for step in answers.causes["step"]],
+            "cause": [
+                cause(what, error_class)
+                for what, error_class in zip(answers.causes["what"], answers.causes["error_class"], strict=True)
+            ],
+            "code": answers.causes["error_code"],
+            "lost": answers.causes["lost"],
+            "share": answers.causes["lost"] / total * 100,
+        }
+    )
+    st.dataframe(
+        told,
+        hide_index=True,
+        height="content",
+        placeholder=words.UNDEFINED,
+        column_config={
+            "step": st.column_config.TextColumn("Lost at", width="medium"),
+            "cause": st.column_config.TextColumn("Why", width="large"),
+            "code": st.column_config.TextColumn(
+                "Code", width="medium", help="In the words of the provider or the carrier."
+            ),
+            "lost": st.column_config.NumberColumn("Attempts", format="localized"),
+            "share": st.column_config.NumberColumn("Of all submitted", format="%.2f %%"),
+        },
+    )
+    downloads.csv("Download the causes (CSV)", answers.causes, downloads.name("funnel-causes", window), key="causes")
+
+
+def _parts(parts: pd.DataFrame, dimension: str, window: Window) -> None:
+    title = words.DIMENSION_TITLES[dimension]
+    st.subheader(f"By {title.lower()}", anchor=False)
+    st.plotly_chart(charts.shares(parts.head(_BARS_MAX), dimension, shell.shade()), key="shares", config=CONFIG)
+    if len(parts) > _BARS_MAX:
+        st.caption(f"Drawn are the {_BARS_MAX} largest of {len(parts)}; the table has all of them.")
+    named = parts.assign(**{dimension: [words.named(dimension, name) for name in parts[dimension]]})
+    shown = named.assign(**{step: named[step] / named["submitted"] * 100 for step in STEPS[1:]})
+    columns = {
+        step: st.column_config.NumberColumn(STEP_TITLES[step], format="%.1f %%", help=STEP_MEANINGS[step])
+        for step in STEPS[1:]
+    }
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height="content" if len(parts) <= 30 else 1000,
+        column_config={
+            dimension: st.column_config.TextColumn(title, width="medium"),
+            "submitted": st.column_config.NumberColumn("Submitted (n)", format="localized"),
+            **columns,
+        },
+    )
+    downloads.csv("Download this table (CSV)", parts, downloads.name(f"funnel-by-{dimension}", window), key="parts")
