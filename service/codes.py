@@ -1,7 +1,7 @@
 """Verification codes, derived and never stored: each attempt of a verification has its own.
 
-The code of an attempt is a function of a secret and the attempt's key, so that no database, log or queue holds one, any
-instance can check it, and the code that was entered tells whose message the user read.
+The code of an attempt is a function of a secret, the attempt's key and the app, so that no database, log or queue holds
+one, any instance can check it when no store can be asked, and the code that was entered tells whose message the user read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from uuid import UUID
 
-_FRAME = b"heliograph code 1\0"
+_FRAME = b"heliograph code 2\0"
 
 
 class Codes:
@@ -22,16 +22,19 @@ class Codes:
         self._key = secret.encode()
         self._length = length
 
-    def code(self, request_id: UUID, attempt: int, *, phone_hash: str, purpose: str) -> str:
+    def code(self, request_id: UUID, attempt: int, *, app: str) -> str:
         """The code of one attempt, leading zeros kept.
+
+        An id stands for one number and one purpose, so these need not be in it; a check by id alone then needs nothing
+        that only a store knows (docs/decisions/2026-11-25-without-a-store.md).
 
         The whole 256-bit HMAC is reduced, not 31 bits of it as in HOTP: the bias is below 2**-220 at any length.
         """
-        message = b"%b%b%c%b\0%b" % (_FRAME, request_id.bytes, attempt, phone_hash.encode(), purpose.encode())
+        message = b"%b%b%c%b" % (_FRAME, request_id.bytes, attempt, app.encode())
         wide = int.from_bytes(hmac.digest(self._key, message, sha256))
         return f"{wide % 10**self._length:0{self._length}d}"
 
-    def matched(self, entered: str, request_id: UUID, attempts: Iterable[int], *, phone_hash: str, purpose: str) -> int:
+    def matched(self, entered: str, request_id: UUID, attempts: Iterable[int], *, app: str) -> int:
         """The attempt whose code was entered, 0 when nobody's; of two attempts with the same code, the later.
 
         Every attempt is compared, in constant time, whether or not an earlier one matched.
@@ -39,7 +42,7 @@ class Codes:
         given = tidy(entered).encode()
         found = 0
         for attempt in sorted(attempts):
-            code = self.code(request_id, attempt, phone_hash=phone_hash, purpose=purpose)
+            code = self.code(request_id, attempt, app=app)
             if hmac.compare_digest(code.encode(), given):
                 found = attempt
         return found

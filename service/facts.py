@@ -217,7 +217,11 @@ AnyFact = (
 
 
 class RequestState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known of one request, derived from its facts."""
+    """Everything known of one request, derived from its facts.
+
+    `closed` while no store can be asked and the request was begun before that: another instance may add an attempt with
+    the same number to it, so none is added.
+    """
 
     request: Request
     attempts: tuple[Attempt, ...] = ()
@@ -225,3 +229,4 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     receipts: tuple[DeliveryReceipt, ...] = ()
     checks: tuple[Check, ...] = ()
     approval: Approval | None = None
+    closed: bool = False

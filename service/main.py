@@ -21,7 +21,6 @@ from sqlalchemy import make_url
 
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError, HeliographError, StoreUnavailable, Unavailable
-from core.ids import RequestIds
 from core.numbers import NumberHash, Seal
 from core.queue import Queue
 from core.queue.jetstream import JetStreamQueue
@@ -36,18 +35,20 @@ from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.note import decode_note, load_note
+from service.failover.presumption import Presumption
 from service.guards import Guards
 from service.guards.exchange import Exchange, RedisExchange, Sharing
 from service.health import Health
 from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation
-from service.limits import KeyedLocks, Limits
+from service.limits import TEN_MINUTES, KeyedLocks, Limits
 from service.messages import Messages
 from service.providers.base.provider import Provider
 from service.providers.base.session import open_session
 from service.providers.base.telemetry import ProviderTelemetry
 from service.publisher import EVENTS_FOLDER, Publisher
 from service.receipts import Receipts
+from service.request_ids import SealedIds
 from service.stores import Store
 from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore
@@ -150,7 +151,7 @@ def build(settings: Settings, outside: Outside) -> Service:
             keep_hours=settings.api.idempotency_hours,
             in_flight_seconds=settings.routing.deadline_seconds + _MARGIN_SECONDS,
             clock=clock,
-            ids=RequestIds(clock),
+            ids=_ids(settings, clock),
             telemetry=telemetry,
         ),
         health=Health(outside.store, queue_is_up=lambda: publisher.is_up, timer=outside.timer),
@@ -185,9 +186,31 @@ async def open_store(settings: Settings) -> Failover:
             await asyncio.gather(primary.close(), backup.close())
             raise _primary_absent(settings, error) from None
         _log.warning("starting without the primary store, which is known to be down", reason=str(error))
-    failover = Failover(primary=primary, backup=backup, settings=settings.failover, journal=settings.journal)
+    failover = Failover(
+        primary=primary,
+        backup=backup,
+        settings=settings.failover,
+        journal=settings.journal,
+        presumption=presumption_of(settings),
+    )
     await failover.start()
     return failover
+
+
+def presumption_of(settings: Settings) -> Presumption:
+    """What may be presumed of a verification when no store can be asked."""
+    code = settings.code
+    is_short = code.lifetime_seconds <= TEN_MINUTES.total_seconds()
+    sends_max = code.sends_per_ten_minutes if is_short else code.sends_per_day
+    return Presumption(
+        ids=_ids(settings, utc_now),
+        lifetime_seconds=code.lifetime_seconds,
+        attempts_max=sends_max + settings.routing.attempts_max - 1,  # the last send may take several providers
+    )
+
+
+def _ids(settings: Settings, clock: Clock) -> SealedIds:
+    return SealedIds(settings.code.secret.get_secret_value(), clock=clock)
 
 
 async def _is_known_to_be_down(settings: Settings, backup: RedisStore) -> bool:

@@ -6,7 +6,7 @@ Unknown, foreign and expired verifications look alike to a caller, so that an id
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,6 +16,7 @@ import structlog
 
 from core.errors import HeliographError
 from core.events import CheckResult, Verify
+from core.ids import time_of
 from core.numbers import Number
 from core.settings import Code as CodeSettings
 from service.codes import Codes
@@ -25,7 +26,7 @@ from service.errors import CoolingDown, NotSent, UnknownRequest
 from service.facts import Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY
-from service.stores import CheckOrder, CheckVerdict
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict
 from service.templates import Template
 
 _log = structlog.get_logger(__name__)
@@ -112,13 +113,13 @@ class Verifications:
 
     async def check(self, *, app: str, request_id: UUID, code: str) -> Checked:
         """Check a code against the verification with this id."""
-        return await self._check(app, await self._desk.store.request(request_id), code)
+        return await self._check(CheckSubject(app=app, now=self._desk.clock(), request_id=request_id), code)
 
     async def check_number(self, *, app: str, to: str, purpose: str, code: str) -> Checked:
         """Check a code against the newest living verification of this number and purpose. Raises `InvalidNumber`."""
         _, phone_hash = self._desk.read(to)
-        state = await self._desk.store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=self._desk.clock())
-        return await self._check(app, state, code)
+        subject = CheckSubject(app=app, now=self._desk.clock(), phone_hash=phone_hash, purpose=purpose)
+        return await self._check(subject, code)
 
     async def state(self, *, app: str, request_id: UUID) -> RequestState:
         """Everything known of a verification of this app. Raises `UnknownRequest`."""
@@ -157,7 +158,13 @@ class Verifications:
         except HeliographError as error:
             self._desk.telemetry.limited.labels(type(error).__name__).inc()
             raise
-        order = self._resend(wish, living, now) if living else self._first(wish, request_id, now)
+        if living is None or living.closed:
+            chosen = self._desk.store.id_for(
+                app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, fresh=request_id
+            )
+            order = self._first(wish, chosen, now, begins=now if chosen == request_id else time_of(chosen))
+        else:
+            order = self._resend(wish, living, now)
         underway = await self._desk.dispatcher.begin(order)
         if order.fresh and underway is not None:
             self._desk.guards.sent(order.request)
@@ -168,7 +175,7 @@ class Verifications:
             )
         return underway, self._desk.limits.counted_sends(living) if living else 0
 
-    def _first(self, wish: Wish, request_id: UUID, now: datetime) -> Order:
+    def _first(self, wish: Wish, request_id: UUID, now: datetime, *, begins: datetime) -> Order:
         request = Request(
             id=request_id,
             at=now,
@@ -182,7 +189,7 @@ class Verifications:
             country=wish.number.country,
             region=wish.number.region,
             carrier=wish.number.carrier,
-            expires_at=now + timedelta(seconds=self._settings.lifetime_seconds),
+            expires_at=begins + timedelta(seconds=self._settings.lifetime_seconds),
         )
         return Order(
             request=request,
@@ -206,44 +213,62 @@ class Verifications:
         )
 
     def _text(self, wish: Wish, request: Request, attempt: int) -> str:
-        code = self._codes.code(request.id, attempt, phone_hash=request.phone_hash, purpose=request.purpose)
+        code = self._codes.code(request.id, attempt, app=request.app)
         left = (request.expires_at or request.at) - self._desk.clock()
         minutes = max(1, math.floor(left.total_seconds() / 60 + 0.5))
         return wish.template.render({**wish.variables, "code": code, "minutes": str(minutes)})
 
-    async def _check(self, app: str, state: RequestState | None, code: str) -> Checked:
-        if state is None or not _belongs(state, app, "verification"):
-            self._codes.matched(code, _NOBODY, (1,), phone_hash="", purpose="")
+    async def _check(self, subject: CheckSubject, code: str) -> Checked:
+        candidates = await self._desk.store.candidates(subject)
+        if not candidates:
+            self._codes.matched(code, _NOBODY, (1,), app=subject.app)
             self._desk.telemetry.checks.labels("unknown").inc()
             return Checked("expired", 0)
-        request, now = state.request, self._desk.clock()
-        attempt = self._codes.matched(
-            code,
-            request.id,
-            [row.attempt for row in state.attempts],
-            phone_hash=request.phone_hash,
-            purpose=request.purpose,
-        )
+        entered, attempt = self._entered(candidates, code, subject.app)
         order = CheckOrder(
-            request_id=request.id,
-            at=now,
+            request_id=entered.request_id,
+            at=subject.now,
             attempt=attempt,
-            expired=request.expires_at is None or now >= request.expires_at,
+            expired=subject.now >= entered.expires_at,
             checks_max=self._settings.checks_max,
+            beside=tuple(row.request_id for row in candidates if row is not entered),
         )
         verdict = await self._desk.store.check(order)
         self._desk.telemetry.checks.labels(verdict.result).inc()
-        if verdict.result == "approved":
-            self._desk.guards.approved(request, age_seconds=(now - request.at).total_seconds())
-        await self._tell(state, order, verdict)
+        if verdict.result == "approved" and entered.state is not None:
+            request = entered.state.request
+            self._desk.guards.approved(request, age_seconds=(subject.now - request.at).total_seconds())
+        await self._tell(subject, entered.state, order, verdict)
         if verdict.result == "expired":
             return Checked("expired", 0)
         return Checked(verdict.result, 0 if verdict.result == "approved" else verdict.checks_left)
 
-    async def _tell(self, state: RequestState, order: CheckOrder, verdict: CheckVerdict) -> None:
-        if verdict.check:
+    def _entered(self, candidates: Sequence[Candidate], code: str, app: str) -> tuple[Candidate, int]:
+        """The candidate and its attempt whose code this is, else the first candidate and 0; all are compared."""
+        entered, found = candidates[0], 0
+        for candidate in candidates:
+            attempt = self._codes.matched(code, candidate.request_id, candidate.attempts, app=app)
+            if attempt and not found:
+                entered, found = candidate, attempt
+        return entered, found
+
+    async def _tell(
+        self, subject: CheckSubject, state: RequestState | None, order: CheckOrder, verdict: CheckVerdict
+    ) -> None:
+        if verdict.check and state is None:
+            # Only the id is known: the warehouse has the rest from the send.
+            event = Verify(
+                at=order.at,
+                app=subject.app,
+                purpose=subject.purpose,
+                request_id=order.request_id,
+                attempt=order.attempt,
+                check=verdict.check,
+                result=verdict.result,
+            )
+        elif verdict.check and state is not None:
             event = verify_event(state, order.attempt, verdict.check, verdict.result, order.at)
-        elif state.approval is not None:
+        elif state is not None and state.approval is not None:
             # Told again: the process that approved may have died before it told. The id is the same.
             approval = state.approval
             event = verify_event(state, approval.attempt, approval.check, "approved", approval.at)

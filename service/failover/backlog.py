@@ -6,6 +6,7 @@ It is drained only when nothing was added meanwhile and nobody is on the way: an
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,23 @@ class Backlog:
             raise StoreFault("neither store nor journal took it", fault=FaultClass.FATAL, hint=failed.hint) from failed
         finally:
             self._recording -= 1
+
+    async def probe(self) -> None:
+        """Make something durable where the journal lies. Raises `StoreFault`."""
+        try:
+            await asyncio.to_thread(self._leave_mark)
+        except OSError as error:
+            hint = f"make room on, or repair, the disk that holds {self._folder}"
+            raise StoreFault("the journal takes no writes", fault=FaultClass.FATAL, hint=hint) from error
+
+    def _leave_mark(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "probe"
+        with path.open("wb") as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
 
     async def drain(self, store: Store) -> bool:
         """Replay what was journaled into `store`; True when that was all. Raises `Unavailable`."""

@@ -17,6 +17,7 @@ from core.errors import BadInput, JournalDamaged
 from core.journal import SUFFIX, JournalFile, Record, closed_files
 from service.facts import AnyFact, Check
 from service.failover.journaling import RecordUnreadable, decode
+from service.failover.stateless import CHECKS_FROM
 from service.stores import Store
 
 REJECTED_SUFFIX = SUFFIX + ".rejected"
@@ -143,12 +144,21 @@ async def _replay_batch(file: JournalFile, store: Store, records: list[Record]) 
 
 
 async def _write(store: Store, facts: list[AnyFact]) -> None:
+    facts = [fact for fact in facts if not await _is_counted_already(store, fact)]
     if not facts:
         return
     told = await store.write(facts)
     for fact, is_new in zip(facts, told, strict=True):
         if not is_new and isinstance(fact, Check):
             await _settle_check(store, fact)
+
+
+async def _is_counted_already(store: Store, fact: AnyFact) -> bool:
+    """Whether the store did count a check whose answer was lost, so that it was counted once more without a store."""
+    if not isinstance(fact, Check) or fact.check < CHECKS_FROM:
+        return False
+    state = await store.request(fact.request_id)
+    return state is not None and any(msgspec.structs.replace(row, check=fact.check) == fact for row in state.checks)
 
 
 async def _settle_check(store: Store, check: Check) -> None:

@@ -79,6 +79,15 @@ class State:
         elif is_first:
             self.woken.set()  # ask again now; after that at the pace of the probes, or a blip would fill the window
 
+    @contextmanager
+    def backup_counted(self) -> Iterator[None]:
+        """Count a failure of the backup within the block, and raise it."""
+        try:
+            yield
+        except Unavailable as error:
+            self.backup_failed(error)
+            raise
+
     def backup_failed(self, error: Unavailable) -> None:
         """Count a failure of the backup."""
         self.backup_window.add(error)

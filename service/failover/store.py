@@ -1,35 +1,41 @@
-"""The store that stays up: MySQL while it is well, Redis and a journal on disk while it is not, and the way back.
+"""The store that stays up: MySQL while it is well, Redis and a journal on disk while it is not, the journal and what
+follows from ids and secrets when both are down, and the way back.
 
-The call that meets a fatal error is served by the backup at once; what the backup takes is journaled durably before it
-is answered, and replayed into the primary store on recovery. Refuses a call only when both stores are down.
+The call that meets a fatal error is served by the next one at once; what the primary store did not take is journaled
+durably before it is answered, and replayed into it on recovery.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import reduce
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
 from core.clock import Clock, utc_now
-from core.errors import BadInput, StoreUnavailable, Unavailable
+from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
-from service.facts import AnyFact, ApiKey, IdempotencyClaim, RequestState
+from service.facts import AnyFact, ApiKey, ApiKeyRevocation, IdempotencyClaim, RequestState
 from service.failover.backlog import Backlog
+from service.failover.known_keys import KnownKeys
 from service.failover.mirroring import Mirroring
 from service.failover.note import load_note
+from service.failover.presumption import Presumption
+from service.failover.recent import Recent
 from service.failover.state import OnChange, State
+from service.failover.stateless import StatelessStore
 from service.failover.status import FailoverView, Status
 from service.failover.watch import Watch
-from service.stores import Backup, CheckOrder, CheckVerdict, Claim, Store
-from service.stores.derive import facts_of, facts_of_verdict, is_living, merge, newest
-from service.stores.faults import FaultClass, StoreFault
+from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Store
+from service.stores.derive import facts_of, facts_of_verdict, is_living, known_candidates, merge, newest
+from service.stores.faults import FaultClass, Unknowable, fault_of
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +43,6 @@ STORE_FOLDER = "store"
 """Below the journal's folder: the files of the primary store."""
 _MIRROR_WAIT_SECONDS = 0.05
 """What a check waits for its copy: a code counted here must not be guessed anew on the backup."""
-_RETRY_HINT = "both stores are down; try again in a few seconds"
 _KEY_COPY_SECONDS = 60.0
 """A key in use is copied again after so long: a backup that was started empty, or that let it go, must have it back."""
 _KEYS_REMEMBERED_MAX = 10_000
@@ -53,6 +58,7 @@ class Failover:
         backup: Backup,
         settings: FailoverSettings,
         journal: JournalSettings,
+        presumption: Presumption,
         clock: Clock = utc_now,
         on_change: OnChange = lambda _old, _new, _reason: None,
     ) -> None:
@@ -66,17 +72,36 @@ class Failover:
             on_error=state.backup_failed,
             retry_seconds=settings.probe_seconds,
         )
-        self._watch = Watch(
-            primary=primary, backup=backup, state=state, backlog=self._backlog, settings=settings, clock=clock
-        )
         self._clock = clock
+        self._recent = Recent()
+        self._keys = KnownKeys(self._folder, clock=clock)
         self._keys_copied: dict[str, datetime] = {}
+        self._watch = Watch(
+            primary=primary,
+            backup=backup,
+            state=state,
+            backlog=self._backlog,
+            keys=self._keys,
+            settings=settings,
+            clock=clock,
+        )
+        self._stateless = StatelessStore(
+            record=self._backlog.record,
+            probe=self._backlog.probe,
+            recent=self._recent,
+            keys=self._keys,
+            presumption=presumption,
+            outage=lambda: state.since if state.status is Status.BOTH_FATAL else None,
+            maker=lambda: None,
+            clock=clock,
+        )
 
     # ---- life
 
     async def start(self) -> None:
         """Take up where the last process stopped, ask both stores, and begin to watch them."""
         self._backlog.look()
+        self._keys.load()
         if (note := load_note(self._folder)) is not None:
             self._state.resume(note)
         self._mirroring.start()
@@ -118,14 +143,9 @@ class Failover:
             return await call(self._primary)
 
     async def run_backup(self, call: Callable[[Backup], Awaitable[Answer]]) -> Answer:
-        """`call` on the backup; its failure is counted, and raised as the failure of both."""
-        if self._state.backup_down:
-            raise self._neither()
-        try:
+        """`call` on the backup; its failure is counted and raised."""
+        with self._state.backup_counted():
             return await call(self._backup)
-        except Unavailable as error:
-            self._state.backup_failed(error)
-            raise self._neither() from error
 
     async def record_sql(self, facts: Sequence[AnyFact]) -> None:
         """Make the SQL of `facts` durable. Raises `StoreUnavailable` when the disk does not confirm."""
@@ -172,67 +192,103 @@ class Failover:
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         async def on_primary() -> list[bool]:
             told = await self.run_master(lambda store: store.write(facts))
-            self._mirroring.soon(facts)
+            self._keep_warm(facts)
             return told
 
         async def on_backup() -> list[bool]:
             # Side by side: the caller waits for the slower of the two.
             told, _ = await _both(self.run_backup(lambda store: store.write(facts)), self.record_sql(facts))
+            self._recent.add(facts)
             return told
 
-        return await self._serve(on_primary, on_backup)
+        async def on_neither() -> list[bool]:
+            told = await self._stateless.write(facts)
+            self._mirroring.soon(facts)
+            return told
+
+        return await self._serve(on_primary, on_backup, on_neither)
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
         async def on_primary() -> CheckVerdict:
             if self._is_merging:
                 await self._bring_home(order.request_id)
             verdict = await self.run_master(lambda store: store.check(order))
-            await self._mirroring.within(facts_of_verdict(order, verdict), seconds=_MIRROR_WAIT_SECONDS)
+            facts = facts_of_verdict(order, verdict)
+            self._recent.add(facts)
+            await self._mirroring.within(facts, seconds=_MIRROR_WAIT_SECONDS)
             return verdict
 
         async def on_backup() -> CheckVerdict:
             verdict = await self.run_backup(lambda store: store.check(order))
-            await self.record_sql(facts_of_verdict(order, verdict))
+            facts = facts_of_verdict(order, verdict)
+            self._recent.add(facts)
+            await self.record_sql(facts)
             return verdict
 
-        return await self._serve(on_primary, on_backup)
+        async def on_neither() -> CheckVerdict:
+            verdict = await self._stateless.check(order)
+            self._mirroring.soon(facts_of_verdict(order, verdict))
+            return verdict
+
+        return await self._serve(on_primary, on_backup, on_neither)
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
         async def on_primary() -> Claim:
-            held = await self._on_miss(lambda store: store.claim(claim)) if self._is_merging else None
-            if held is not None and not held.ours:
+            held = await self._held_elsewhere(claim) if self._is_merging else None
+            if held is not None:
                 return held
             taken = await self.run_master(lambda store: store.claim(claim))
-            self._mirroring.soon([taken.holder])
+            self._keep_warm([taken.holder])
             return taken
 
         async def on_backup() -> Claim:
             taken = await self.run_backup(lambda store: store.claim(claim))
+            self._recent.add([taken.holder])
             await self.record_sql([claim] if taken.ours else [])
             return taken
 
-        return await self._serve(on_primary, on_backup)
+        async def on_neither() -> Claim:
+            taken = await self._stateless.claim(claim)
+            self._mirroring.soon([taken.holder])
+            return taken
+
+        return await self._serve(on_primary, on_backup, on_neither)
 
     async def request(self, request_id: UUID) -> RequestState | None:
-        def call(store: Store) -> Awaitable[RequestState | None]:
-            return store.request(request_id)
-
-        return await self._read(call, merge)
+        return await self._read(lambda store: store.request(request_id), merge)
 
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         def call(store: Store) -> Awaitable[RequestState | None]:
             return store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=now)
 
+        async def newest_of(states: Iterable[RequestState | None]) -> RequestState | None:
+            found = {state.request.id for state in states if state is not None}
+            # One store may know of an approval that the other has not heard of.
+            known = [await self.request(request_id) for request_id in found]
+            return newest(state for state in known if state is not None and is_living(state, now))
+
         async def on_primary() -> RequestState | None:
             first = await self.run_master(call)
-            if not self._is_merging:
-                return first
-            found = {state.request.id for state in (first, await self._on_miss(call)) if state is not None}
-            # One store may know of an approval that the other has not heard of.
-            states = [await self.request(request_id) for request_id in found]
-            return newest(state for state in states if state is not None and is_living(state, now))
+            return await newest_of([first, *await self._elsewhere(call)]) if self._is_merging else first
 
-        return await self._serve(on_primary, lambda: self.run_backup(call))
+        async def on_backup() -> RequestState | None:
+            first, remembered = await self.run_backup(call), await call(self._stateless)
+            is_same = remembered is None or (first is not None and first.request.id == remembered.request.id)
+            return first if is_same else await newest_of([first, remembered])
+
+        return await self._serve(on_primary, on_backup, lambda: call(self._stateless))
+
+    def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
+        return self._stateless.id_for(app=app, phone_hash=phone_hash, purpose=purpose, fresh=fresh)
+
+    async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
+        found: Sequence[Candidate] = ()
+        with suppress(Unknowable):
+            found = await known_candidates(self, subject)
+            if found or self._knows_all:
+                return found
+        # A store that was lost, or a journal that is not replayed yet, may know of it: the id says enough.
+        return await self._stateless.candidates(subject)
 
     async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
         def call(store: Store) -> Awaitable[list[datetime]]:
@@ -245,48 +301,70 @@ class Failover:
         return await self._read(lambda store: store.opted_out(phone_hash), lambda one, other: one or other)
 
     async def api_key(self, key_hash: str) -> ApiKey | None:
-        key = await self._read(lambda store: store.api_key(key_hash), lambda one, other: one or other)
-        if key is not None and not self._state.primary_down:
-            self._copy_key(key)
-        return key
+        async def on_primary() -> ApiKey | None:
+            key = await self.run_master(lambda store: store.api_key(key_hash))
+            self._heard_of_key(key_hash, key)
+            return key
 
-    def _copy_key(self, key: ApiKey) -> None:
-        """Keys are made beside the service, so nobody else brings them to the backup."""
+        async def on_backup() -> ApiKey | None:
+            return await self.run_backup(lambda store: store.api_key(key_hash)) or self._keys.get(key_hash)
+
+        return await self._serve(on_primary, on_backup, lambda: self._stateless.api_key(key_hash))
+
+    def _heard_of_key(self, key_hash: str, key: ApiKey | None) -> None:
+        """Keys are made and ended beside the service, so nobody else brings them to the backup."""
         now = self._clock()
-        copied = self._keys_copied.get(key.key_hash)
+        if key is None:
+            if self._keys.get(key_hash) is not None:
+                self._keys.forget(key_hash)
+                self._mirroring.soon([ApiKeyRevocation(key_hash=key_hash, at=now)])
+            return
+        self._keys.learn(key)
+        copied = self._keys_copied.get(key_hash)
         if copied is not None and 0 <= (now - copied).total_seconds() < _KEY_COPY_SECONDS:
             return
         if len(self._keys_copied) >= _KEYS_REMEMBERED_MAX:
             self._keys_copied.clear()
-        self._keys_copied[key.key_hash] = now
+        self._keys_copied[key_hash] = now
         self._mirroring.soon([key])
 
     async def probe(self) -> None:
-        """Passes while one of the stores takes writes."""
+        """Passes while one of the stores, or the journal alone, takes writes."""
         await self._serve(
-            lambda: self.run_master(lambda store: store.probe()), lambda: self.run_backup(lambda store: store.probe())
+            lambda: self.run_master(lambda store: store.probe()),
+            lambda: self.run_backup(lambda store: store.probe()),
+            self._stateless.probe,
         )
 
     # ---- choosing
 
     @property
     def _is_merging(self) -> bool:
-        """Some facts are in the backup and the journal only."""
-        return (self._state.recovering or not self._backlog.is_empty) and not self._state.backup_down
+        """Some facts are in the backup, the journal and the memory of this instance only."""
+        return self._state.recovering or not self._backlog.is_empty
+
+    @property
+    def _knows_all(self) -> bool:
+        """What the store that serves does not know does not exist."""
+        return self._state.status in (Status.HEALTHY, Status.REDIS_FATAL) and self._backlog.is_empty
 
     async def _serve(
         self,
         on_primary: Callable[[], Awaitable[Answer]],
         on_backup: Callable[[], Awaitable[Answer]],
+        on_neither: Callable[[], Awaitable[Answer]],
     ) -> Answer:
         if not self._state.primary_down:
             try:
                 return await on_primary()
-            except Unavailable:
-                if self._state.backup_down:
-                    raise
+            except StoreUnavailable as error:
+                if self._state.backup_down and fault_of(error) is FaultClass.TRANSIENT:
+                    raise  # the store is there: what it counts must not be counted without it
         with self._backlog.call_on_backup():
-            return await on_backup()
+            if not self._state.backup_down:
+                with suppress(MirrorUnavailable):
+                    return await on_backup()
+            return await on_neither()
 
     async def _read(
         self,
@@ -296,26 +374,47 @@ class Failover:
         async def on_primary() -> Answer:
             if not self._is_merging:
                 return await self.run_master(call)
-            first, second = await asyncio.gather(self.run_master(call), self._on_miss(call))
-            return first if second is None else together(first, second)
+            first, others = await asyncio.gather(self.run_master(call), self._elsewhere(call))
+            return reduce(together, others, first)
 
-        return await self._serve(on_primary, lambda: self.run_backup(call))
+        async def on_backup() -> Answer:
+            return reduce(together, await self._remembered(call), await self.run_backup(call))
 
-    async def _on_miss(self, call: Callable[[Store], Awaitable[Answer]]) -> Answer | None:
-        """What the backup knows; nothing when it does not answer, for the primary store does."""
-        with suppress(Unavailable):
-            return await self.run_backup(call)
-        return None
+        return await self._serve(on_primary, on_backup, lambda: call(self._stateless))
+
+    async def _elsewhere(self, call: Callable[[Store], Awaitable[Answer]]) -> list[Answer]:
+        """What the backup and this instance know; nothing from the one that does not, for the primary store answers."""
+        known: list[Answer] = []
+        if not self._state.backup_down:
+            with suppress(Unavailable):
+                known.append(await self.run_backup(call))
+        return known + await self._remembered(call)
+
+    async def _remembered(self, call: Callable[[Store], Awaitable[Answer]]) -> list[Answer]:
+        with suppress(Unknowable):
+            return [await call(self._stateless)]
+        return []
+
+    async def _held_elsewhere(self, claim: IdempotencyClaim) -> Claim | None:
+        """Who holds a key by a claim that the primary store may not have yet."""
+        if (held := self._recent.held(claim)) is not None:
+            return held
+        if not self._state.backup_down:
+            with suppress(Unavailable):
+                held = await self.run_backup(lambda store: store.claim(claim))
+        return None if held is None or held.ours else held
 
     async def _bring_home(self, request_id: UUID) -> None:
-        """Before the primary store counts a check it must know those that the backup counted."""
-        state = await self._on_miss(lambda store: store.request(request_id))
-        if state is not None:
-            await self.run_master(lambda store: store.write(facts_of(state)))
+        """Before the primary store counts a check it must know those that were counted without it."""
+        states = await self._elsewhere(lambda store: store.request(request_id))
+        if (state := reduce(merge, states, None)) is not None:
+            facts = facts_of(state)
+            await self.run_master(lambda store: store.write(facts))
 
-    def _neither(self) -> StoreUnavailable:
-        """Both stores are down: the place where a mode without stores would begin."""
-        return StoreFault("no store took it", fault=FaultClass.FATAL, hint=_RETRY_HINT)
+    def _keep_warm(self, facts: Sequence[AnyFact]) -> None:
+        """What the primary store took, the others must know before they have to answer for it."""
+        self._recent.add(facts)
+        self._mirroring.soon(facts)
 
 
 async def _both(one: Coroutine[Any, Any, Answer], other: Coroutine[Any, Any, None]) -> tuple[Answer, None]:

@@ -13,6 +13,7 @@ from core.clock import Clock
 from core.errors import HeliographError, Unavailable
 from core.settings import Failover as FailoverSettings
 from service.failover.backlog import Backlog
+from service.failover.known_keys import KnownKeys
 from service.failover.note import Note, decode_note, encode_note
 from service.failover.state import State
 from service.failover.status import Status
@@ -33,11 +34,12 @@ class Watch:
         backup: Backup,
         state: State,
         backlog: Backlog,
+        keys: KnownKeys,
         settings: FailoverSettings,
         clock: Clock,
     ) -> None:
         self._primary, self._backup = primary, backup
-        self._state, self._backlog = state, backlog
+        self._state, self._backlog, self._keys = state, backlog, keys
         self._settings, self._clock = settings, clock
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -56,6 +58,7 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._keep_keys()
 
     async def tell(self) -> None:
         """Tell the others that the primary store is down, or being gone back to; a broken backup is each one's own matter."""
@@ -111,8 +114,15 @@ class Watch:
                     await self._state.woken.wait()
                 await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once
 
+    async def _keep_keys(self) -> None:
+        try:
+            await self._keys.save()
+        except OSError as error:
+            _log.error("keys_not_kept", problem=error.strerror)
+
     async def _look(self) -> None:
         state = self._state
+        await self._keep_keys()
         await self._look_at_backup()
         told = state.since
         await self.listen()

@@ -26,6 +26,8 @@ class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     expired: bool
     checks_max: int
+    beside: tuple[UUID, ...] = ()
+    """Other verifications that the code was compared with, while no store can say which one it is for."""
 
 
 class CheckVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,26 @@ class CheckVerdict(msgspec.Struct, frozen=True, kw_only=True):
     check: int
     result: CheckResult
     checks_left: int
+
+
+class CheckSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller of `app` wants checked: a verification by its id, or (`request_id` None) by number and purpose."""
+
+    app: str
+    now: datetime
+    request_id: UUID | None = None
+    phone_hash: str = ""
+    purpose: str = ""
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A verification that a code may be for, and the attempts whose codes are good. `state` is None where nothing is
+    known of it but what follows from its id."""
+
+    request_id: UUID
+    expires_at: datetime
+    attempts: tuple[int, ...]
+    state: RequestState | None = None
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +81,14 @@ class Store(Protocol):
 
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         """The newest verification for this number and purpose that is neither approved nor expired."""
+        ...
+
+    def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
+        """The id that a new verification gets: `fresh`, unless it has to be found again while no store can be asked."""
+        ...
+
+    async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
+        """The verification of this app that a code may be for: one or none, and several only while no store can say."""
         ...
 
     async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:

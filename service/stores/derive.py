@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
@@ -20,7 +20,7 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import CheckOrder, CheckVerdict
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Store
 
 Kind = TypeVar("Kind", bound=Fact)
 
@@ -57,6 +57,29 @@ def is_living(state: RequestState, now: datetime) -> bool:
     """A verification that can still be approved."""
     expires_at = state.request.expires_at
     return expires_at is not None and expires_at > now and state.approval is None
+
+
+def candidate_of(state: RequestState) -> Candidate:
+    """A verification that is known."""
+    return Candidate(
+        request_id=state.request.id,
+        expires_at=state.request.expires_at or state.request.at,
+        attempts=tuple(row.attempt for row in state.attempts),
+        state=state,
+    )
+
+
+async def known_candidates(store: Store, subject: CheckSubject) -> Sequence[Candidate]:
+    """What a store that can be asked says to a subject."""
+    if subject.request_id is not None:
+        state = await store.request(subject.request_id)
+    else:
+        state = await store.living(
+            app=subject.app, phone_hash=subject.phone_hash, purpose=subject.purpose, now=subject.now
+        )
+    if state is None or state.request.app != subject.app or state.request.kind != "verification":
+        return ()
+    return (candidate_of(state),)
 
 
 def newest(states: Iterable[RequestState]) -> RequestState | None:

@@ -2,6 +2,7 @@
 
 StoreUnavailable
 └── StoreFault        MySQL, MariaDB or SQLite failed; `fault` says how
+    └── Unknowable        no store can be asked, and this instance does not remember
 MirrorUnavailable
 └── MirrorFault       Redis or Valkey failed; `fault` says how
 BadInput
@@ -45,6 +46,14 @@ class StoreFault(StoreUnavailable):
         fresh = StoreFault(str(self), fault=self.fault, hint=self.hint, incident=self.incident)
         fresh.__cause__ = self.__cause__
         return fresh
+
+
+class Unknowable(StoreFault):
+    """No store can be asked, and what was asked for does not follow from anything that this instance remembers."""
+
+    def __init__(self, what: str) -> None:
+        hint = "both stores are down; try again when one is back"
+        super().__init__(f"{what} cannot be known without a store", fault=FaultClass.FATAL, hint=hint)
 
 
 class MirrorFault(MirrorUnavailable):

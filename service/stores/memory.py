@@ -23,8 +23,16 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import CheckOrder, CheckVerdict, Claim
-from service.stores.derive import assemble, facts_of_verdict, is_living, latest_word, newest, next_verdict
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim
+from service.stores.derive import (
+    assemble,
+    facts_of_verdict,
+    is_living,
+    known_candidates,
+    latest_word,
+    newest,
+    next_verdict,
+)
 from service.stores.faults import FaultClass, MirrorFault, StoreFault
 
 Kind = TypeVar("Kind", bound=Fact)
@@ -56,6 +64,12 @@ class MemoryStore:
         requests = (row for row in self._of_number[phone_hash] if (row.app, row.purpose) == (app, purpose))
         states = (assemble(row, self._of_request[row.id]) for row in requests)
         return newest(state for state in states if is_living(state, now))
+
+    def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
+        return fresh
+
+    async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
+        return await known_candidates(self, subject)
 
     async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
         self._require()

@@ -36,8 +36,8 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import CheckOrder, CheckVerdict, Claim, redis_layout
-from service.stores.derive import assemble, facts_of_verdict, is_living, latest_word, newest
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, redis_layout
+from service.stores.derive import assemble, facts_of_verdict, is_living, known_candidates, latest_word, newest
 from service.stores.faults import FactRefused, FaultClass, MirrorFault
 from service.stores.redis_errors import classify
 from service.stores.redis_layout import microseconds, place_of
@@ -96,6 +96,12 @@ class RedisStore:
         members = await self._do(lambda: self._redis.zrange(where, 0, -1))
         states = [_state(await self._hash(f"request:{member.decode()}")) for member in members]
         return newest(state for state in states if state is not None and is_living(state, now))
+
+    def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
+        return fresh
+
+    async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
+        return await known_candidates(self, subject)
 
     async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
         where = self._key(redis_layout.sends_set(phone_hash))

@@ -18,8 +18,9 @@ from core.clock import Clock, utc_now
 from core.lane import Lane
 from core.settings import Store as StoreSettings
 from service.facts import AnyFact, ApiKey, IdempotencyClaim, RequestState
-from service.stores import CheckOrder, CheckVerdict, Claim, schema
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, schema
 from service.stores.database import Database
+from service.stores.derive import known_candidates
 from service.stores.faults import FaultClass, StoreFault
 from service.stores.reader import AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
 from service.stores.writer import Done, Order, WriteFacts, Writer
@@ -59,6 +60,12 @@ class SqlStore:
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         question = AskLiving(app=app, phone_hash=phone_hash, purpose=purpose, now=now)
         return cast("RequestState | None", await self._do(self._reading, question))
+
+    def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
+        return fresh
+
+    async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
+        return await known_candidates(self, subject)
 
     async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
         question = AskSends(phone_hash=phone_hash, since=since)

@@ -23,8 +23,9 @@ from core.events import AnyEvent, decode_lines
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
 from service.facts import AnyFact
+from service.failover import Failover
 from service.keys import new_key
-from service.main import Outside, Service, build
+from service.main import Outside, Service, build, presumption_of
 from service.providers.base.fields import RowUnreadable
 from service.providers.base.provider import Provider
 from service.providers.base.pushed import InboundRow, ReceiptRow
@@ -172,8 +173,13 @@ async def open_house(
     limits: Mapping[str, Any] | None = None,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
     templates: Sequence[config.Template] = (),
+    store: MemoryStore | None = None,
+    backup: MemoryStore | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> AsyncIterator[House]:
-    """A service with its own folder. `providers` are names with `weight` and `countries`; one called route by default."""
+    """A service with its own folder. `providers` are names with `weight` and `countries`; one called route by default.
+    With a `backup` it stands on both stores, as the real one does; `keys` are those of another instance.
+    """
     settings = make_settings(folder, code=code, api=api, routing=routing, limits=limits, templates=templates)
     clock, registry, timer = ManualClock(NOW), CollectorRegistry(), [0.0]
     telemetry = ProviderTelemetry(registry)
@@ -184,9 +190,13 @@ async def open_house(
         )
         for name, row in rows.items()
     }
-    store, queue = MemoryStore(), MemoryQueue()
+    store, queue = store or MemoryStore(), MemoryQueue()
+    failover = _failover(settings, store, backup, clock) if backup else None
+    if failover is not None:
+        await failover.start()
     outside = Outside(
-        store=store,
+        store=failover or store,
+        switch=failover,
         queue=queue,
         providers=twins,
         registry=registry,
@@ -198,11 +208,24 @@ async def open_house(
     transport = httpx.ASGITransport(app=cast("Any", service.app))
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         house = House(service, client, store, queue, clock, timer, twins, settings)
-        await house.add_key("shop", "send", "read")
-        await house.add_key("bank", "send", "read")
-        await house.add_key("operator", "operate")
+        house.keys.update(keys or {})
+        if not keys:
+            await house.add_key("shop", "send", "read")
+            await house.add_key("bank", "send", "read")
+            await house.add_key("operator", "operate")
         yield house
     await service.stop()
+
+
+def _failover(settings: config.Settings, primary: MemoryStore, backup: MemoryStore, clock: Clock) -> Failover:
+    return Failover(
+        primary=primary,
+        backup=backup,
+        settings=config.Failover(probe_seconds=0.02),
+        journal=settings.journal,
+        presumption=presumption_of(settings),
+        clock=clock,
+    )
 
 
 def distinct_numbers(count: int) -> list[str]:

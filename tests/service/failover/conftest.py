@@ -11,7 +11,7 @@ from core.clock import utc_now
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.failover import Failover
-from tests.service.failover.twins import Make, Twins
+from tests.service.failover.twins import PRESUMPTION, Make, Twins
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
             backup=twins.backup,
             settings=FailoverSettings(**settings),
             journal=JournalSettings(folder=twins.folder),
+            presumption=PRESUMPTION,
             clock=clock,
             on_change=lambda old, new, _reason: twins.changes.append((old, new)),
         )

@@ -29,6 +29,7 @@ from service.failover.replay import replay
 from service.stores.memory import MemoryStore
 from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore
+from tests.service.failover.twins import PRESUMPTION
 from tests.service.stores import facts
 from tests.support.servers import require_server
 from tests.support.until import until
@@ -59,6 +60,7 @@ async def failover(database: Server, memory: Server, tmp_path: Path) -> AsyncIte
         backup=RedisStore(MirrorSettings(url=memory.url), namespace=tmp_path.name),
         settings=FailoverSettings(probe_seconds=0.1, window_seconds=5.0),
         journal=JournalSettings(folder=tmp_path),
+        presumption=PRESUMPTION,
     )
     await made.start()
     yield made
@@ -213,6 +215,7 @@ async def test_sqlite_locked_by_another_program_costs_no_call_and_no_change_of_s
         backup=backup,
         settings=FailoverSettings(probe_seconds=0.1),
         journal=JournalSettings(folder=tmp_path),
+        presumption=PRESUMPTION,
     )
     await made.start()
     request = facts.request()

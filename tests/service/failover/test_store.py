@@ -230,16 +230,6 @@ async def test_a_backup_that_stays_well_is_used_again_by_itself(make: Make, twin
     await until(lambda: failover.status is Status.HEALTHY)
 
 
-async def test_with_both_stores_down_a_call_is_refused_with_the_word_to_try_again(make: Make, twins: Twins):
-    failover = await fallen_over(make, twins)
-    twins.backup.available = False
-    await until(lambda: failover.status is Status.BOTH_FATAL)
-    with pytest.raises(StoreUnavailable) as refused:
-        await failover.write([facts.request()])
-
-    assert "try again" in refused.value.hint
-
-
 async def test_after_both_were_down_whichever_comes_first_is_used(make: Make, twins: Twins):
     failover = await fallen_over(make, twins)
     twins.backup.available = False

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from core.clock import utc_now
 from service.failover import STORE_FOLDER, Failover, Status
+from service.failover.presumption import Presumption
+from service.request_ids import SealedIds
 from service.stores.memory import MemoryStore
 
+SECRET = "a secret of the tests, long enough"
+PRESUMPTION = Presumption(ids=SealedIds(SECRET, clock=utc_now), lifetime_seconds=600, attempts_max=7)
 Make = Callable[..., Awaitable[Failover]]
 
 
