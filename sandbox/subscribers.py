@@ -22,6 +22,7 @@ from core.events import Category
 from sandbox.errors import ApiRefused, ApiUnavailable
 from sandbox.handsets import Handsets
 from sandbox.world import COUNTRIES, TEXTS, Person, Wish, World, make_number
+from sandbox.world.lives import CHECKS_MAX, draw_denials
 from sandbox.world.traffic import (
     MARKETING_PER_VERIFICATION,
     MESSAGES_APP,
@@ -229,8 +230,10 @@ class Subscribers:
 
     async def _enter(self, wish: Wish, verification: str, code: str, person: Person) -> None:
         await asyncio.sleep(person.reads_seconds)
-        tries = [_mistyped(code, self._rng) for _ in range(person.mistypes)] + [code]
-        for typed in tries:
+        share = np.array([self._world.denied(wish.app, self._clock())])
+        spoiled = person.mistypes + int(draw_denials(self._rng, share)[0])
+        tries = [_mistyped(code, self._rng) for _ in range(spoiled)] + [code]
+        for typed in tries[:CHECKS_MAX]:
             await asyncio.sleep(person.types_seconds)
             path = f"/v1/verifications/{verification}/check"
             told = await self._api.tell(path, {"code": typed}, key=self._key(wish.app))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sandbox.history.past import (
+from sandbox.world import COUNTRIES, PROVIDERS, areas
+from sandbox.world.fates import CLASSES, NEVER, Codes, Floats
+from sandbox.world.lives import (
     APP_NAMES,
     CATEGORIES,
     CAUSES,
@@ -21,8 +23,6 @@ from sandbox.history.past import (
     Requests,
     is_own_code,
 )
-from sandbox.world import COUNTRIES, PROVIDERS, areas
-from sandbox.world.fates import CLASSES, NEVER, Codes, Floats
 from sandbox.world.places import other_carrier
 from sandbox.world.traffic import STOPS_PER_MESSAGE, TEXTS, VALUES, Text
 from service.providers.base.segments import segments_of
@@ -115,10 +115,10 @@ def _phone_hashes(rng: np.random.Generator, requests: Requests, *, seed: int) ->
     sizes = np.array([max(50, int(area.weight * _PEOPLE_PER_WEIGHT)) for area in areas()])
     person = (rng.random(len(requests.area)) * sizes[requests.area]).astype(np.uint64)
     key = (requests.area.astype(np.uint64) << np.uint64(32)) | person
-    return _hex(_mixed(key, seed * 2 + 1), _mixed(key, seed * 2 + 2))
+    return _hex(mixed(key, seed * 2 + 1), mixed(key, seed * 2 + 2))
 
 
-def _mixed(key: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+def mixed(key: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """splitmix64: different keys give different, evenly spread values."""
     mixed = key + np.uint64((seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -191,14 +191,14 @@ def _outcomes(attempts: Attempts) -> list[str]:
         '"outcome":"accepted"'
         if answer == 0
         else f'"outcome":"{_OUTCOMES[answer]}","error_class":"{CLASSES[error]}",'
-        f'"error_code":"{_answer_code(PROVIDERS[provider], answer, CLASSES[error])}"'
+        f'"error_code":"{answer_code(PROVIDERS[provider], answer, CLASSES[error])}"'
         for provider, answer, error in zip(
             attempts.provider.tolist(), attempts.fate.answer.tolist(), attempts.fate.error.tolist(), strict=True
         )
     ]
 
 
-def _answer_code(provider: str, answer: int, error: str) -> str:
+def answer_code(provider: str, answer: int, error: str) -> str:
     if answer == 1:
         return REFUSALS[provider][error]
     return "http_503" if answer == 2 else "no_answer"

@@ -135,14 +135,16 @@ def broken_channel(healthy: Channel, fault: Fault) -> Channel:
             return replace(healthy, rejected=0.02, broken=0.58, unanswered=0.30)
         case "receipts-stop":
             return replace(healthy, told=0.0)
+        case "black-hole":
+            return replace(healthy, told=0.0, arrives=0.0, silent_arrives=0.0)
         case "slow-channel":
             return replace(healthy, transit_seconds=healthy.transit_seconds * 15)
         case "template-blocked":
             return _losing(healthy, kept=0.12, failure="blocked")
         case "fake-receipts":
             return replace(healthy, delivered=0.985, failed=0.005, transit_seconds=1.5, transit_sigma=0.4, arrives=0.06)
-        case "pumping":
-            return healthy  # what changes is who asks
+        case "pumping" | "verification-broken":
+            return healthy  # what changes is who asks, or what our own check says
 
 
 def _losing(healthy: Channel, *, kept: float, failure: ErrorClass) -> Channel:

@@ -14,11 +14,16 @@ FaultKind = Literal[
     "carrier-drop",
     "provider-outage",
     "receipts-stop",
+    "black-hole",
     "slow-channel",
     "template-blocked",
     "fake-receipts",
     "pumping",
+    "verification-broken",
 ]
+
+DENIED = 0.7
+"""Share of right codes that are called wrong while an app's verification is broken."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Fault:
     country: str = ""
     region: str = ""
     template: str = ""
+    app: str = ""  # only of a broken verification: providers do not know whose message they carry
 
     def active(self, at: datetime) -> bool:
         """Whether it is broken at that moment."""
@@ -48,6 +54,10 @@ class Fault:
             (self.template, template),
         )
         return all(not scope or scope == value for scope, value in pairs)
+
+    def denied(self, app: str) -> float:
+        """Share of this app's right codes that are called wrong."""
+        return DENIED if self.kind == "verification-broken" and self.app in ("", app) else 0.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,10 @@ NAMED_FAULTS: Mapping[str, NamedFault] = {
         Fault("receipts-stop", _ALWAYS, provider="beacon"),
         "beacon delivers but tells nothing: no receipt arrives, codes are entered as ever",
     ),
+    "black-hole": NamedFault(
+        Fault("black-hole", _ALWAYS, provider="cumulus", country="US"),
+        "cumulus accepts messages to the United States that nobody gets and no receipt tells of",
+    ),
     "slow-channel": NamedFault(
         Fault("slow-channel", _ALWAYS, provider="delta", country="BR"),
         "messages that delta carries to Brazil take fifteen times as long",
@@ -88,6 +102,10 @@ NAMED_FAULTS: Mapping[str, NamedFault] = {
     "pumping": NamedFault(
         Fault("pumping", _ALWAYS, country="ID", carrier="Smartfren"),
         "a machine asks for eight times the usual codes to Smartfren in Indonesia and enters none",
+    ),
+    "verification-broken": NamedFault(
+        Fault("verification-broken", _ALWAYS, app="shop"),
+        "a release of the app shop spoils the codes people enter: seven in ten right ones are called wrong",
     ),
 }
 

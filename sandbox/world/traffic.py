@@ -78,6 +78,13 @@ TEXTS: tuple[Text, ...] = (
         "pt-BR": "Confirme o pagamento com {code} em {minutes} minutos. Não foi você? Ligue para o banco.",
         "id": "Konfirmasi pembayaran dengan {code} dalam {minutes} menit. Bukan Anda? Hubungi bank.",
     }),
+    Text("code-short", "code", {  # registered, taken into use only in drills: a new template is no fault
+        "en": "{code}: your code for {minutes} minutes.",
+        "zh-CN": "验证码{code}，{minutes}分钟有效。",
+        "de": "{code}: Ihr Code für {minutes} Minuten.",
+        "pt-BR": "{code}: seu código por {minutes} minutos.",
+        "id": "{code}: kode Anda selama {minutes} menit.",
+    }),
     Text("parcel-arriving", "notification", {
         "en": "Your parcel arrives today between {window}.",
         "zh-CN": "您的包裹将于今天{window}送达。",
@@ -106,7 +113,7 @@ _HOURS = np.array(
 def season(country: str, at: datetime) -> float:
     """How busy a country is at that moment, as a factor on its mean of a week."""
     place = COUNTRIES[country]
-    local = at.astimezone(_zone(place.time_zone))
+    local = at.astimezone(zone(place.time_zone))
     hours = local.hour + local.minute / 60
     by_hour = np.interp(hours, np.arange(25), np.append(_HOURS, _HOURS[0])) / _HOURS.mean()
     by_day = (place.weekend if local.weekday() >= 5 else 1.0) * 7 / (5 + 2 * place.weekend)
@@ -141,7 +148,8 @@ def _pumping(area: Area, at: datetime, faults: Sequence[Fault]) -> float:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name."""
     return ZoneInfo(name)
 
 

@@ -84,6 +84,10 @@ class World:
         """How busy the whole world is, as a factor on its mean of a week."""
         return float(traffic.demand(at, self.faults).sum())
 
+    def denied(self, app: str, at: datetime) -> float:
+        """Share of an app's right codes that are called wrong at that moment."""
+        return max((fault.denied(app) for fault in self.faults if fault.active(at)), default=0.0)
+
     def wish(self, rng: np.random.Generator, at: datetime) -> Wish:
         """Who wants a verification next, and what for."""
         weights = traffic.demand(at, self.faults)

@@ -16,7 +16,7 @@ from core.ids import time_of
 from core.settings import Code, Provider, Routing
 from sandbox.history import live_rate_per_minute, past, past_incidents, write_history
 from sandbox.history.lines import RECEIPTS, REFUSALS, request_ids
-from sandbox.world import PROVIDERS, Area, Fault, World, areas, named_fault
+from sandbox.world import PROVIDERS, Area, Fault, World, areas, lives, named_fault
 from sandbox.world.channels import FAILURES
 from sandbox.world.channels import REFUSALS as REFUSAL_CLASSES
 from service.providers.base.pushed import receipt_row
@@ -186,6 +186,13 @@ def test_nobody_at_all_is_a_history_too(tmp_path: Path):
     assert not Telling(paths).events
 
 
+def requests_of(*, area: int, template: int, count: int) -> lives.Requests:
+    """So many of one kind, at no time in particular."""
+    zeros = np.zeros(count, dtype=np.int64)
+    full = {"area": zeros + area, "template": zeros + template}
+    return lives.Requests(at=np.zeros(count), app=zeros, purpose=zeros, category=zeros, bot=zeros > 0, **full)
+
+
 def test_history_is_drawn_from_the_channels_that_live_traffic_meets():
     world = World(seed=1, faults=[named_fault("carrier-drop", start=END, end=END + timedelta(hours=1))])
     routes = past.Routes(world)
@@ -193,10 +200,11 @@ def test_history_is_drawn_from_the_channels_that_live_traffic_meets():
     area: Area = areas()[unicom]
     for moment in (END - timedelta(hours=1), END, END + timedelta(hours=1)):
         count = 4_000
-        columns = {"provider": 1, "area": unicom, "template": past.TEMPLATES.index("code-plain")}
         drawn = routes.draw(
             world.rng(),
-            **{name: np.full(count, value) for name, value in columns.items()},
+            requests_of(area=unicom, template=lives.TEMPLATES.index("code-plain"), count=count),
+            np.arange(count),
+            provider=np.full(count, PROVIDERS.index("beacon")),
             at=np.full(count, moment.timestamp()),
         )
         way = world.channel(
@@ -242,10 +250,10 @@ def test_the_past_obeys_the_limits_that_the_service_has_by_default():
     code, routing = Code(), Routing()
     provider = Provider(name="any", kind="any", url="any")
 
-    assert code.lifetime_seconds == past.LIFETIME_SECONDS
-    assert provider.timeout_seconds == past.TIMEOUT_SECONDS
-    assert routing.deadline_seconds - 0.25 == past.DEADLINE_SECONDS
-    assert routing.attempts_max == past.TRIES_MAX
+    assert code.lifetime_seconds == lives.LIFETIME_SECONDS
+    assert provider.timeout_seconds == lives.TIMEOUT_SECONDS
+    assert routing.deadline_seconds - 0.25 == lives.DEADLINE_SECONDS
+    assert routing.attempts_max == lives.TRIES_MAX
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
