@@ -219,70 +219,47 @@ _CHANNELS: Mapping[str, tuple[float, float, float]] = {
 
 
 def _benign(rng: np.random.Generator, *, start: float, test_start: float, end: float) -> list[Happening]:
-    """Every kind several times, in the baseline too: what is usual there must not be news later."""
+    """In the baseline what comes and goes: what is usual there must not be news later. In the test days all kinds."""
     found: list[Happening] = []
-
-    def add(
-        kind: str, values: dict[str, tuple[str, ...]], when: float, length: float, depth: float, ramp: float = 0
-    ) -> None:
-        found.append(
-            Happening(f"B{len(found) + 1:02d}", kind, Scope(values), when, min(when + length, end), depth, ramp)
-        )
-
-    def country() -> tuple[str, ...]:
-        return (str(rng.choice(list(COUNTRIES))),)
-
-    for begin, until in ((start + DAY, test_start), (test_start, end)):
-        days = (until - begin) / DAY
-        for _ in range(round(days * 0.6)):
-            when = rng.uniform(begin, until - 3 * 3600)
-            add(
-                "marketing-burst",
-                {"country": country(), "template": ("weekend-offer",)},
-                when,
-                rng.uniform(20, 90) * 60,
-                rng.uniform(8, 40),
-            )
-        for _ in range(round(days * 0.45)):
-            when = rng.uniform(begin, until - 3 * 3600)
-            add(
-                "flash-sale",
-                {"country": country(), "app": ("shop",)},
-                when,
-                rng.uniform(30, 120) * 60,
-                rng.uniform(2, 5),
-            )
-        for _ in range(round(days * 0.3)):
-            when = math.floor(rng.uniform(begin, until - DAY) / 3600) * 3600.0
-            add("holiday", {"country": country()}, when, DAY, rng.uniform(0.35, 0.6))
-        for _ in range(round(days * 0.6)):
-            when = rng.uniform(begin, until - 3600)
-            add("receipt-stall", {"provider": (str(rng.choice(PROVIDERS)),)}, when, rng.uniform(90, 150), 1.0)
-    days = (end - test_start) / DAY
-    for _ in range(max(1, round(days * 0.3))):
-        when = rng.uniform(test_start + 3600, end - 3600)
-        add(
-            "routing-change",
-            {"country": country(), "provider": (str(rng.choice(PROVIDERS)),)},
-            when,
-            end - when,
-            rng.uniform(0.1, 0.6),
-        )
-    add(
-        "new-template",
-        {"template": ("code-short",), "purpose": ("login",)},
-        rng.uniform(test_start + 3600, test_start + 0.4 * (end - test_start)),
-        end,
-        rng.uniform(0.15, 0.4),
-    )
-    for _ in range(max(1, round(days * 0.3))):
-        when = rng.uniform(test_start, max(test_start + 3600, end - 2 * DAY))
-        add(
-            "slow-drift",
-            {"provider": (str(rng.choice(PROVIDERS)),), "country": country()},
-            when,
-            end - when,
-            rng.uniform(0.015, 0.03),
-            1.5 * DAY,
-        )
+    for begin, until, plans in ((start + DAY, test_start, _PASSING), (test_start, end, _PASSING + _LASTING)):
+        for plan in plans:
+            for _ in range(max(plan.at_least, round((until - begin) / DAY * plan.per_day))):
+                found.append(_drawn(rng, f"B{len(found) + 1:02d}", plan, begin, until))
     return found
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How often a benign event comes and what it is like; without minutes it lasts to the end."""
+
+    kind: str
+    dimensions: tuple[str, ...]
+    fixed: Mapping[str, str]
+    per_day: float
+    depth: tuple[float, float]
+    minutes: tuple[float, float] | None = None
+    at_least: int = 0
+    ramp_seconds: float = 0.0
+
+
+_PASSING = (
+    _Plan("marketing-burst", ("country",), {"template": "weekend-offer"}, 0.6, (8, 40), (20, 90)),
+    _Plan("flash-sale", ("country",), {"app": "shop"}, 0.45, (2, 5), (30, 120)),
+    _Plan("holiday", ("country",), {}, 0.3, (0.35, 0.6), (1440, 1440)),
+    _Plan("receipt-stall", ("provider",), {}, 0.6, (1, 1), (1.5, 2.5)),
+)
+_LASTING = (
+    _Plan("routing-change", ("provider", "country"), {}, 0.3, (0.1, 0.6), at_least=1),
+    _Plan("new-template", (), {"template": "code-short", "purpose": "login"}, 0.0, (0.15, 0.4), at_least=1),
+    _Plan("slow-drift", ("provider", "country"), {}, 0.3, (0.015, 0.03), at_least=1, ramp_seconds=1.5 * DAY),
+)
+
+
+def _drawn(rng: np.random.Generator, name: str, plan: _Plan, begin: float, until: float) -> Happening:
+    scope = Scope(_values(rng, plan.dimensions) | {name: (value,) for name, value in plan.fixed.items()})
+    length = 60 * rng.uniform(*plan.minutes) if plan.minutes else until - begin
+    latest = max(begin + 3600, until - (length if plan.minutes else 2 * DAY) - 3600)
+    start = float(rng.uniform(begin + 600, latest))
+    return Happening(
+        name, plan.kind, scope, start, min(start + length, until), float(rng.uniform(*plan.depth)), plan.ramp_seconds
+    )
