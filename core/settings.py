@@ -282,6 +282,9 @@ class Alerts(Section):
     )
     give_up_hours: float = Field(24.0, gt=0, description="How long a channel that fails is tried for an alert.")
     keep_days: int = Field(30, ge=1, description="How long alerts that went are kept to be listed.")
+    silence_minutes: float = Field(
+        10.0, ge=2, description="Time without a new attempt, where some were to be expected, that is an alert itself."
+    )
 
 
 class AlertChannel(Section):

@@ -10,13 +10,13 @@ import structlog
 
 from core.errors import QueueUnavailable, Unavailable
 from core.events import decode_lines
-from core.queue import EVENTS, Message, Queue
+from core.queue import EVENTS, INGEST_CONSUMER, Message, Queue
 from core.settings import Ingest as IngestSettings
 from ingest.sink import Sink, Stored, Unreadable
 
 _log = structlog.get_logger(__name__)
 
-CONSUMER = "ingest"
+CONSUMER = INGEST_CONSUMER
 PAUSE_SECONDS_MAX = 10.0
 
 

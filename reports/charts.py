@@ -5,14 +5,11 @@ Refuses to join what is mostly chance: an hour with a small sample is a lone, ho
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from datetime import timedelta
-from io import BytesIO
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -21,6 +18,7 @@ from matplotlib.ticker import FuncFormatter
 
 from metrics.catalogue import metric
 from reports.days import Day
+from reports.ink import FAINT, INK, fonts, png, tidy
 from reports.readings import HOURLY
 from reports.words import count, provider_name
 
@@ -33,8 +31,6 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SMALL_N = 20
 LINES_MAX = len(COLOURS)
 
-_INK, _FAINT, _GRID = "#1B2430", "#5B6675", "#E3E7EC"
-_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 _PIXELS_PER_INCH = 160  # 6.4 inches wide: 1024 pixels, sharp where a mail shows 592, and under 250 kB
 
 
@@ -52,9 +48,9 @@ def hourly(hours: pd.DataFrame, day: Day) -> bytes:
     legend = figure.legend(handles, labels, loc="outside upper left", ncols=4, frameon=False, fontsize=9)
     for text in legend.get_texts():
         text.set_parse_math(False)
-        text.set_color(_INK)
-        text.set_fontfamily(_fonts())
-    return _png(figure)
+        text.set_color(INK)
+        text.set_fontfamily(fonts())
+    return png(figure)
 
 
 def alternative(hours: pd.DataFrame, day: Day) -> str:
@@ -97,13 +93,8 @@ def _rate_axis(axis: Axes, slug: str, lowest: float) -> None:
     # The scale says how much it shows: from the worst hour, by tens, and never less than ten points of it.
     axis.set_ylim(max(0, min(90, int(lowest * 10) * 10)) - 0.5, 100.5)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
-    axis.set_title(metric(slug).title, loc="left", fontsize=10, color=_INK, fontweight="bold")
-    axis.tick_params(colors=_FAINT, labelsize=9, length=0)
-    axis.grid(axis="y", color=_GRID, linewidth=0.8)
-    axis.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color(_GRID)
+    axis.set_title(metric(slug).title, loc="left", fontsize=10, color=INK, fontweight="bold")
+    tidy(axis)
 
 
 def _hours_axis(axis: Axes, day: Day) -> None:
@@ -114,24 +105,9 @@ def _hours_axis(axis: Axes, day: Day) -> None:
     axis.set_xticklabels([f"{(day.start + timedelta(hours=tick)).astimezone(zone):%H:%M}" for tick in ticks])
     axis.set_xlabel(
         f"Hour of submission, {day.short} ({day.zone}). Hollow: fewer than {count(SMALL_N)} in the hour",
-        fontsize=9, color=_FAINT, parse_math=False,
+        fontsize=9, color=FAINT, parse_math=False,
     )  # fmt: skip
 
 
 def _hours_of(day: Day) -> int:
     return -(-int((day.end - day.start).total_seconds()) // 3600)
-
-
-def _fonts() -> list[str]:
-    """Those of our fonts that this machine has; names of carriers and providers come in every script."""
-    there = set(font_manager.get_font_names())
-    return [name for name in _FONTS if name in there]
-
-
-def _png(figure: Figure) -> bytes:
-    file = BytesIO()
-    with warnings.catch_warnings():
-        # A script that no font here has is drawn as boxes; the tables below the picture name it in letters.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()

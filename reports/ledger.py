@@ -6,12 +6,11 @@ server. Refuses to answer when the folder cannot be read: a report is then not s
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import structlog
 
 from core.clock import Clock
+from core.files import held, replace_whole, sync_folder
 from metrics.readings import Reading
 from reports.daily import Figures
 from reports.days import Day
@@ -97,15 +97,10 @@ class Entry:
 
         The lock is the kernel's: it ends with the process that holds it, however that ends.
         """
-        with _translated(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
+        with ExitStack() as stack:
             with _translated(self.folder):
-                is_ours = _lock(descriptor)
+                is_ours = stack.enter_context(held(self.folder / "lock"))
             yield Claim(self) if is_ours else None
-        finally:
-            os.close(descriptor)
 
     def history(self) -> list[dict[str, Any]]:
         """What happened to it, oldest first; a line torn by a crash is passed over."""
@@ -138,8 +133,8 @@ class Claim:
         """Note that `mail` is about to be given to the mail server, and keep it. What is written after needs no room."""
         folder = self._entry.folder
         with _translated(folder):
-            _write_bytes(folder / "mail.eml", mail)
-            _write_bytes(folder / "sent.next", json.dumps({"at": self._entry.clock().isoformat()}).encode())
+            replace_whole(folder / "mail.eml", mail)
+            replace_whole(folder / "sent.next", json.dumps({"at": self._entry.clock().isoformat()}).encode())
         self.note(HANDING_OVER)
 
     def sent(self) -> None:
@@ -147,7 +142,7 @@ class Claim:
         folder = self._entry.folder
         with _translated(folder):
             (folder / "sent.next").replace(folder / "sent.json")
-            _sync_folder(folder)
+            sync_folder(folder)
         self.note(SENT)
 
     def note(self, what: str, **details: str) -> None:
@@ -159,14 +154,6 @@ class Claim:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _row(line: str) -> dict[str, Any] | None:
@@ -183,27 +170,7 @@ def _is_torn(path: Path) -> bool:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_bytes(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    """All of it or nothing, durable when this returns."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_whole(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
 
 
 @contextmanager

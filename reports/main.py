@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from core import warehouse as door
+from core.alerts import Alerts, open_alerts
 from core.clock import utc_now
 from core.errors import ConfigurationError
 from core.mail import SmtpMailer
+from core.queue import EVENTS, INGEST_CONSUMER, StreamState
+from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from reports import scheduler
 from reports.delivery import Office
 from reports.ledger import Ledger
+from reports.watch.incidents import Teller
+from reports.watch.minute import Minute
+from reports.watch.relay import Relay
+from reports.watch.silence import SilenceWatch
 
 
 def office(settings: Settings) -> Office:
@@ -37,4 +45,36 @@ def recipients_of(settings: Settings, named: Sequence[str] = ()) -> tuple[str, .
 
 def run_scheduler(settings: Settings, *, at_once: bool) -> None:
     """Run the scheduler until it is told to stop. Raises `ConfigurationError`."""
-    scheduler.run(office(settings), recipients_of(settings), clock=utc_now, at_once=at_once)
+    recipients = recipients_of(settings)
+    alerts = open_alerts(settings)
+    alerts.start()
+    try:
+        scheduler.run(office(settings), recipients, minute(settings, alerts), clock=utc_now, at_once=at_once)
+    finally:
+        alerts.close()
+
+
+def minute(settings: Settings, alerts: Alerts) -> Minute:
+    """The job of every minute; opens nothing yet."""
+    folder = settings.alerts.folder
+    teller = Teller(settings.alerts.time_zone, settings.reports.dashboard_url)
+    return Minute(
+        open_warehouse=lambda: door.connect(settings.warehouse),
+        detect=None,
+        relay=Relay(alerts, teller, folder / "told-until"),
+        silence=SilenceWatch(
+            alerts,
+            queue_state=lambda: asyncio.run(_state_of_events(settings)),
+            silence_minutes=settings.alerts.silence_minutes,
+        ),
+        folder=folder,
+        clock=utc_now,
+    )
+
+
+async def _state_of_events(settings: Settings) -> StreamState:
+    queue = JetStreamQueue(settings.queue, name="heliograph-scheduler")
+    try:
+        return await queue.state(EVENTS, INGEST_CONSUMER)
+    finally:
+        await queue.close()

@@ -1,4 +1,5 @@
-"""Sends yesterday's report every morning, once however many schedulers run, and tries again until it went or is stale.
+"""Sends yesterday's report every morning, once however many schedulers run, and tries again until it went or is stale;
+between them it runs the job of every minute.
 
 A morning missed because no scheduler ran is caught up on the same day; older ones are left to `heliograph report`.
 """
@@ -23,6 +24,7 @@ from core.clock import Clock
 from core.errors import HeliographError
 from reports.days import Day
 from reports.delivery import Office
+from reports.watch.minute import Minute
 
 _log = structlog.get_logger(__name__)
 
@@ -92,6 +94,18 @@ class Timetable:
         if day is not None:
             self._scheduler.add_job(self._try, args=[day, 1], id=f"report {day.date}", misfire_grace_time=None)
 
+    def watch(self, minute: Minute) -> None:
+        """Add the job of every minute. It has a thread of its own: a report may take longer than a minute."""
+        self._scheduler.add_job(
+            minute.run,
+            CronTrigger(second=5),  # what was submitted until the minute's end has arrived
+            id="minute",
+            executor="minute",
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=30,
+        )
+
     def _morning(self) -> None:
         self._try(self._mornings.yesterday(), 1)
 
@@ -114,15 +128,16 @@ class Timetable:
             )
 
 
-def run(office: Office, recipients: Sequence[str], *, clock: Clock, at_once: bool) -> None:
+def run(office: Office, recipients: Sequence[str], minute: Minute, *, clock: Clock, at_once: bool) -> None:
     """Run until SIGTERM or Ctrl-C; a report under way is finished first."""
     reports = office.settings.reports
     scheduler = BlockingScheduler(
         timezone=ZoneInfo(reports.time_zone),
-        executors={"default": ThreadPoolExecutor(1)},  # one report at a time
+        executors={"default": ThreadPoolExecutor(1), "minute": ThreadPoolExecutor(1)},  # one report at a time
     )
     timetable = Timetable(Mornings(office, recipients, clock=clock), scheduler, hour=reports.hour)
     timetable.fill(at_once=at_once)
+    timetable.watch(minute)
     _stop_on_signal(scheduler)
     _log.info("scheduler runs", hour=reports.hour, time_zone=reports.time_zone, recipients=len(recipients))
     scheduler.start()

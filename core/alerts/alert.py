@@ -11,7 +11,7 @@ import msgspec
 
 from core.redact import redact
 
-Event = Literal["opened", "updated", "resolved"]
+Event = Literal["opened", "updated", "resolved", "reopened"]
 Severity = Literal["critical", "warning", "info"]
 
 TITLE_MAX, TEXT_MAX = 200, 20_000
@@ -26,12 +26,12 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing told about `key`: that it began, that it changed, that it is over.
+    """One thing told about `key`: that it began, that it changed, that it is over, that it is not over after all.
 
     `kind` is what routes go by, such as `store_status`; `labels` too (component, provider, carrier, country). `text` says
     what happened, `steps` what to do next, one command or sentence each. The same (key, event, version) is told once;
     `version` is the time when it is empty. An update whose `material` (the title, when empty) is that of the one before
-    stays quiet for a while. An opening begins a thread, what follows under its key belongs to it.
+    stays quiet for a while. An opening begins a thread, what follows under its key belongs to it, a reopening too.
     """
 
     key: str

@@ -87,6 +87,10 @@ class Alerts:
         """Every alert that is kept, oldest first, without pictures."""
         return self._outbox.all()
 
+    def last_of(self, key: str) -> Told | None:
+        """What was told last under a key; None when nothing of it is kept."""
+        return self._outbox.last_of(key)
+
     def passage(self, told: Told, channel: str) -> Passage:
         """How it stands with one of them on a channel."""
         return self._outbox.passage(told, channel)
@@ -139,13 +143,14 @@ class Alerts:
             return False
         if alert.event == "resolved":
             return last.alert.event == "resolved"
-        if alert.event == "opened" or last.alert.event == "resolved":
+        if alert.event in ("opened", "reopened") or last.alert.event == "resolved":
             return False
         return alert.material == last.alert.material and now - last.told_at < self._quiet
 
     def _threaded(self, alert: Alert, last: Told | None, now: datetime) -> Told:
         channels = self._routing.channels_of(alert, now=now)
-        if alert.event == "opened" or last is None or last.alert.event == "resolved":
+        is_over = last is None or (last.alert.event == "resolved" and alert.event != "reopened")
+        if alert.event == "opened" or last is None or is_over:
             return Told(
                 alert=alert,
                 told_at=now,

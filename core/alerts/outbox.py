@@ -6,10 +6,8 @@ is then kept in memory and sent from there. Several processes may share the fold
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -18,6 +16,7 @@ import msgspec
 import structlog
 
 from core.alerts.alert import Alert
+from core.files import create_whole, held, replace_whole
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +70,7 @@ class Outbox:
         if told.name in self._volatile:
             return False
         try:
-            is_new = _create(self._folder / "told" / f"{told.name}.json", msgspec.json.encode(told))
+            is_new = create_whole(self._folder / "told" / f"{told.name}.json", msgspec.json.encode(told))
         except OSError as error:
             _log.error(
                 "an alert is in memory alone: the disk did not take it", reason=error.strerror, title=told.alert.title
@@ -113,7 +112,7 @@ class Outbox:
         """Note how it stands."""
         key = (told.name, channel)
         try:
-            _replace(self._passage_path(*key), msgspec.json.encode(passage))
+            replace_whole(self._passage_path(*key), msgspec.json.encode(passage))
             self._passages.pop(key, None)
         except OSError as error:
             _log.error("what became of an alert could not be noted", channel=channel, reason=error.strerror)
@@ -141,17 +140,12 @@ class Outbox:
     @contextmanager
     def claim(self, channel: str) -> Iterator[bool]:
         """Whether this process alone serves `channel` while the block runs. The lock ends with the process."""
-        try:
-            folder = self._folder / "channels" / channel
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError:
-            yield True  # a folder nobody can write to is nobody else's either
-            return
-        try:
-            yield _lock(descriptor)
-        finally:
-            os.close(descriptor)
+        with ExitStack() as stack:
+            try:
+                is_ours = stack.enter_context(held(self._folder / "channels" / channel / "lock"))
+            except OSError:
+                is_ours = True  # a folder nobody can write to is nobody else's either
+            yield is_ours
 
     def _refresh(self) -> None:
         folder = self._folder / "told"
@@ -180,47 +174,3 @@ def _light(told: Told) -> Told:
     if not told.alert.pictures:
         return told
     return msgspec.structs.replace(told, alert=msgspec.structs.replace(told.alert, pictures=()))
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _create(path: Path, content: bytes) -> bool:
-    """Whether the file is new: it is never written over."""
-    fresh = _written(path, content)
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        return False
-    finally:
-        fresh.unlink()
-    _sync_folder(path.parent)
-    return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    _written(path, content).replace(path)
-    _sync_folder(path.parent)
-
-
-def _written(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return fresh
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

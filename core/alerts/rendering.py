@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from core.alerts.outbox import Told
 from core.mail import Inline, Letter, compose, templates
 
-_MARKS = {"opened": "●", "updated": "●", "resolved": "✓"}
+_MARKS = {"opened": "●", "updated": "●", "reopened": "●", "resolved": "✓"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _state(told: Told) -> str:
     if alert.event == "resolved":
         return "Resolved" if told.begins_thread else f"Resolved after {lasted(alert.at - told.opened_at)}"
     severity = {"critical": "Critical", "warning": "Warning", "info": "For information"}[alert.severity]
-    return f"{severity}, update" if alert.event == "updated" else severity
+    return severity + {"updated": ", update", "reopened": ", open again"}.get(alert.event, "")
 
 
 def lasted(length: timedelta) -> str:

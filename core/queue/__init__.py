@@ -13,6 +13,8 @@ EVENTS = "EVENTS"
 """Batches of events, JSON lines, on subjects `events.<kind>`."""
 NUMBERS = "NUMBERS"
 """Sealed numbers on `numbers.sealed`, for the encryption worker."""
+INGEST_CONSUMER = "ingest"
+"""Under which name the ingester takes events."""
 
 STREAM_SUBJECTS = {EVENTS: "events.>", NUMBERS: "numbers.>"}
 NUMBERS_SUBJECT = "numbers.sealed"

@@ -1,0 +1,159 @@
+"""Turns what detection tells into alerts: what happened, where, since when, to how many, what to do, and the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from core.alerts import Alert, Event, Picture, Severity
+from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
+from reports.watch import evidence
+from reports.words import capitalized, count
+
+_STEEP = 0.2
+"""A drop by a fifth of what is expected is critical, whatever it is called."""
+
+_SEVERITY: dict[Kind, Severity] = {
+    "provider-outage": "critical",
+    "black-hole": "critical",
+    "verification-broken": "critical",
+    "pumping": "critical",
+    "data-stopped": "critical",
+    "receipts-stop": "warning",
+    "slow-channel": "warning",
+}
+
+NAMES: dict[Kind, str] = {
+    "provider-outage": "Provider outage",
+    "receipts-stop": "Receipt feed broken",
+    "black-hole": "Black hole",
+    "template-blocked": "Template blocked",
+    "delivery-drop": "Delivery drop",
+    "slow-channel": "Slow channel",
+    "fake-receipts": "Fake receipts",
+    "pumping": "Pumping attack",
+    "verification-broken": "Verification broken",
+    "data-stopped": "No data",
+}
+
+STEPS: dict[Kind, tuple[str, ...]] = {
+    "provider-outage": (
+        "Look at the codes below: account, balance and rights are yours to mend, the rest is the provider's.",
+        "Lower its weight in [[providers]], so that traffic goes to the others, and tell its support.",
+    ),
+    "receipts-stop": (
+        "Messages arrive: do not move traffic for this alone.",
+        "Check that the provider's pushes reach /v1/receipts (address, signature, firewall), then ask its support to push again.",
+    ),
+    "black-hole": (
+        "Move this traffic to another provider now: lower the weight of this one in [[providers]].",
+        "Give the provider's support the time it began and a few message ids from the dashboard.",
+    ),
+    "template-blocked": (
+        "Send with another template, or have the provider register the text and the sender.",
+        "Compare with the other templates on the dashboard: they are normal when only this one is filtered.",
+    ),
+    "delivery-drop": (
+        "Move this traffic to a provider that is normal there: lower the weight of this one in [[providers]].",
+        "Send the provider's support the leading code, the carrier and the time it began.",
+    ),
+    "slow-channel": (
+        "Compare other providers to the same carrier; move time-critical codes to one that is fast.",
+        "Ask the provider about its queue to this carrier.",
+    ),
+    "fake-receipts": (
+        "Receipts of this route cannot be believed: move its traffic to another provider.",
+        "Send test messages to handsets of your own over it, and take the result to the provider.",
+    ),
+    "pumping": (
+        "Lower the caps for this range or country, or stop it, before the bill grows: see [guard] in the settings.",
+        "Look which app the requests come from, and put a challenge before its send button.",
+    ),
+    "verification-broken": (
+        "Look at what was deployed or changed last: `code.secret` has to be the same on all instances.",
+        "`heliograph failover status` shows whether the stores agree.",
+    ),
+    "data-stopped": ("Look at ingester, queue and warehouse, in this order.",),
+}
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Incidents in the words of a time zone, with links to a dashboard (none, when its address is empty)."""
+
+    time_zone: str
+    dashboard_url: str = ""
+
+    def alert(self, notification: Notification, frame: pd.DataFrame, *, is_known: bool) -> Alert:
+        """The alert. `is_known` is whether anybody heard of the incident before: an update nobody knows of is an opening."""
+        one = notification.incident
+        event: Event = notification.event if is_known else "opened"
+        return Alert(
+            key=f"incident {one.id}",
+            event=event,
+            kind=one.kind.replace("-", "_"),
+            severity=severity(one),
+            title=title(one),
+            text=f"{capitalized(sentence(one))}. Times in this sentence are UTC.",
+            at=notification.at,
+            steps=() if event == "resolved" else STEPS[one.kind],
+            facts=self._facts(one),
+            labels={"component": "channel"}
+            | {name: values[0] for name, values in one.scope.items() if len(values) == 1},
+            pictures=self._pictures(one, frame),
+            link=self.link(one),
+            version=f"{notification.event} {notification.at.isoformat()}",
+            material=_material(one),
+        )
+
+    def link(self, one: Incident) -> str:
+        """The incident on the dashboard, with its scope as the filter."""
+        if not self.dashboard_url:
+            return ""
+        scope = [(name, value) for name, values in one.scope.items() for value in values]
+        query = urlencode([("incident", one.id), ("tz", self.time_zone), *scope])
+        return f"{self.dashboard_url.rstrip('/')}/incidents?{query}"
+
+    def _pictures(self, one: Incident, frame: pd.DataFrame) -> tuple[Picture, ...]:
+        drawn = evidence.chart(frame, one, time_zone=self.time_zone)
+        return (Picture(name="evidence", alt=evidence.alternative(frame, one), png=drawn),) if drawn else ()
+
+    def _facts(self, one: Incident) -> tuple[tuple[str, str], ...]:
+        codes = ", ".join(f"{code.code} ({code.error_class}, {code.share:.0%})" for code in one.codes)
+        told = (
+            ("Where", where(one.scope)),
+            ("Since", self._moment(one.onset)),
+            ("Over", self._moment(one.resolved_at) if one.resolved_at else ""),
+            ("Messages affected", f"{count(one.affected)}, of them lost {count(one.lost)}" if one.affected else ""),
+            ("Error codes that grew", codes),
+            ("What stayed normal", "; ".join(one.normal)),
+            ("Share of the loss", "" if one.share is None else f"{one.share:.0%} of everything lost in that time"),
+        )
+        return tuple((name, value) for name, value in told if value)
+
+    def _moment(self, at: datetime) -> str:
+        return f"{at.astimezone(ZoneInfo(self.time_zone)):%Y-%m-%d %H:%M %Z}"
+
+
+def title(one: Incident) -> str:
+    """The incident in one line: its name and where."""
+    return f"{NAMES[one.kind]} {where(one.scope)}"
+
+
+def severity(one: Incident) -> Severity:
+    """How bad it is: by its name, else by how deep the drop is."""
+    if one.kind in _SEVERITY:
+        return _SEVERITY[one.kind]
+    if one.expected and one.observed is not None and one.observed < (1 - _STEEP) * one.expected:
+        return "critical"
+    return "warning"
+
+
+def _material(one: Incident) -> str:
+    """What makes an update worth telling: another name or place, or twice as many people."""
+    scope = sorted((name, *values) for name, values in one.scope.items())
+    return f"{one.kind} {scope} {one.affected.bit_length()} {severity(one)}"

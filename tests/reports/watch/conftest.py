@@ -1,0 +1,84 @@
+"""Alerts that are kept, and incidents as detection writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from core.alerts import Alerts
+from core.alerts.channels import KeptChannel
+from core.alerts.main import assemble
+from core.clock import ManualClock
+from core.settings import Alerts as AlertSettings
+from core.settings import Settings
+from metrics.detection.incidents import Incident, LeadingCode, Notification
+
+ONSET = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)
+
+
+def an_incident(**more: Any) -> Incident:
+    one = Incident(
+        id="d3adbeef",
+        kind="delivery-drop",
+        channel="delivered",
+        scope={"provider": ("alpha",), "carrier": ("CMCC",), "region": ("Guangdong",)},
+        onset=ONSET,
+        detected_at=ONSET + timedelta(minutes=3),
+        updated_at=ONSET + timedelta(minutes=3),
+        affected=1240,
+        lost=1240,
+        share=0.93,
+        expected=0.95,
+        observed=0.71,
+        n=5166,
+        codes=(LeadingCode("MK:0004", "route", 0.8),),
+        normal=("the other providers are normal there",),
+        confidence=21.0,
+    )
+    return replace(one, **more)
+
+
+def notice(event: Any = "opened", minutes: float = 3, **more: Any) -> Notification:
+    at = ONSET + timedelta(minutes=minutes)
+    return Notification(event, an_incident(updated_at=at, **more), at)
+
+
+def minutes_of(before: int = 30, after: int = 15) -> pd.DataFrame:
+    """Evidence: 20 a minute on a good day, 14 since the onset."""
+    return pd.DataFrame(
+        [
+            {
+                "minute": pd.Timestamp(ONSET + timedelta(minutes=minute)),
+                "channel": "delivered",
+                "expected": 20.0,
+                "observed": 20.0 if minute < 0 else 14.0,
+                "low": 13.0,
+                "high": 27.0,
+                "n": 21,
+            }
+            for minute in range(-before, after)
+        ]
+    )
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(ONSET + timedelta(minutes=4))
+
+
+@pytest.fixture
+def kept() -> KeptChannel:
+    return KeptChannel()
+
+
+@pytest.fixture
+def alerts(tmp_path: Path, kept: KeptChannel, clock: ManualClock) -> Iterator[Alerts]:
+    made = assemble(Settings(alerts=AlertSettings(folder=tmp_path / "alerts")), [kept], clock=clock)
+    yield made
+    made.close()

@@ -1,0 +1,125 @@
+"""An incident becomes an alert an operator can act on, passed on once and in order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from metrics.detection.incidents import KINDS
+from metrics.detection.records import keep, keep_evidence
+from reports.watch.incidents import NAMES, STEPS, Teller, severity
+from reports.watch.relay import Relay
+from tests.reports.watch.conftest import ONSET, an_incident, minutes_of, notice
+
+
+@pytest.fixture
+def teller() -> Teller:
+    return Teller("Asia/Shanghai", "https://dashboard.example.org/")
+
+
+@pytest.fixture
+def relay(alerts, teller, tmp_path) -> Relay:
+    return Relay(alerts, teller, tmp_path / "alerts" / "told-until")
+
+
+def told(kept) -> list[tuple[str, str]]:
+    return [(one.alert.event, one.alert.title) for one in kept.taken]
+
+
+def test_an_alert_says_what_where_since_when_how_many_why_and_what_is_well(teller):
+    alert = teller.alert(notice(), minutes_of(), is_known=False)
+
+    assert alert.title == "Delivery drop through alpha to CMCC in Guangdong"
+    assert alert.text.startswith("Since 14:03 delivery through alpha to CMCC in Guangdong fell from 95% to 71%")
+    facts = {name: value.replace("\N{NARROW NO-BREAK SPACE}", " ") for name, value in alert.facts}
+    assert facts == {
+        "Where": "through alpha to CMCC in Guangdong",
+        "Since": "2026-03-02 22:03 CST",
+        "Messages affected": "1 240, of them lost 1 240",
+        "Error codes that grew": "MK:0004 (route, 80%)",
+        "What stayed normal": "the other providers are normal there",
+        "Share of the loss": "93% of everything lost in that time",
+    }
+    assert alert.labels == {"component": "channel", "provider": "alpha", "carrier": "CMCC", "region": "Guangdong"}
+
+
+def test_its_link_opens_the_incident_with_its_scope_as_the_filter(teller):
+    assert teller.link(an_incident(scope={"provider": ("alpha", "beta & co")})) == (
+        "https://dashboard.example.org/incidents?incident=d3adbeef&tz=Asia%2FShanghai&provider=alpha&provider=beta+%26+co"
+    )
+    assert Teller("UTC").link(an_incident()) == ""
+
+
+def test_the_evidence_is_a_picture_that_words_tell_too(teller):
+    (picture,) = teller.alert(notice(), minutes_of(), is_known=False).pictures
+
+    assert picture.png.startswith(b"\x89PNG")
+    assert "since it began 210 messages delivered where a good day would have brought 300" in picture.alt
+
+
+def test_without_evidence_there_is_no_picture(teller):
+    assert teller.alert(notice(), minutes_of().iloc[:0], is_known=False).pictures == ()
+
+
+def test_every_kind_has_a_name_and_a_next_step():
+    assert set(NAMES) == set(STEPS) == set(KINDS)
+    assert all(STEPS.values())
+
+
+def test_a_shallow_drop_is_a_warning_and_a_steep_one_critical():
+    assert [severity(an_incident(observed=value)) for value in (0.9, 0.5)] == ["warning", "critical"]
+
+
+def test_notifications_are_passed_on_once_and_in_order(warehouse, relay, alerts, kept, clock):
+    story = [notice(), notice("updated", 8, kind="black-hole"), notice("resolved", 30, resolved_at=ONSET)]
+    keep(warehouse, [one.incident for one in story], story)
+    keep_evidence(warehouse, "d3adbeef", minutes_of(), at=ONSET)
+    clock.now = ONSET + timedelta(minutes=31)
+
+    counts = [relay.pass_on(warehouse, now=clock.now) for _ in range(2)]
+    alerts.deliver()
+
+    assert counts == [3, 0]
+    assert [event for event, _ in told(kept)] == ["opened", "resolved"]  # the update was overtaken before it went
+    assert kept.taken[0].alert.pictures
+
+
+def test_a_lost_mark_repeats_nothing(warehouse, relay, alerts, kept, clock):
+    keep(warehouse, [notice().incident], [notice()])
+    relay.pass_on(warehouse, now=clock.now)
+    relay.mark.unlink()
+
+    assert relay.pass_on(warehouse, now=clock.now) == 0
+
+
+def test_an_update_that_says_little_more_is_quiet(warehouse, relay, alerts, clock):
+    more = [notice(), notice("updated", 5, affected=1300), notice("updated", 6, affected=4000)]
+    keep(warehouse, [], more)
+
+    assert relay.pass_on(warehouse, now=clock.now) == 2
+
+
+def test_a_reopened_incident_goes_on_in_its_thread(warehouse, relay, alerts, kept, clock):
+    for minutes, event in ((3, "opened"), (20, "resolved"), (30, "reopened")):
+        clock.now = ONSET + timedelta(minutes=minutes)
+        keep(warehouse, [], [notice(event, minutes)])
+        relay.pass_on(warehouse, now=clock.now)
+        alerts.deliver()
+
+    assert [event for event, _ in told(kept)] == ["opened", "resolved", "reopened"]
+    assert len({one.thread for one in kept.taken}) == 1
+
+
+def test_a_silenced_incident_is_not_told_until_the_silence_is_over(warehouse, relay, alerts, kept, clock):
+    keep(warehouse, [], [notice(silenced=True), notice("updated", 9)])
+    relay.pass_on(warehouse, now=clock.now)
+    alerts.deliver()
+
+    assert told(kept) == [("opened", "Delivery drop through alpha to CMCC in Guangdong")]
+
+
+def test_nobody_hears_the_end_of_what_nobody_heard_of(warehouse, relay, clock):
+    keep(warehouse, [], [notice(silenced=True), notice("resolved", 9)])
+
+    assert relay.pass_on(warehouse, now=clock.now) == 0

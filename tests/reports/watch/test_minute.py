@@ -1,0 +1,90 @@
+"""Every minute once, by one scheduler; a warehouse that is down costs the minute and not the job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core import warehouse as door
+from core.files import held
+from core.queue import StreamState
+from metrics.detection.records import keep
+from reports.watch.incidents import Teller
+from reports.watch.minute import Minute
+from reports.watch.relay import Relay
+from reports.watch.silence import SilenceWatch
+from sandbox.ports import free_port
+from tests.reports.watch.conftest import notice
+
+
+class Detector:
+    """Counts its calls, and finds one incident at the first."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, warehouse, now) -> None:
+        self.calls += 1
+        keep(warehouse, [notice().incident], [notice()])
+
+
+@pytest.fixture
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture
+def minute(warehouse_settings, warehouse, alerts, detector, clock, tmp_path) -> Minute:
+    folder = tmp_path / "alerts"
+    return Minute(
+        open_warehouse=lambda: door.connect(warehouse_settings),
+        detect=detector,
+        relay=Relay(alerts, Teller("UTC"), folder / "told-until"),
+        silence=SilenceWatch(alerts, queue_state=lambda: StreamState(0, 0, 0), silence_minutes=10),
+        folder=folder,
+        clock=clock,
+    )
+
+
+def test_what_is_found_in_a_minute_is_told_in_it(minute, alerts, kept):
+    minute.run()
+    alerts.deliver()
+
+    assert [told.alert.key for told in kept.taken] == ["incident d3adbeef"]
+
+
+def test_two_schedulers_judge_a_minute_once(minute, detector, clock):
+    second = replace(minute)
+    for one in (minute, second, minute):
+        one.run()
+    clock.advance(seconds=60)
+    second.run()
+
+    assert detector.calls == 2
+
+
+def test_while_another_is_at_it_nothing_is_done(minute, detector):
+    with held(minute.folder / "minute.lock"):
+        minute.run()
+
+    assert detector.calls == 0
+
+
+def test_a_warehouse_that_is_down_is_noticed_and_told(minute, warehouse_settings, clock, alerts, kept, detector):
+    nobody = warehouse_settings.model_copy(update={"port": free_port()})
+    broken = replace(minute, open_warehouse=lambda: door.connect(nobody))
+    for _ in range(12):
+        broken.run()
+        clock.advance(seconds=60)
+    alerts.deliver()
+
+    assert detector.calls == 0
+    assert [told.alert.title for told in kept.taken] == ["The warehouse does not answer"]
+
+
+def test_a_folder_that_cannot_be_used_is_said_and_not_raised(minute, tmp_path, detector):
+    (tmp_path / "a file").write_text("")
+    replace(minute, folder=tmp_path / "a file" / "alerts").run()
+
+    assert detector.calls == 0
