@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test check format docs lock bench-service servers clean
+.PHONY: help demo smoke chaos test check format docs lock bench-service servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -21,6 +21,9 @@ demo: $(READY) ## Run everything on embedded servers with simulated traffic; no 
 
 smoke: $(READY) ## Send 300 verifications through a whole stack and count what arrived everywhere
 	@$(BIN)/heliograph smoke $(ARGS)
+
+chaos: $(READY) servers ## Break everything under load and look whether anything was lost; ARGS='--quick' for a taste
+	@$(BIN)/heliograph chaos $(ARGS)
 
 test: $(READY) servers ## Run the whole suite on real servers, lint and types included
 	@$(MAKE) --no-print-directory check

@@ -85,6 +85,37 @@ def smoke(count: int, store_url: str, keep: Path | None) -> None:
 
 
 @click.command()
+@click.option("--only", default="", metavar="F1,F6", help="Only these; F3 means F3a, F3b and so on.")
+@click.option("--quick", is_flag=True, help="A few faults, short ones.")
+@click.option("--rate", default=40.0, show_default=True, type=click.FloatRange(1, 2_000), help="Calls a second.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same people and the same faults.")
+@click.option("--embedded", is_flag=True, help="SQLite and Valkey instead of MariaDB and Redis.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder and leave it there, to look into.")
+def chaos(only: str, quick: bool, rate: float, seed: int, embedded: bool, keep: Path | None) -> None:
+    """Break things under load, and look afterwards whether anything was lost, doubled, or approved twice.
+
+    Two instances of the service run on real MariaDB, Redis, NATS and the ClickHouse engine; people ask for codes
+    through one and enter them through the other, while stores, networks and providers are killed, hung, cut off or
+    filled. Prints a table, a row a fault; ends with status 0 when every row is as it should be.
+
+    \b
+      heliograph chaos --quick
+      heliograph chaos --only F1,F6 --keep /tmp/chaos
+    """
+    from sandbox.chaos.faults import MATRIX, QUICK
+    from sandbox.chaos.matrix import Wishes, run
+    from sandbox.chaos.nemesis import chosen
+
+    words = [word.strip() for word in only.split(",") if word.strip()] or (list(QUICK) if quick else [])
+    try:
+        faults = chosen(MATRIX, words)
+    except LookupError as error:
+        raise click.BadParameter(str(error), param_hint="--only") from None
+    _forget_own_settings()
+    raise SystemExit(run(faults, Wishes(seed=seed, rate=rate, quick=quick, embedded=embedded, keep=keep)))
+
+
+@click.command()
 @click.option("--check", is_flag=True, help="Change nothing; end with status 1 when a document is stale.")
 def docs(check: bool) -> None:
     """Write the documents that are made from code: docs/settings.md, docs/metrics.md, docs/events.md, docs/commands.md."""

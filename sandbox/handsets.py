@@ -6,7 +6,7 @@ It lives in the memory of the one process that runs both; texts for numbers that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -40,3 +40,15 @@ class Handsets:
             yield inbox
         finally:
             del self._inboxes[number]
+
+
+class Overheard(Handsets):
+    """Handsets whose messages somebody else reads, too: told every number and text."""
+
+    def __init__(self, overheard: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._overheard = overheard
+
+    async def deliver(self, number: str, text: str) -> None:
+        self._overheard(number, text)
+        await super().deliver(number, text)

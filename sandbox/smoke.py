@@ -19,7 +19,7 @@ from core import log
 from core import warehouse as door
 from core.errors import WarehouseRefused
 from core.warehouse import Warehouse
-from sandbox.handsets import Handsets
+from sandbox.handsets import Handsets, Overheard
 from sandbox.providers import Stand, build_app, serving
 from sandbox.providers.engine import Simulator
 from sandbox.stack import Ports, Stack, lay_out
@@ -121,23 +121,11 @@ def measure(
         return asyncio.run(_traffic(stack, supervisor, key, count, overheard))
 
 
-class _Overheard(Handsets):
-    """Handsets whose messages somebody else reads, too."""
-
-    def __init__(self, overheard: Callable[[str, str], None]) -> None:
-        super().__init__()
-        self._overheard = overheard
-
-    async def deliver(self, number: str, text: str) -> None:
-        self._overheard(number, text)
-        await super().deliver(number, text)
-
-
 async def _traffic(
     stack: Stack, supervisor: Supervisor, key: str, count: int, overheard: Callable[[str, str], None]
 ) -> Counts:
     world = World(seed=SEED, pace=PACE)
-    handsets = _Overheard(overheard)
+    handsets = Overheard(overheard)
     simulators = {_simulator(stack, stand, world, handsets): stand.port for stand in stack.stands}
     async with (
         serving(simulators),

@@ -17,10 +17,21 @@ from sandbox.providers.aurora import Aurora
 from sandbox.providers.beacon import Beacon
 from sandbox.providers.cumulus import Cumulus
 from sandbox.providers.delta import Delta
-from sandbox.providers.engine import RETRY_SECONDS, FateSource, Handsets, Sabotage, Simulator, Vendor
+from sandbox.providers.engine import RETRY_SECONDS, FateSource, Handsets, OnPushed, Sabotage, Simulator, Vendor
 from sandbox.world import template_of as template_of_text
 
-__all__ = ["VENDORS", "FateSource", "Handsets", "Sabotage", "Simulator", "Stand", "build_app", "serve_all", "serving"]
+__all__ = [
+    "VENDORS",
+    "FateSource",
+    "Handsets",
+    "OnPushed",
+    "Sabotage",
+    "Simulator",
+    "Stand",
+    "build_app",
+    "serve_all",
+    "serving",
+]
 
 VENDORS: Mapping[str, type[Vendor]] = {"aurora": Aurora, "beacon": Beacon, "cumulus": Cumulus, "delta": Delta}
 
@@ -54,6 +65,7 @@ def build_app(
     stop_share: float = 0.0,
     flush_seconds: float = 1.0,
     retry_seconds: Sequence[float] = RETRY_SECONDS,
+    on_pushed: OnPushed = lambda _kind, _body, _status, _seconds: None,
 ) -> Simulator:
     """One provider as an ASGI application; make it on the event loop that serves it, and `close` it at the end.
 
@@ -73,6 +85,7 @@ def build_app(
         stop_share=stop_share,
         flush_seconds=flush_seconds,
         retry_seconds=retry_seconds,
+        on_pushed=on_pushed,
     )
 
 

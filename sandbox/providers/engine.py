@@ -7,6 +7,7 @@ nothing to any real network, and counts every submission by our reference.
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
@@ -34,6 +35,9 @@ Sabotage = Literal["timeout", "throttle", "error", "garbage", "wrong_id", "unkno
 """How one call can be spoilt on purpose. `timeout` and `wrong_id` come after accepting: the message is on its way."""
 
 Kind = Literal["receipts", "inbound"]
+
+OnPushed = Callable[[Kind, bytes, int, float], None]
+"""Told of every body that was pushed, the HTTP status of the answer (0: none) and the seconds it took."""
 
 BODY_BYTES_MAX = 64 * 1024
 REFERENCES_MAX = 1_000_000
@@ -195,6 +199,7 @@ class Simulator:
         stop_share: float = 0.0,
         flush_seconds: float = 1.0,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
+        on_pushed: OnPushed = lambda _kind, _body, _status, _seconds: None,
     ) -> None:
         self.vendor = vendor
         self.kind = kind
@@ -211,6 +216,7 @@ class Simulator:
             name=name,
             flush_seconds=flush_seconds,
             retry_seconds=retry_seconds,
+            on_pushed=on_pushed,
         )
         self._counts: Counter[str] = Counter()
         self._spoilt: deque[Sabotage] = deque()
@@ -366,12 +372,14 @@ class Pusher:
         name: str,
         flush_seconds: float,
         retry_seconds: Sequence[float],
+        on_pushed: OnPushed,
     ) -> None:
         self._vendor = vendor
         self._callback_url = callback_url.rstrip("/")
         self._name = name
         self._flush_seconds = flush_seconds
         self._retry_seconds = tuple(retry_seconds)
+        self._on_pushed = on_pushed
         self._waiting: dict[Kind, list[bytes]] = {"receipts": [], "inbound": []}
         self._timers: dict[Kind, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -445,13 +453,16 @@ class Pusher:
     async def _posted(self, kind: Kind, body: bytes) -> bool:
         path = f"/v1/{kind}/{self._name}"
         session = self._open()
+        begun = time.monotonic()
         try:
             async with session.post(
                 self._callback_url + path, data=body, headers=self._vendor.sign(path, body)
             ) as response:
                 said = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError):
+            self._on_pushed(kind, body, 0, time.monotonic() - begun)
             return False
+        self._on_pushed(kind, body, response.status, time.monotonic() - begun)
         wanted = self._vendor.acknowledgement
         return 200 <= response.status < 300 and (wanted is None or said == wanted)
 

@@ -13,6 +13,8 @@ from core.events import Event, Receipt, Send, Verify
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
 from metrics.query import Question, ask
+from sandbox.chaos.recount import recount as plain_recount
+from sandbox.chaos.recount import submitted
 from tests.metrics.story import START, Request, all_of, at, tell
 
 SLUGS = tuple(one.slug for one in METRICS)
@@ -76,56 +78,11 @@ def frame_of(events: list[Event], kind: type[Event]) -> pd.DataFrame:
 
 
 def attempts_of(events: list[Event]) -> pd.DataFrame:
-    """One row a submitted attempt, by joins and group-bys over whole events: nothing of how the warehouse does it."""
-    key = ["request_id", "attempt"]
-    receipts = frame_of(events, Receipt).sort_values("at")
-    checks = frame_of(events, Verify)
-    sends = frame_of(events, Send)
-    final = receipts[receipts["status"] != "pending"].drop_duplicates(key, keep="first")[
-        [*key, "at", "status", "error_class"]
-    ]
-    named = receipts[receipts["carrier"] != ""].drop_duplicates(key)[[*key, "carrier"]]
-    table = sends.drop(columns="error_class").merge(final, on=key, how="left", suffixes=("", "_final"))
-    table = table.merge(named, on=key, how="left", suffixes=("", "_named"))
-    table["carrier"] = table["carrier_named"].fillna(table["carrier"])
-    filled = set(zip(checks["request_id"], checks["attempt"], strict=True))
-    table["filled"] = [pair in filled for pair in zip(table["request_id"], table["attempt"], strict=True)]
-    approved = checks[checks["result"] == "approved"].groupby("request_id")["at"].min()
-    asked_again = sends[sends["cause"] == "resend"].groupby("request_id")["at"].min()
-    table["approved_at"] = table["request_id"].map(approved)
-    table["resent_at"] = table["request_id"].map(asked_again)
-    return table[table["outcome"] != "refused"]
+    return submitted(frame_of(events, Send), frame_of(events, Receipt), frame_of(events, Verify))
 
 
 def recount(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
-    """Value and n of each metric."""
-    accepted = table[table["outcome"] == "accepted"]
-    delivered = accepted[accepted["status"] == "delivered"]
-    failed = accepted[accepted["status"] == "failed"]
-    pending = accepted[accepted["status"].isna()]
-    seconds = (delivered["at_final"] - delivered["at"]).dt.total_seconds()
-    codes = accepted[accepted["category"] == "code"]
-    started = table[(table["category"] == "code") & (table["attempt"] == 1)]
-    theirs = failed[failed["error_class"].isin(["handset", "number"])]
-    overdue = pending[pending["at"] < NOW - timedelta(seconds=ON_TIME_SECONDS)]
-    again = started["resent_at"].notna() & ~(started["resent_at"] >= started["approved_at"])
-
-    def ratio(above: int, below: int) -> tuple[float, int]:
-        return (above / below if below else float("nan"), below)
-
-    return {
-        "third_party_success_rate": ratio(len(accepted), len(table)),
-        "receipt_rate": ratio(len(delivered) + len(failed), len(accepted)),
-        "delivery_rate": ratio(len(delivered), len(accepted)),
-        "receipt_success_rate": ratio(len(delivered), len(delivered) + len(failed)),
-        "effective_success_rate": ratio(len(delivered), len(accepted) - len(pending) - len(theirs)),
-        "fill_rate": ratio(int(codes["filled"].sum()), len(codes)),
-        "verification_success_rate": ratio(int(started["approved_at"].notna().sum()), len(started)),
-        "delivery_time": (seconds.quantile(0.5), len(delivered)),
-        "delivery_time_p95": (seconds.quantile(0.95), len(delivered)),
-        "on_time_rate": ratio(int((seconds <= ON_TIME_SECONDS).sum()), len(delivered) + len(failed) + len(overdue)),
-        "resend_rate": ratio(int(again.sum()), len(started)),
-    }
+    return plain_recount(table, now=NOW, on_time_seconds=ON_TIME_SECONDS)
 
 
 @pytest.fixture(scope="module")

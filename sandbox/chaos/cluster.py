@@ -1,0 +1,327 @@
+"""Two instances of the service and all they need, as real processes that can be killed, hung and cut off from each other.
+
+Every connection of the service to a store, the queue or the encryption service goes through a link of its own.
+Nothing outlives the process that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+
+from core.clock import utc_now
+from core.settings import Settings
+from sandbox.chaos.proxy import Link, Proxies
+from sandbox.children import Child, Process, http_answers, launch, wait_until_ready
+from sandbox.errors import ServerMissing
+from sandbox.ports import LOOPBACK, free_ports
+from sandbox.servers import ServerPlan, plan_mariadb, plan_redis
+from sandbox.stack import Ports, Stack, lay_out
+from service.main import create_key
+
+INSTANCES = ("a", "b")
+APP = "chaos"
+CODE_LENGTH = 10
+"""Ten digits instead of six: a code is looked for in every file, and six digits stand in every timestamp."""
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "code": {"cooldown_seconds": [0], "length": CODE_LENGTH},
+    "ingest": {"wait_seconds": 0.1},
+}
+"""What differs from the product's defaults: waits that only cost time, and the length of codes."""
+_SETTLE_SECONDS = 60.0
+_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
+
+
+class Member:
+    """One process of the cluster. It keeps its ports and folder however often it is started; every start has a log of its own."""
+
+    def __init__(self, process: Process, logs: Path) -> None:
+        self.process = process
+        self._logs = logs
+        self._starts = 0
+        self._child: Child | None = None
+
+    @property
+    def name(self) -> str:
+        return self.process.name
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    @property
+    def is_up(self) -> bool:
+        return self._child is not None and self._child.exit_status is None
+
+    @property
+    def logs(self) -> list[Path]:
+        """The logs of all its starts, oldest first."""
+        return sorted(self._logs.glob(f"*/{self.name}.log"))
+
+    def start(self) -> None:
+        """Start it and wait until it is ready. Blocks."""
+        self._starts += 1
+        self._child = launch(self.process, self._logs / f"{self._starts:02d}")
+        try:
+            wait_until_ready(self._child)
+        except BaseException:
+            self._child.kill()
+            raise
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self._running.kill()
+
+    def stop(self) -> None:
+        """Ask it to end, then kill it. Stopping twice is fine."""
+        if self._child is not None:
+            self._child.stop()
+
+    def hang(self) -> None:
+        """SIGSTOP: its connections stay open, and nothing comes."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self._running.send_signal(signal.SIGCONT)
+
+    async def restart(self) -> None:
+        """Start it again, whether it has ended or not."""
+        await asyncio.to_thread(self.stop)
+        await asyncio.to_thread(self.start)
+
+    def memory_bytes(self) -> int:
+        """What it holds of the machine's memory; 0 where the system does not tell."""
+        with suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return 0
+
+    @property
+    def _running(self) -> Child:
+        if self._child is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._child
+
+
+@dataclass
+class Cluster:
+    """A running cluster. `members` by name, `links` by what is behind them (one a client), keys of the API.
+
+    `clock_file` is what the programs' clocks are moved by, None where libfaketime is not installed.
+    """
+
+    folder: Path
+    stack: Stack
+    database: ServerPlan | None
+    members: dict[str, Member]
+    links: dict[str, list[Link]]
+    front: Link
+    urls: Mapping[str, str]
+    clock_file: Path | None
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
+    offset_seconds: float = 0.0
+
+    @property
+    def settings(self) -> Settings:
+        return self.stack.settings
+
+    @property
+    def store_url(self) -> str:
+        """The primary store itself, past every link."""
+        return self.settings.store.url.get_secret_value()
+
+    @property
+    def admin_url(self) -> str:
+        """The primary store, for whoever may do everything."""
+        return (self.database.admin_url if self.database else "") or self.store_url
+
+    @property
+    def live(self) -> list[str]:
+        """The instances whose processes run."""
+        return [name for name in INSTANCES if self.members[name].is_up]
+
+    def journal(self, instance: str) -> Path:
+        """The folder of the journals of an instance."""
+        return self.folder / f"journal-{instance}"
+
+    def clock(self) -> datetime:
+        """The time as the programs see it."""
+        return utc_now() + timedelta(seconds=self.offset_seconds)
+
+    def move_clock(self, seconds: float) -> None:
+        """From now on the clocks of all instances are that far from the truth."""
+        if self.clock_file is None:
+            raise ServerMissing(
+                "there is no libfaketime on this machine", hint="install it with: apt-get install faketime"
+            )
+        self.clock_file.write_text(f"{seconds:+f}\n")
+        self.offset_seconds = seconds
+
+    def trouble(self, name: str) -> list[Link]:
+        """All links to one server."""
+        return self.links[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a cluster is to be. `embedded` takes SQLite and Valkey instead of MariaDB and Redis; `fake_clock` lets clocks be moved."""
+
+    folder: Path
+    seed: int = 0
+    embedded: bool = False
+    fake_clock: bool = False
+    database_folder: Path | None = None
+
+
+class Starting:
+    """Lays out a cluster and starts it: `async with Starting(plan) as cluster`. Leaving stops everything."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._proxies = Proxies(seed=plan.seed)
+        self._cluster: Cluster | None = None
+
+    async def __aenter__(self) -> Cluster:
+        try:
+            self._cluster = cluster = await asyncio.to_thread(self._lay_out)
+            await self._start(cluster)
+        except BaseException:
+            await self._end()
+            raise
+        return cluster
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
+        members = list(self._cluster.members.values()) if self._cluster else []
+        for member in members:
+            if member.is_up:
+                member.go_on()  # one that hangs would not hear that it is to end
+        await asyncio.to_thread(_side_by_side, [member.stop for member in members])
+        await asyncio.to_thread(self._proxies.close)
+
+    async def _start(self, cluster: Cluster) -> None:
+        members = cluster.members
+        programs = {*INSTANCES, "encryptor", "ingester"}
+        await asyncio.to_thread(_side_by_side, [members[name].start for name in members if name not in programs])
+        # The first instance makes the tables; two that begin at the same moment would only wait for each other.
+        for name, scopes in (("sender", {"send", "read"}), ("operator", {"operate"})):
+            cluster.keys[name], _ = await create_key(cluster.settings, app=APP, scopes=frozenset(scopes), label="chaos")
+        await asyncio.to_thread(_side_by_side, [members[name].start for name in programs])
+
+    def _lay_out(self) -> Cluster:
+        plan, folder = self._plan, self._plan.folder.absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = None if plan.embedded else plan_mariadb(plan.database_folder or folder / "mariadb")
+        changes: dict[str, dict[str, object]] = {section: dict(values) for section, values in SETTINGS.items()}
+        mirror = None if plan.embedded else plan_redis(folder / "redis")
+        if mirror is not None:
+            changes["mirror"] = {"url": mirror.url}
+        stack = lay_out(folder, Ports.pick(), store_url=database.url if database else "", changes=changes)
+        servers = {server.name: server for server in stack.servers}
+        if mirror is not None:
+            del servers["valkey"]
+        servers["redis"] = mirror or servers.pop("valkey")
+        if database is not None:
+            servers["mysql"] = database
+        members = {name: Member(server.process, folder / "logs") for name, server in servers.items()}
+        members["encryption"] = Member(stack.plan_encryption(), folder / "logs")
+        ports = {name: server.port for name, server in servers.items()}
+        ports["encryption"] = stack.ports.encryption
+        return self._with_programs(stack, database, members, ports)
+
+    def _with_programs(
+        self, stack: Stack, database: ServerPlan | None, members: dict[str, Member], ports: Mapping[str, int]
+    ) -> Cluster:
+        folder = stack.folder
+        api = dict(zip(INSTANCES, free_ports(len(INSTANCES)), strict=True))
+        clock_file = self._clock_file(folder)
+        links: dict[str, list[Link]] = {name: [] for name in ports}
+        for name in (*INSTANCES, "encryptor", "ingester"):
+            environ = {"HELIOGRAPH_JOURNAL_FOLDER": str(folder / f"journal-{name}"), **_fake_clock(clock_file)}
+            for target, port in ports.items():
+                link = self._proxies.link(f"{name} to {target}", port)
+                links[target].append(link)
+                environ |= _through(link, target, stack.settings)
+            if name in INSTANCES:
+                environ["HELIOGRAPH_API_PORT"] = str(api[name])
+                is_ready = http_answers(f"http://{LOOPBACK}:{api[name]}/readyz")
+                process = stack.plan_program("service", is_ready=is_ready, port=api[name])
+            else:
+                process = {"encryptor": stack.plan_encryptor, "ingester": stack.plan_ingester}[name]()
+            process = replace(process, name=name, env={**process.env, **environ})
+            members[name] = Member(process, folder / "logs")
+        return Cluster(
+            folder=folder,
+            stack=stack,
+            database=database,
+            members=members,
+            links=links,
+            front=self._proxies.link("front", *api.values()),
+            urls={name: f"http://{LOOPBACK}:{port}" for name, port in api.items()},
+            clock_file=clock_file,
+        )
+
+    def _clock_file(self, folder: Path) -> Path | None:
+        if not self._plan.fake_clock or find_faketime() is None:
+            return None
+        file = folder / "clock"
+        file.write_text("+0\n")
+        return file
+
+
+def find_faketime() -> Path | None:
+    """The library that moves the clock of a program, where it is installed."""
+    found = [path for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
+    return found[0] if found else None
+
+
+def _fake_clock(file: Path | None) -> dict[str, str]:
+    library = find_faketime()
+    if file is None or library is None:
+        return {}
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def _through(link: Link, target: str, settings: Settings) -> dict[str, str]:
+    """The variables that lead a program through a link instead of straight to a server."""
+    match target:
+        case "mysql":
+            url = make_url(settings.store.url.get_secret_value()).set(port=link.port)
+            return {"HELIOGRAPH_STORE_URL": _text(url)}
+        case "redis":
+            return {
+                "HELIOGRAPH_MIRROR_URL": _text(make_url(settings.mirror.url.get_secret_value()).set(port=link.port))
+            }
+        case "nats":
+            return {"HELIOGRAPH_QUEUE_URL": _text(make_url(settings.queue.url.get_secret_value()).set(port=link.port))}
+        case "clickhouse":
+            return {"HELIOGRAPH_WAREHOUSE_PORT": str(link.port)}
+        case "encryption":
+            return {"HELIOGRAPH_ENCRYPTION_URL": f"http://{LOOPBACK}:{link.port}"}
+    raise ValueError(f"no program knows {target}")
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+def _side_by_side(works: list[Callable[[], None]]) -> None:
+    with ThreadPoolExecutor(max_workers=max(1, len(works))) as pool:
+        for future in [pool.submit(work) for work in works]:
+            future.result()

@@ -1,0 +1,98 @@
+"""What the stores hold, read past every link and every part of the service: tables of MySQL and of ClickHouse as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+from sqlalchemy import create_engine, select
+from sqlalchemy.pool import NullPool
+
+from core import warehouse as door
+from core.settings import Warehouse as WarehouseSettings
+from service.stores import schema
+
+Rows = set[tuple[Any, ...]]
+
+FACTS = (
+    "requests",
+    "attempts",
+    "outcomes",
+    "receipts",
+    "checks",
+    "approvals",
+    "inbound",
+    "opt_outs",
+    "encrypted_numbers",
+)
+"""The tables of the primary store that are compared."""
+EVENTS: Mapping[str, str] = {
+    # the key of an event as the warehouse holds it: the same words as the key of its fact
+    "send_events": "request_id, attempt",
+    "receipt_events": "request_id, attempt, if(status = 'pending', concat('interim:', raw_status), 'final') AS stage",
+    "verify_events": "request_id, check, toString(result) AS result",
+    "inbound_events": "toString(provider) AS provider, toString(message_hash) AS message_hash",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`facts` are frames of the primary store by table; `events` are rows of the warehouse by table, keys alone."""
+
+    facts: Mapping[str, pd.DataFrame] = field(repr=False)
+    events: Mapping[str, list[tuple[Any, ...]]] = field(repr=False)
+
+    def keys(self, table: str, *columns: str) -> Rows:
+        """The values of these columns of a table of the primary store."""
+        frame = self.facts[table]
+        return set(frame[list(columns)].itertuples(index=False, name=None)) if len(frame) else set()
+
+    def counts(self) -> dict[str, int]:
+        """Rows by table of the primary store."""
+        return {name: len(frame) for name, frame in self.facts.items()}
+
+
+def read_facts(store_url: str) -> dict[str, pd.DataFrame]:
+    """All facts, in one transaction: rows of two tables belong together."""
+    engine = create_engine(store_url, hide_parameters=True, poolclass=NullPool)
+    tables = {name: schema.metadata.tables[name] for name in FACTS}
+    with engine.connect() as connection:
+        found = {}
+        for name, table in tables.items():
+            rows = connection.execute(select(table)).all()
+            found[name] = pd.DataFrame(rows, columns=[column.name for column in table.columns])
+    engine.dispose()
+    return found
+
+
+def read_events(settings: WarehouseSettings) -> dict[str, list[tuple[Any, ...]]]:
+    """The keys of all events. Raises `WarehouseUnavailable`, and `WarehouseRefused` while there are no tables."""
+    warehouse = door.connect(settings)
+    try:
+        return {
+            table: [
+                tuple(_plain(value) for value in row)
+                for row in warehouse.query_rows(f"SELECT {key} FROM {table} FINAL")
+            ]
+            for table, key in EVENTS.items()
+        }
+    finally:
+        warehouse.close()
+
+
+def read_all(store_url: str, settings: WarehouseSettings) -> Evidence:
+    """Both."""
+    return Evidence(read_facts(store_url), read_events(settings))
+
+
+def _plain(value: object) -> object:
+    return (
+        value
+        if isinstance(value, (UUID, int, str))
+        else bytes(value).decode()
+        if isinstance(value, bytes)
+        else str(value)
+    )

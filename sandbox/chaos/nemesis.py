@@ -1,0 +1,124 @@
+"""What a fault is: how it is made and healed, and what the service is expected to do. `sandbox/chaos/faults/` declares them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sandbox.chaos.cluster import Cluster, Plan
+from sandbox.chaos.load import Load
+from sandbox.chaos.operations import Operator
+from sandbox.chaos.proxy import NONE, Trouble
+
+FAILS_OVER = ("mysql_fatal", "recovering", "healthy")
+"""The statuses of each instance, in order, when MySQL is lost and an operator leads back to it."""
+LOSES_MIRROR = ("redis_fatal", "healthy")
+STAYS: tuple[str, ...] = ()
+"""No change of status."""
+
+
+@dataclass
+class Field:
+    """What a fault works on while it lasts. `began_at` (seconds since 1970) is moved on by a fault that takes time to make.
+
+    `note` goes under the table; `fail` says that an invariant does not hold, beyond what the checker looks at.
+    """
+
+    cluster: Cluster
+    load: Load
+    operator: Operator
+    rng: np.random.Generator
+    seconds: float
+    began_at: float = field(default_factory=time.time)
+    notes: list[str] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def begins(self) -> None:
+        """Only now is anything broken."""
+        self.began_at = time.time()
+
+    def note(self, text: str) -> None:
+        """Something that whoever reads the table should know."""
+        self.notes.append(text)
+
+    def fail(self, invariant: str, text: str) -> None:
+        """An invariant does not hold."""
+        self.problems.append((invariant, text))
+
+    async def trouble(self, name: str, trouble: Trouble) -> None:
+        """Put all links to a server into a trouble, or end it with `NONE`."""
+        await asyncio.gather(*(asyncio.to_thread(link.set, trouble) for link in self.cluster.links[name]))
+
+    async def heal(self, name: str) -> None:
+        """Let everything pass again."""
+        await self.trouble(name, NONE)
+
+
+Around = Callable[[Field], AbstractAsyncContextManager[None]]
+
+
+def always(_plan: Plan) -> str:
+    """Every machine can make this fault."""
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One row of the matrix.
+
+    `around` makes the fault when it is entered and heals it when it is left; it lasts `seconds` (`quick_seconds` with
+    --quick). `expects` are the statuses that each instance goes through, from the fault to the end of recovery.
+    `detected_by` is the event in the log that tells of detection, where it is no status. `tolerates` are HTTP statuses
+    that are right meanwhile. `impossible` says why this machine cannot make it. `plan` changes the cluster it needs.
+    `restarts_instances` when the fault ends instances: calls that were under way are then judged by their repetition.
+    """
+
+    number: str
+    title: str
+    around: Around
+    expects: Sequence[str] = STAYS
+    seconds: float = 8.0
+    quick_seconds: float = 4.0
+    detected_by: str = ""
+    tolerates: frozenset[int] = frozenset()
+    impossible: Callable[[Plan], str] = always
+    plan: Callable[[Plan], Plan] = lambda plan: plan
+    codes_may_expire: bool = False
+    restarts_instances: bool = False
+    p99_max_ms: float | None = None
+
+
+def needs_mysql(plan: Plan) -> str:
+    """For faults that SQLite does not have."""
+    return "SQLite has no such fault" if plan.embedded else ""
+
+
+def chosen(faults: Iterable[Fault], words: Sequence[str]) -> list[Fault]:
+    """Those whose number is one of `words`, or begins with one: F3 means F3a and F3b. All of them without words.
+
+    Raises `LookupError` for a word that names none.
+    """
+    faults = list(faults)
+    if not words:
+        return faults
+    for word in words:
+        if not any(_is_meant(fault, word) for fault in faults):
+            raise LookupError(
+                f"no fault has the number {word}; there are {', '.join(fault.number for fault in faults)}"
+            )
+    return [fault for fault in faults if any(_is_meant(fault, word) for word in words)]
+
+
+def _is_meant(fault: Fault, word: str) -> bool:
+    return fault.number == word or (fault.number[:-1] == word and fault.number[-1].isalpha())
+
+
+def spare_folder(plan: Plan, name: str) -> Path:
+    """A folder beside the cluster's, for a fault that needs one."""
+    return plan.folder.parent / f"{plan.folder.name}-{name}"
