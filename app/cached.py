@@ -13,6 +13,7 @@ from app.data import basics
 from app.data import carriers as carriers_data
 from app.data import funnel as funnel_data
 from app.data import overview as overview_data
+from app.data import regions as regions_data
 from app.data.basics import FilterKey
 from app.palette import Colours
 from app.timeframe import Window
@@ -100,3 +101,16 @@ def carriers(
 @st.cache_data(ttl=60, show_spinner=False, max_entries=200)
 def funnel(window: Window, filters: FilterKey, *, dimension: str | None) -> funnel_data.FunnelData:
     return funnel_data.answer(warehouse(), window, filters, dimension=dimension, now=utc_now())
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
+def regions(window: Window, zone: str, filters: FilterKey, *, slug: str) -> regions_data.RegionsData:
+    return regions_data.answer(
+        warehouse(),
+        window,
+        zone,
+        filters,
+        slug=slug,
+        now=utc_now(),
+        on_time_seconds=settings().metrics.on_time_seconds,
+    )

@@ -77,6 +77,25 @@ def chart_bar(view: View) -> None:
         _select("Carriers", "panels", view, list(PANEL_COUNTS), "{} largest".format, 140, "By attempts in the range.")
 
 
+def metric_bar(view: View) -> None:
+    """What a page adds that shows one metric."""
+    _select(
+        "Metric",
+        "metric",
+        view,
+        [entry.slug for entry in METRICS],
+        _metric_title,
+        260,
+        words.explained(metric(view.metric)),
+    )
+
+
+def keep_only(dimension: str, values: Sequence[str]) -> None:
+    """Filter by these values, in a callback of whatever chose them."""
+    view = st.session_state[_VIEW]
+    _write(replace(view, filters={**view.filters, dimension: tuple(values)}))
+
+
 def split_bar(view: View) -> None:
     """What a page adds that shows one thing by any dimension."""
     _select("By", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")

@@ -31,6 +31,19 @@ class Reading:
     p95: float | None = None
 
 
+def interval(value: float | None, n: int, *, confidence: float = 0.95) -> tuple[float, float] | None:
+    """The Wilson score interval of a ratio: where its true value lies, `confidence` of the time; None where undefined.
+
+    Unlike value ± error it stays within 0 and 1, and is honest for small n (Brown, Cai, DasGupta 2001).
+    """
+    if value is None or n <= 0:
+        return None
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(value * (1 - value) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def verdict(metric: Metric, now: Reading, before: Reading, *, judged_together: int = 1) -> Verdict:
     """Whether `now` differs from `before` by more than chance, and whether that is good; '' when it may be chance.
 

@@ -50,3 +50,14 @@ def readings_of(frame: pd.DataFrame) -> dict[str, Reading]:
         )
         for slug in ALL_SLUGS
     }
+
+
+def totals(frame: pd.DataFrame, slug: str, dimensions: tuple[str, ...]) -> pd.DataFrame:
+    """An answer about one metric as a table by volume: the dimensions, value, n, settled, volume (and p95)."""
+    columns = {**{name: name for name in dimensions}, slug: "value", f"{slug}_n": "n", f"{slug}_settled": "settled"}
+    if "p95" in metric(slug).extras:
+        columns[f"{slug}_p95"] = "p95"
+    if frame.empty:
+        return pd.DataFrame(columns=[*columns.values(), "volume"])
+    table = frame[list(columns)].rename(columns=columns).assign(volume=frame[f"{VOLUME}_n"])
+    return table.sort_values(["volume", *dimensions], ascending=[False, *[True] * len(dimensions)], ignore_index=True)

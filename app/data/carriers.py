@@ -7,10 +7,9 @@ from datetime import datetime
 
 import pandas as pd
 
-from app.data.basics import VOLUME, FilterKey, number_of
+from app.data.basics import VOLUME, FilterKey, number_of, totals
 from app.timeframe import Window, choose_bucket
 from core.warehouse import Warehouse
-from metrics.catalogue import metric
 from metrics.query import Question, ask
 from metrics.readings import Reading
 
@@ -66,12 +65,12 @@ def answer(
         time_zone=zone,
         filters=dict(filters),
     )
-    totals = _totals(ask(warehouse, whole, now=now, on_time_seconds=on_time_seconds), slug)
-    largest = tuple(totals["carrier"].head(panels))
-    volume = int(totals["volume"].head(panels).median()) if largest else 0
+    table = totals(ask(warehouse, whole, now=now, on_time_seconds=on_time_seconds), slug, ("carrier",))
+    largest = tuple(table["carrier"].head(panels))
+    volume = int(table["volume"].head(panels).median()) if largest else 0
     bucket, changed = choose_bucket(window, wanted, volume=volume)
     if not largest:
-        return CarriersData(totals, pd.DataFrame(), bucket, changed, (), ())
+        return CarriersData(table, pd.DataFrame(), bucket, changed, (), ())
     reaching = window.from_bucket(bucket, zone)
     course = Question(
         metrics=(slug,),
@@ -88,17 +87,7 @@ def answer(
     drawn = by_volume if split in (None, "carrier") else by_volume[:LINES_MAX]
     left_out = tuple(str(name) for name in by_volume[len(drawn) :])
     lines = tuple(sorted(map(str, drawn)))
-    return CarriersData(totals, series[series["line"].isin(drawn)], bucket, changed, lines, left_out)
-
-
-def _totals(frame: pd.DataFrame, slug: str) -> pd.DataFrame:
-    columns = {"carrier": "carrier", slug: "value", f"{slug}_n": "n", f"{slug}_settled": "settled"}
-    if "p95" in metric(slug).extras:
-        columns[f"{slug}_p95"] = "p95"
-    if frame.empty:
-        return pd.DataFrame(columns=[*columns.values(), "volume"])
-    totals = frame[list(columns)].rename(columns=columns).assign(volume=frame[f"{VOLUME}_n"])
-    return totals.sort_values(["volume", "carrier"], ascending=[False, True], ignore_index=True)
+    return CarriersData(table, series[series["line"].isin(drawn)], bucket, changed, lines, left_out)
 
 
 def _series(frame: pd.DataFrame, slug: str, split: str | None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import cached, controls, downloads, shell, words
+from app import cached, controls, downloads, shell, tables, words
 from app.charts import panels as charts
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
@@ -15,7 +15,6 @@ from app.timeframe import Window, clock_changes
 from metrics.catalogue import Metric, metric
 
 _PANEL_WIDTH = 340
-_TABLE_WIDTH = 1000
 
 
 def page() -> None:
@@ -97,27 +96,7 @@ def _panels(frame: charts.Frame, answers: CarriersData) -> None:
 def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
     st.subheader("All carriers in this range", anchor=False)
     totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
-    scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
-    seen = totals.assign(
-        **{column: totals[column] * scale for column in ("value", "p95") if column in totals},
-        settled=["settled" if done else "settling" for done in totals["settled"]],
-    )
-    st.dataframe(
-        seen,
-        hide_index=True,
-        width=_TABLE_WIDTH,
-        height="content" if len(totals) <= 30 else 1000,
-        placeholder=words.UNDEFINED,
-        column_config={
-            "carrier": st.column_config.TextColumn("Carrier", width="medium"),
-            "value": st.column_config.NumberColumn(_value_title(shown), format=number, help=words.explained(shown)),
-            "p95": st.column_config.NumberColumn("p95", format=number),
-            "n": st.column_config.NumberColumn("n", format="localized", help="The sample the value is computed from."),
-            "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
-            "settled": st.column_config.TextColumn("State", help="Settled: the value will hardly move any more."),
-        },
-        column_order=[column for column in ("carrier", "value", "p95", "n", "volume", "settled") if column in totals],
-    )
+    tables.readings(shown, totals, ("carrier",))
     with st.container(horizontal=True):
         downloads.csv(
             "Download this table (CSV)", totals, downloads.name(f"carriers-{shown.slug}", window), key="totals"
@@ -126,7 +105,3 @@ def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
         downloads.csv(
             "Download the points (CSV)", series, downloads.name(f"carriers-series-{shown.slug}", window), key="series"
         )
-
-
-def _value_title(shown: Metric) -> str:
-    return f"{shown.title}, p50" if "p95" in shown.extras else shown.title

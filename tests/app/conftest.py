@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+import streamlit as st
 
 from app.cli import arguments
 from core.settings import Warehouse as WarehouseSettings
@@ -82,3 +83,13 @@ def dashboard(warehouse_settings: WarehouseSettings, tmp_path: Path) -> Iterator
     """A dashboard over the test's warehouse."""
     with running(warehouse_settings, tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings that name the test's warehouse, and nothing remembered of the test before."""
+    for name, value in environment(warehouse_settings).items():
+        monkeypatch.setenv(name, value)
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()

@@ -13,10 +13,8 @@ from app.charts import funnel as charts
 from core import events
 from core.warehouse import Warehouse
 from metrics.funnel import LOST_STEPS, STEPS
-from tests.app.test_pages import at_warehouse, run, text
+from tests.app.looking import run, text
 from tests.app.traffic import load
-
-__all__ = ["at_warehouse"]  # a fixture is found by its name
 
 COUNTS = {"submitted": 200, "accepted": 190, "received": 180, "delivered": 160, "filled": 100, "approved": 100}
 

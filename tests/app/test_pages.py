@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import app
@@ -17,20 +15,10 @@ from core.settings import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
 from sandbox.ports import free_port
-from tests.app.conftest import environment
+from tests.app.looking import run, text
 from tests.app.traffic import load
 
 ENTRY = Path(app.__file__).with_name("dashboard.py")
-
-
-@pytest.fixture
-def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings that name the test's warehouse, and nothing remembered of the test before."""
-    for name, value in environment(warehouse_settings).items():
-        monkeypatch.setenv(name, value)
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture
@@ -43,19 +31,6 @@ def page(at_warehouse: None) -> AppTest:
 def carriers(at_warehouse: None) -> AppTest:
     """The Carriers page by itself: `AppTest` can turn to a page only when it is a file."""
     return AppTest.from_string("from app.views import carriers\ncarriers.page()", default_timeout=30)
-
-
-def run(page: AppTest, **link: str | list[str]) -> AppTest:
-    page.query_params.update(link)
-    page.run()
-    assert not page.exception
-    return page
-
-
-def text(page: AppTest) -> str:
-    """All that is written on the page."""
-    written = [*page.get("html"), *page.info, *page.warning, *page.error, *page.caption, *page.markdown, *page.title]
-    return "\n".join(str(element.value) for element in written)
 
 
 def test_without_any_data_the_page_says_how_to_get_some(warehouse: Warehouse, page: AppTest) -> None:

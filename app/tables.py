@@ -1,0 +1,53 @@
+"""A metric's values in a table: each with its sample, how far chance may have moved it, and whether it has settled."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import words
+from metrics.catalogue import Metric
+from metrics.readings import interval
+
+_ROWS_MAX = 30
+_WIDTH = 1000
+
+
+def readings(shown: Metric, table: pd.DataFrame, dimensions: tuple[str, ...]) -> None:
+    """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand."""
+    scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
+    seen = table.assign(
+        **{column: table[column] * scale for column in ("value", "p95") if column in table},
+        settled=["settled" if done else "settling" for done in table["settled"]],
+    )
+    if shown.unit == "ratio":
+        seen["between"] = [_between(value, n) for value, n in zip(table["value"], table["n"], strict=True)]
+    columns = (*dimensions, "value", "between", "p95", "n", "volume", "settled")
+    st.dataframe(
+        seen,
+        hide_index=True,
+        width=_WIDTH,
+        height="content" if len(table) <= _ROWS_MAX else 1000,
+        placeholder=words.UNDEFINED,
+        column_config={
+            **{name: st.column_config.TextColumn(words.DIMENSION_TITLES[name], width="medium") for name in dimensions},
+            "value": st.column_config.NumberColumn(_title(shown), format=number, help=words.explained(shown)),
+            "between": st.column_config.TextColumn(
+                "95 % between", help="Wilson interval: how far chance may have moved it."
+            ),
+            "p95": st.column_config.NumberColumn("p95", format=number),
+            "n": st.column_config.NumberColumn("n", format="localized", help="The sample the value is computed from."),
+            "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
+            "settled": st.column_config.TextColumn("State", help="Settled: the value will hardly move any more."),
+        },
+        column_order=[column for column in columns if column in seen],
+    )
+
+
+def _between(value: float, n: int) -> str:
+    bounds = interval(None if pd.isna(value) else float(value), int(n))
+    return "" if bounds is None else f"{bounds[0] * 100:.1f} – {bounds[1] * 100:.1f} %"
+
+
+def _title(shown: Metric) -> str:
+    return f"{shown.title}, p50" if "p95" in shown.extras else shown.title

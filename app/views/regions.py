@@ -1,0 +1,85 @@
+"""The Regions page: one metric on a map by country and in tables by country and region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app import cached, controls, downloads, shell, tables, words
+from app.charts import world
+from app.charts.panels import CONFIG
+from app.controls import Opened
+from app.data.regions import RegionsData
+from app.timeframe import Window
+from app.world import atlas
+from metrics.catalogue import Metric, metric
+
+_MAP = "world"
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Regions", anchor=False)
+    opened = controls.open_view()
+    controls.metric_bar(opened.view)
+    shell.live(opened, _draw)
+
+
+def _draw(opened: Opened, window: Window) -> None:
+    view = opened.view
+    newest = cached.newest()
+    if newest is None:
+        shell.nothing_at_all()
+        return
+    answers = cached.regions(window, view.zone, view.filter_key(), slug=view.metric)
+    shell.freshness_line(newest, window, view.zone)
+    if answers.countries.empty:
+        shell.nothing_here(newest, opened)
+        return
+    shown = metric(view.metric)
+    _map(shown, answers)
+    _tables(shown, answers, window)
+
+
+def _map(shown: Metric, answers: RegionsData) -> None:
+    if answers.countries["value"].notna().sum() == 0:
+        st.info(f"**{shown.title} is undefined in all of this range.** {words.why_undefined(0)}")
+    low, high = world.bounds(shown, answers.countries)
+    st.caption(
+        f"{shown.question} Colour is the value, the size of a mark the traffic; choose a mark to see that country alone."
+    )
+    st.plotly_chart(
+        world.world(shown, answers.countries, low=low, high=high, shade=shell.shade()),
+        key=_MAP,
+        config=CONFIG,
+        on_select=_chosen,
+        selection_mode="points",
+        alt=f"{shown.title} by country; the table below says the same.",
+    )
+    away = answers.countries[~answers.countries["country"].isin(list(atlas().places))]
+    if len(away):
+        named = words.listed([world.name_of(code) for code in away["country"]])
+        st.caption(f"Not on the map: {controls.plain(named)}; the table has them.")
+
+
+def _chosen() -> None:
+    state: Mapping[str, Any] = st.session_state[_MAP]
+    codes = [str(point["customdata"]) for point in state["selection"]["points"] if "customdata" in point]
+    if codes:
+        controls.keep_only("country", codes[:1])
+
+
+def _tables(shown: Metric, answers: RegionsData, window: Window) -> None:
+    countries = answers.countries.assign(country=[world.name_of(code) for code in answers.countries["country"]])
+    regions = answers.regions.assign(
+        country=[world.name_of(code) for code in answers.regions["country"]],
+        region=[words.named("region", name) for name in answers.regions["region"]],
+    )
+    st.subheader("By country", anchor=False)
+    tables.readings(shown, countries, ("country",))
+    downloads.csv("Download the countries (CSV)", countries, downloads.name(f"countries-{shown.slug}", window), key="c")
+    st.subheader("By region", anchor=False)
+    tables.readings(shown, regions, ("country", "region"))
+    downloads.csv("Download the regions (CSV)", regions, downloads.name(f"regions-{shown.slug}", window), key="r")
