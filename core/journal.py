@@ -16,7 +16,8 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BufferedReader, FileIO
@@ -24,8 +25,10 @@ from pathlib import Path
 
 from core.clock import Clock, utc_now
 from core.errors import JournalDamaged, JournalWriteFailed
+from core.hooks import NO_HOOKS, Hooks
 
 SUFFIX = ".journal"
+DAMAGED_SUFFIX = ".damaged"
 VERSION = 1
 _HEADER = re.compile(rb"heliograph-journal (\d+) ([0-9a-f]{16}) (\S+) ([0-9a-f]{8})\n")
 _HEADER_BYTES = 96
@@ -52,13 +55,13 @@ class Journal:
         file_bytes_max: int,
         total_bytes_max: int,
         clock: Clock = utc_now,
-        sync: Callable[[int], None] = os.fdatasync,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         self._folder = folder
         self._file_bytes_max = file_bytes_max
         self._total_bytes_max = total_bytes_max
         self._clock = clock
-        self._sync = sync
+        self._step, self._sync = hooks.step, hooks.sync
         self._file: FileIO | None = None
         self._epoch = b""
         self._number = 0
@@ -92,8 +95,11 @@ class Journal:
         first = self._number + 1
         lines = [_line(self._epoch, first + offset, payload) for offset, payload in enumerate(payloads)]
         body = b"".join(lines)
+        self._step("write")
         _write(file, body)
+        self._step("sync")
         self._sync(file.fileno())
+        self._step("answer")
         self._number += len(payloads)
         self._size += len(body)
         return list(range(first, first + len(payloads)))
@@ -135,6 +141,7 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damage = ""
         self._mark_path = path.with_suffix(SUFFIX + ".done")
 
     @property
@@ -151,21 +158,54 @@ class JournalFile:
         fresh.write_text(str(number), encoding="ascii")
         fresh.replace(self._mark_path)
 
-    def records(self, *, after: int = 0) -> Iterator[Record]:
-        """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail."""
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Keep everybody else from draining the file while the block runs; False when somebody does, or it is gone."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            yield False
+            return
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield self.path.exists()  # it may have been drained between opening and locking it
+
+    def records(self, *, after: int = 0, skip_damaged: bool = False) -> Iterator[Record]:
+        """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail.
+
+        With `skip_damaged` it yields every intact record, and says in `damage` what it passed over.
+        """
         with self.path.open("rb") as file:
-            epoch = self._epoch_of(file)
+            try:
+                epoch = self._epoch_of(file)
+            except JournalDamaged as damage:
+                epoch = self._epoch_of_name()
+                if not skip_damaged or epoch is None:
+                    raise
+                self.damage = str(damage)
             if epoch is None:
                 return
             expected = 1
             for line in file:
                 record = _parse(epoch, line)
                 if record is None or record.number != expected:
-                    self._refuse_unless_torn(epoch, line + file.read(), expected)
+                    yield from self._beyond(epoch, line + file.read(), expected, after, skip_damaged=skip_damaged)
                     return
                 expected += 1
                 if record.number > after:
                     yield record
+
+    def set_aside(self) -> Path:
+        """Keep the file under another name, where no replay looks, for a person to look at. Returns the new path."""
+        aside = self.path.with_suffix(DAMAGED_SUFFIX)
+        self.path.replace(aside)
+        self._mark_path.unlink(missing_ok=True)
+        _sync_folder(self.path.parent)
+        return aside
 
     def remove(self) -> None:
         """Delete the file and its mark: everything in it was applied."""
@@ -186,16 +226,23 @@ class JournalFile:
             )
         return match[2]
 
-    def _refuse_unless_torn(self, epoch: bytes, rest: bytes, expected: int) -> None:
+    def _epoch_of_name(self) -> bytes | None:
+        match = re.search(r"-([0-9a-f]{16})$", self.path.stem)
+        return match[1].encode() if match else None
+
+    def _beyond(self, epoch: bytes, rest: bytes, expected: int, after: int, *, skip_damaged: bool) -> Iterator[Record]:
         """Damage is a torn tail when no intact record follows, at whatever byte it may begin."""
-        for start in _RECORD_START.finditer(rest):
-            line = rest[start.start() : rest.find(b"\n", start.start()) + 1]
-            record = _parse(epoch, line)
-            if record is not None and record.number >= expected:
-                hint = "keep the file; `heliograph journal verify` shows the place"
+        for record in _intact(epoch, rest, expected):
+            what = f"{self.path.name}: record {expected} is damaged and intact ones follow"
+            if not skip_damaged:
                 raise JournalDamaged(
-                    f"{self.path.name}: record {expected} is damaged and intact ones follow", hint=hint
+                    what,
+                    hint="keep the file; `heliograph journal verify` shows the place, and "
+                    "`heliograph journal replay --skip-damaged` applies all that is intact",
                 )
+            self.damage = self.damage or what
+            if record.number > after:
+                yield record
 
 
 def closed_files(folder: Path) -> Iterator[JournalFile]:
@@ -252,6 +299,16 @@ def _parse(epoch: bytes, line: bytes) -> Record | None:
     if _checksum(b"%s %s %s" % (epoch, number, payload)) != checksum:
         return None
     return Record(int(number), payload)
+
+
+def _intact(epoch: bytes, rest: bytes, expected: int) -> Iterator[Record]:
+    """The records of `rest` that are whole, from number `expected` on, at whatever byte each may begin."""
+    for start in _RECORD_START.finditer(rest):
+        end = rest.find(b"\n", start.start()) + 1
+        record = _parse(epoch, rest[start.start() : end]) if end else None
+        if record is not None and record.number >= expected:
+            expected = record.number + 1
+            yield record
 
 
 def _checksum(content: bytes) -> bytes:

@@ -15,6 +15,7 @@ from core import settings as core_settings
 from core import warehouse as door
 from core.clock import utc_now
 from core.errors import BadInput
+from core.hooks import Step, no_step
 from core.numbers import NumberHash
 from core.queue.jetstream import JetStreamQueue
 from core.redact import redact
@@ -28,20 +29,20 @@ from ingest.stream import StreamIngester
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, *, step: Step = no_step) -> None:
     """Read the queue until SIGTERM or Ctrl-C. Raises `WarehouseUnavailable` when ClickHouse is not there at the start."""
     warehouse = door.connect(settings.warehouse)
     warehouse.migrate()
-    asyncio.run(_run(settings, Sink(warehouse, clock=utc_now)))
+    asyncio.run(_run(settings, Sink(warehouse, clock=utc_now), step))
     warehouse.close()
 
 
-async def _run(settings: Settings, sink: Sink) -> None:
+async def _run(settings: Settings, sink: Sink, step: Step) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     queue = JetStreamQueue(settings.queue, name="heliograph ingester")
-    ingester = StreamIngester(queue, sink, settings.ingest)
+    ingester = StreamIngester(queue, sink, settings.ingest, step=step)
     _log.info("ingest runs")
     await ingester.run(stop)
     await queue.close()

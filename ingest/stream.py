@@ -10,6 +10,7 @@ import structlog
 
 from core.errors import QueueUnavailable, Unavailable
 from core.events import decode_lines
+from core.hooks import Step, no_step
 from core.queue import EVENTS, INGEST_CONSUMER, Message, Queue
 from core.settings import Ingest as IngestSettings
 from ingest.sink import Sink, Stored, Unreadable
@@ -39,11 +40,13 @@ class StreamIngester:
         settings: IngestSettings,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        step: Step = no_step,
     ) -> None:
         self._queue = queue
         self._sink = sink
         self._settings = settings
         self._sleep = sleep
+        self._step = step
         self.totals = Totals()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -70,6 +73,7 @@ class StreamIngester:
         if not messages:
             return Stored(0, 0)
         stored = await asyncio.to_thread(self._store, messages)
+        self._step("ingest-ack")
         await asyncio.gather(*(_acknowledge(message) for message in messages))
         self.totals.messages += len(messages)
         self.totals.events += stored.events

@@ -17,6 +17,7 @@ import structlog
 
 from core.clock import Clock
 from core.errors import BadInput, EncryptionUnavailable, EventUnreadable, HeliographError, QueueUnavailable
+from core.hooks import Step, no_step
 from core.numbers import Seal
 from core.queue import NUMBERS, Message, Queue
 from core.settings import Encryption as EncryptionSettings
@@ -91,12 +92,22 @@ class EncryptionClient:
 class Encryptor:
     """Works until told to stop. Several may run: the queue gives each message to one."""
 
-    def __init__(self, *, queue: Queue, store: Store, client: EncryptionClient, seal: Seal, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        store: Store,
+        client: EncryptionClient,
+        seal: Seal,
+        clock: Clock,
+        step: Step = no_step,
+    ) -> None:
         self._queue = queue
         self._store = store
         self._client = client
         self._seal = seal
         self._clock = clock
+        self._step = step
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -145,7 +156,9 @@ class Encryptor:
         ]
         if len(facts) < len(opened):
             _log.error("the encryption service refuses some numbers", numbers=len(opened) - len(facts))
+        self._step("encrypt-store")
         await self._store.write(facts)
+        self._step("encrypt-ack")
         return {str(fact.request_id) for fact in facts}
 
     def _opened(self, numbers: Sequence[SealedNumber]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError, HeliographError, StoreUnavailable, Unavailable
+from core.hooks import NO_HOOKS, Hooks, Step, no_step
 from core.numbers import NumberHash, Seal
 from core.queue import Queue
 from core.queue.jetstream import JetStreamQueue
@@ -101,6 +102,7 @@ class Outside:
     clock: Clock = utc_now
     timer: Callable[[], float] = time.monotonic
     random: Random = SystemRandom()  # noqa: RUF009  # it has no state to share
+    hooks: Hooks = NO_HOOKS
 
 
 def build(settings: Settings, outside: Outside) -> Service:
@@ -114,6 +116,7 @@ def build(settings: Settings, outside: Outside) -> Service:
         settings=settings.journal,
         clock=clock,
         telemetry=telemetry,
+        hooks=outside.hooks,
     )
     number_hash = NumberHash(settings.numbers.hash_key.get_secret_value())
     guards = Guards(settings.limits, timer=outside.timer, random=outside.random, digest=number_hash)
@@ -174,7 +177,7 @@ def require_secrets(settings: Settings) -> None:
     )
 
 
-async def open_store(settings: Settings) -> Failover:
+async def open_store(settings: Settings, *, hooks: Hooks = NO_HOOKS) -> Failover:
     """The stores of the settings as one, started. While the primary store does not answer, the service starts only when
     it is known to be down: a wrong address must not pass for an outage. Raises `StoreUnavailable`.
     """
@@ -192,6 +195,7 @@ async def open_store(settings: Settings) -> Failover:
         settings=settings.failover,
         journal=settings.journal,
         presumption=presumption_of(settings),
+        hooks=hooks,
     )
     await failover.start()
     return failover
@@ -235,13 +239,15 @@ def _primary_absent(settings: Settings, error: StoreUnavailable) -> StoreUnavail
     )
 
 
-async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None) -> None:
+async def serve(
+    settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None, hooks: Hooks = NO_HOOKS
+) -> None:
     """Run until a signal. `on_ready` is called once with the address, when calls are answered.
 
     Raises `ConfigurationError`, `StoreUnavailable`; other servers may be down at the start, and are warned about.
     """
     require_secrets(settings)
-    store = await open_store(settings)
+    store = await open_store(settings, hooks=hooks)
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
     registry = CollectorRegistry()
     async with open_session() as session:
@@ -254,6 +260,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
                 registry=registry,
                 switch=store,
                 exchange=RedisExchange(settings.mirror, instance=uuid4().hex),
+                hooks=hooks,
             )
             service = build(settings, outside)
         except HeliographError:
@@ -266,7 +273,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
             await service.stop()
 
 
-async def work_on_numbers(settings: Settings) -> None:
+async def work_on_numbers(settings: Settings, *, step: Step = no_step) -> None:
     """The encryption worker, until a signal. No server has to be there: the backlog waits. Raises `ConfigurationError`."""
     _require({"numbers.seal_key": settings.numbers.seal_key, "encryption.token": settings.encryption.token})
     store = SqlStore(settings.store)
@@ -278,6 +285,7 @@ async def work_on_numbers(settings: Settings) -> None:
             client=EncryptionClient(session, settings.encryption),
             seal=Seal(settings.numbers.seal_key.get_secret_value()),
             clock=utc_now,
+            step=step,
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -17,6 +17,7 @@ import structlog
 from core.clock import Clock
 from core.errors import JournalDamaged, JournalWriteFailed, Overloaded, QueueUnavailable
 from core.events import Event, encode_lines
+from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
 from core.lane import Lane
 from core.queue import EVENTS, NUMBERS_SUBJECT, Queue, events_subject
@@ -42,13 +43,25 @@ class Publisher:
     """Takes events in, and publishes them in a task of its own between `start` and `stop`."""
 
     def __init__(
-        self, queue: Queue, folder: Path, *, settings: JournalSettings, clock: Clock, telemetry: Telemetry
+        self,
+        queue: Queue,
+        folder: Path,
+        *,
+        settings: JournalSettings,
+        clock: Clock,
+        telemetry: Telemetry,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         self._queue = queue
         self._folder = folder
         self._telemetry = telemetry
+        self._step = hooks.step
         self._journal = Journal(
-            folder, file_bytes_max=settings.file_bytes_max, total_bytes_max=settings.total_bytes_max, clock=clock
+            folder,
+            file_bytes_max=settings.file_bytes_max,
+            total_bytes_max=settings.total_bytes_max,
+            clock=clock,
+            hooks=hooks.within("events-journal"),
         )
         self._lane = Lane("events", self._append, batch_max=1_000, waiting_max=20_000)
         self._told = asyncio.Event()
@@ -91,7 +104,8 @@ class Publisher:
         files = await asyncio.to_thread(lambda: list(closed_files(self._folder)))
         count = 0
         for file in files:
-            count += await self._publish_file(file)
+            with file.held() as is_ours:
+                count += await self._publish_file(file) if is_ours else 0
         return count
 
     def backlog_bytes(self) -> int:
@@ -158,16 +172,16 @@ class Publisher:
         try:
             while chunk := await asyncio.to_thread(next, chunks, None):
                 await self._publish([record.payload for record in chunk])
+                self._step("publish-mark")
                 await asyncio.to_thread(file.set_mark, chunk[-1].number)
                 count += len(chunk)
-        except JournalDamaged as error:
-            aside = file.path.with_suffix(".damaged")
-            file.path.rename(aside)
-            _log.error("a journal of events is damaged and was set aside", file=aside.name, reason=str(error))
-            return count
-        except FileNotFoundError:
-            return count  # another process was quicker
-        await asyncio.to_thread(file.remove)
+        except JournalDamaged as error:  # not even its header can be read
+            file.damage = str(error)
+        if file.damage:
+            aside = await asyncio.to_thread(file.set_aside)
+            _log.error("a journal of events is damaged: what is intact is published", kept=aside.name, why=file.damage)
+        else:
+            await asyncio.to_thread(file.remove)
         return count
 
     async def _publish(self, payloads: Sequence[bytes]) -> None:
@@ -184,7 +198,7 @@ class Publisher:
 
 def _chunks(file: JournalFile) -> Iterator[list[Record]]:
     chunk: list[Record] = []
-    for record in file.records(after=file.mark):
+    for record in file.records(after=file.mark, skip_damaged=True):
         chunk.append(record)
         if len(chunk) == RECORDS_MAX:
             yield chunk

@@ -15,7 +15,8 @@ import structlog
 
 from core.clock import Clock
 from core.errors import JournalWriteFailed
-from core.journal import backlog_bytes, closed_files
+from core.hooks import NO_HOOKS, Hooks
+from core.journal import SUFFIX, backlog_bytes
 from core.settings import Journal as JournalSettings
 from service.facts import AnyFact
 from service.failover.journaling import Recorder
@@ -29,9 +30,10 @@ _log = structlog.get_logger(__name__)
 class Backlog:
     """The journal of one instance, and who is about to write into it. `problem` says what keeps it from being drained."""
 
-    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock) -> None:
+    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock, hooks: Hooks = NO_HOOKS) -> None:
         self._folder = folder
-        self._recorder = Recorder(settings, folder, clock=clock)
+        self._hooks = hooks
+        self._recorder = Recorder(settings, folder, clock=clock, hooks=hooks)
         self._recorded = self._recording = 0  # writes asked for, and not yet durable
         self._on_backup = 0
         self.is_empty = True
@@ -39,12 +41,16 @@ class Backlog:
 
     def look(self) -> None:
         """See what the process before this one left."""
-        self.is_empty = not any(True for _ in closed_files(self._folder))
+        self.is_empty = not self._has_files
 
     @property
     def size_bytes(self) -> int:
         """The size of all files."""
         return backlog_bytes(self._folder)
+
+    @property
+    def _has_files(self) -> bool:
+        return any(True for _ in self._folder.glob(f"*{SUFFIX}"))
 
     @contextmanager
     def call_on_backup(self) -> Iterator[None]:
@@ -92,11 +98,12 @@ class Backlog:
         seen = self._recorded
         busy = self._recording > 0
         await asyncio.to_thread(self._recorder.rotate)
-        done = await replay(self._folder, store)
+        done = await replay(self._folder, store, step=self._hooks.step)
         self.problem = "; ".join(done.damaged)
         if done.records:
             _log.info("journal_replayed", files=done.files, records=done.records, rejected=done.rejected)
-        if done.damaged or busy or self._on_backup or self._recorded != seen:
+        # A file that another process replays is not in the store yet, and that process may die.
+        if self._has_files or busy or self._on_backup or self._recorded != seen:
             return False
         self.is_empty = True
         return True

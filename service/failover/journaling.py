@@ -16,6 +16,7 @@ import msgspec
 
 from core.clock import Clock
 from core.errors import BadInput, JournalWriteFailed
+from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal
 from core.lane import Lane
 from core.redact import redact
@@ -87,10 +88,14 @@ def decode(payload: bytes) -> AnyFact:
 class Recorder:
     """The writing side of the journal: callers share a sync, and wait for it without holding up the event loop."""
 
-    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock) -> None:
+    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock, hooks: Hooks = NO_HOOKS) -> None:
         self._clock = clock
         self._journal = Journal(
-            folder, file_bytes_max=settings.file_bytes_max, total_bytes_max=settings.total_bytes_max, clock=clock
+            folder,
+            file_bytes_max=settings.file_bytes_max,
+            total_bytes_max=settings.total_bytes_max,
+            clock=clock,
+            hooks=hooks.within("store-journal"),
         )
         self._lock = threading.Lock()
         self._lane: Lane[tuple[bytes, ...], None] = Lane(

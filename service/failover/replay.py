@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from core.errors import BadInput, JournalDamaged
+from core.hooks import Step, no_step
 from core.journal import SUFFIX, JournalFile, Record, closed_files
 from service.facts import AnyFact, Check
 from service.failover.journaling import RecordUnreadable, decode
@@ -86,14 +87,25 @@ def verify(folder: Path) -> Verified:
     return Verified(files=tuple(_verify_file(file) for file in closed_files(folder)))
 
 
-async def replay(folder: Path, store: Store, progress: Progress = lambda _name, _done: None) -> Replayed:
-    """Write into `store` what the closed files hold, remove each file that is done, and leave a damaged one alone.
+async def replay(
+    folder: Path,
+    store: Store,
+    progress: Progress = lambda _name, _done: None,
+    *,
+    skip_damaged: bool = False,
+    step: Step = no_step,
+) -> Replayed:
+    """Write into `store` what the closed files hold, and remove each file that is done. A damaged one is left alone, or
+    with `skip_damaged` replayed as far as it is intact and set aside. A file that somebody else replays is passed over.
 
     Raises `Unavailable` when the store stops answering; the next replay goes on from the mark.
     """
     total = Replayed()
     for file in list(closed_files(folder)):
-        done = await _replay_file(file, store, progress)
+        with file.held() as is_ours:
+            if not is_ours:
+                continue
+            done = await _replay_file(file, store, progress, skip_damaged=skip_damaged, step=step)
         total = Replayed(
             files=total.files + done.files,
             records=total.records + done.records,
@@ -103,19 +115,24 @@ async def replay(folder: Path, store: Store, progress: Progress = lambda _name, 
     return total
 
 
-async def _replay_file(file: JournalFile, store: Store, progress: Progress) -> Replayed:
+async def _replay_file(
+    file: JournalFile, store: Store, progress: Progress, *, skip_damaged: bool, step: Step
+) -> Replayed:
     records, rejected = 0, 0
-    reading = file.records(after=file.mark)
+    reading = file.records(after=file.mark, skip_damaged=skip_damaged)
     try:
         while batch := list(islice(reading, _BATCH_MAX)):
+            step("replay-write")
             rejected += await _replay_batch(file, store, batch)
             records += len(batch)
+            step("replay-mark")
             file.set_mark(batch[-1].number)
             progress(file.path.name, batch[-1].number)
     except JournalDamaged as damage:
         return Replayed(records=records, rejected=rejected, damaged=(str(damage),))
-    except FileNotFoundError:  # another replay was quicker
-        return Replayed(records=records, rejected=rejected)
+    if file.damage:
+        kept = file.set_aside()
+        return Replayed(files=1, records=records, rejected=rejected, damaged=(f"{file.damage}; kept as {kept.name}",))
     file.remove()
     return Replayed(files=1, records=records, rejected=rejected)
 

@@ -17,6 +17,7 @@ import structlog
 
 from core.clock import Clock
 from core.errors import Unavailable
+from core.hooks import Step, no_step
 from core.settings import Failover as FailoverSettings
 from service.failover.note import Note, keep_note
 from service.failover.status import Change, Status
@@ -36,8 +37,16 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 class State:
     """What this instance believes. `woken` is set whenever somebody should look at the stores now."""
 
-    def __init__(self, settings: FailoverSettings, *, folder: Path, clock: Clock, on_change: OnChange) -> None:
-        self._folder, self._clock, self._on_change = folder, clock, on_change
+    def __init__(
+        self,
+        settings: FailoverSettings,
+        *,
+        folder: Path,
+        clock: Clock,
+        on_change: OnChange,
+        step: Step = no_step,
+    ) -> None:
+        self._folder, self._clock, self._on_change, self._step = folder, clock, on_change, step
         self.primary_window = FailureWindow.of(settings, clock=clock)
         self.backup_window = FailureWindow.of(settings, clock=clock)
         self.instance = uuid4().hex
@@ -122,10 +131,12 @@ class State:
         self.primary_window.clear()
         self.looks_well_since = None
         self._move(reason, primary_down=False, recovering=True, since=since)
+        self._step("cut-over-recovering")
         self.woken.set()
 
     def recovered(self) -> None:
         """The primary store has everything."""
+        self._step("cut-over-recovered")
         self._move("everything journaled was replayed", recovering=False)
 
     # ---- notes

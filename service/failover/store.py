@@ -20,6 +20,7 @@ import msgspec
 
 from core.clock import Clock, utc_now
 from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
+from core.hooks import NO_HOOKS, Hooks
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.facts import AnyFact, ApiKey, ApiKeyRevocation, IdempotencyClaim, RequestState
@@ -61,11 +62,12 @@ class Failover:
         presumption: Presumption,
         clock: Clock = utc_now,
         on_change: OnChange = lambda _old, _new, _reason: None,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         self._primary, self._backup = primary, backup
         self._folder = journal.folder / STORE_FOLDER
-        self._state = state = State(settings, folder=self._folder, clock=clock, on_change=on_change)
-        self._backlog = Backlog(journal, self._folder, clock=clock)
+        self._state = state = State(settings, folder=self._folder, clock=clock, on_change=on_change, step=hooks.step)
+        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks)
         self._mirroring = Mirroring(
             backup,
             is_on=lambda: not state.backup_down,

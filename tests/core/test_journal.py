@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import JournalDamaged, JournalWriteFailed
+from core.hooks import Hooks
 from core.journal import Journal, backlog_bytes, closed_files
 
 PAYLOADS = [b'{"name":"first"}', b'{"name":"second","n":2}', b'{"name":"third"}']
@@ -38,7 +39,7 @@ def test_what_was_appended_is_read_back_in_order(tmp_path):
 
 def test_a_batch_costs_one_sync(tmp_path):
     syncs = []
-    writer = journal(tmp_path, sync=syncs.append)
+    writer = journal(tmp_path, hooks=Hooks(sync=syncs.append))
     writer.append([b"{}"])
     syncs.clear()
     numbers = writer.append([b"{}"] * 100)
@@ -152,7 +153,7 @@ def test_after_a_failed_sync_nothing_is_acknowledged_and_the_file_is_left_alone(
             raise OSError(errno.EIO, "Input/output error")
         synced.append(descriptor)
 
-    writer = journal(tmp_path, sync=sync)
+    writer = journal(tmp_path, hooks=Hooks(sync=sync))
     writer.append([b'{"n":1}'])
     first = next(tmp_path.glob("*.journal"))
     broken = True
