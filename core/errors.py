@@ -18,6 +18,7 @@
     │   └── ChannelUnavailable        a channel of alerts did not take one
     ├── WarehouseRefused          ClickHouse answered, and said no: the statement or the rows are wrong
     ├── JournalDamaged            a journal with damage elsewhere than at its torn tail
+    │   └── JournalNewer              written by a newer version of the program: left alone
     ├── JournalWriteFailed        not durable: nothing may be acknowledged on its strength
     └── Overloaded                a bounded queue is full; try again after `retry_after_seconds`
 
@@ -105,6 +106,10 @@ class WarehouseRefused(HeliographError):
 
 class JournalDamaged(HeliographError):
     """A record that was once durable can no longer be read; a person has to look."""
+
+
+class JournalNewer(JournalDamaged):
+    """A file of a later format; the program that wrote it can read it."""
 
 
 class JournalWriteFailed(HeliographError):

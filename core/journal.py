@@ -24,7 +24,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 
 from core.clock import Clock, utc_now
-from core.errors import JournalDamaged, JournalWriteFailed
+from core.errors import JournalDamaged, JournalNewer, JournalWriteFailed
 from core.hooks import NO_HOOKS, Hooks
 
 SUFFIX = ".journal"
@@ -182,11 +182,16 @@ class JournalFile:
         with self.path.open("rb") as file:
             try:
                 epoch = self._epoch_of(file)
+            except JournalNewer:
+                raise
             except JournalDamaged as damage:
                 epoch = self._epoch_of_name()
                 if not skip_damaged or epoch is None:
                     raise
                 self.damage = str(damage)
+                file.seek(0)
+                yield from self._beyond(epoch, file.read(), 1, after, skip_damaged=True)
+                return
             if epoch is None:
                 return
             expected = 1
@@ -221,8 +226,9 @@ class JournalFile:
                 raise JournalDamaged(f"{self.path.name}: its first line is not a journal header")
             return None  # the process died while it began the file: nothing in it was acknowledged
         if int(match[1]) != VERSION:
-            raise JournalDamaged(
-                f"{self.path.name}: written in version {int(match[1])} of the format; this program reads {VERSION}"
+            raise JournalNewer(
+                f"{self.path.name}: written in version {int(match[1])} of the format; this program reads {VERSION}",
+                hint="let the newer version of Heliograph drain it; nothing in it was changed",
             )
         return match[2]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -187,33 +188,81 @@ def verify(which: str) -> None:
     """Read every record and change nothing. Ends with status 1 when one is damaged or cannot be run."""
     from service import journals
 
-    found = journals.verify(load(), which)
+    settings = load()
+    found = journals.verify(settings, which)
     for file in found.files:
         click.echo(f"{file.file}: {file.records} records, {file.applied} applied: {file.problem or 'sound'}")
+    _tell_what_is_left(which)
     if not found.files:
         click.echo("Nothing waits.")
     if not found.is_sound:
+        click.echo("`heliograph journal replay --skip-damaged` applies what is intact and keeps the rest.", err=True)
         raise SystemExit(1)
 
 
 @journal.command("replay")
 @_WHICH
-def replay_journal(which: str) -> None:
-    """Apply what waits: writes into the primary store, events onto the queue. It can be stopped and begun again."""
-    import asyncio
+@click.option(
+    "--skip-damaged",
+    is_flag=True,
+    help="Apply what is intact in a damaged file too, and keep the file as …damaged. Events always do.",
+)
+def replay_journal(which: str, skip_damaged: bool) -> None:
+    """Apply what waits: writes into the primary store, events onto the queue.
 
-    from rich.console import Console
+    It can be stopped and begun again, and run beside the service: what is applied twice changes nothing. Ends with
+    status 1 when something was left alone or set aside.
+
+    \b
+    Examples:
+      heliograph journal verify && heliograph journal replay
+      heliograph journal replay --which events
+    """
+    import asyncio
 
     from service import journals
 
-    settings, console = load(), Console(stderr=True)
-    if which == "events":
-        click.echo(f"{asyncio.run(journals.publish_events(settings))} records published")
-        return
-    with console.status("replaying") as line:
-        done = asyncio.run(journals.replay_store(settings, lambda file, count: line.update(f"{file}: {count} records")))
-    click.echo(f"{done.records} records of {done.files} files replayed, {done.rejected} set aside")
-    for damage in done.damaged:
-        click.secho(f"left alone: {damage}", fg="red", err=True)
-    if done.damaged:
+    settings, problems = load(), list[str]()
+    with _progress(journals.count(settings, which)) as move:
+        if which == "events":
+            count = asyncio.run(journals.publish_events(settings, move))
+            told = f"{count} records published"
+        else:
+            done = asyncio.run(journals.replay_store(settings, move, skip_damaged=skip_damaged))
+            told = f"{done.records} records of {done.files} files replayed, {done.rejected} set aside"
+            problems += done.damaged
+            problems += [f"{done.rejected} records can never be applied"] if done.rejected else []
+    click.echo(told)
+    _tell_what_is_left(which)
+    for problem in problems:
+        click.secho(f"not applied: {problem}", fg="red", err=True)
+    if problems:
         raise SystemExit(1)
+
+
+def _tell_what_is_left(which: str) -> None:
+    from service import journals
+
+    settings = load()
+    if used := journals.in_use(settings, which):
+        click.echo(f"{used} {'file is' if used == 1 else 'files are'} in use by another process and passed over.")
+    for path in journals.kept_aside(settings, which):
+        click.echo(f"Kept for you to look at: {path}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str, int], None]]:
+    """A bar over all records; each file counts its own from 1."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("replaying", total=total)
+        seen: dict[str, int] = {}
+
+        def move(file: str, number: int) -> None:
+            seen[file] = number
+            bars.update(task, completed=sum(seen.values()))
+
+        yield move

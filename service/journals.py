@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from core.clock import utc_now
 from core.errors import EventUnreadable, JournalDamaged
 from core.events import decode
-from core.journal import JournalFile, closed_files
+from core.journal import DAMAGED_SUFFIX, SUFFIX, JournalFile, closed_files
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from service.failover import STORE_FOLDER, replay
-from service.failover.replay import FileReport, Replayed, Shown, Verified
+from service.failover.replay import REJECTED_SUFFIX, FileReport, Replayed, Shown, Verified
 from service.publisher import EVENTS_FOLDER, Publisher, kind_of
 from service.sealed import decode_number
 from service.stores.sql import SqlStore
@@ -39,16 +39,35 @@ def verify(settings: Settings, which: str) -> Verified:
     return Verified(files=tuple(_verify_events(file) for file in closed_files(folder)))
 
 
-async def replay_store(settings: Settings, progress: Callable[[str, int], None]) -> Replayed:
+def kept_aside(settings: Settings, which: str) -> list[Path]:
+    """Files that no replay looks at any more: damaged ones, and records that can never be applied."""
+    folder = folder_of(settings, which)
+    return sorted([*folder.glob(f"*{DAMAGED_SUFFIX}"), *folder.glob(f"*{REJECTED_SUFFIX}")])
+
+
+def in_use(settings: Settings, which: str) -> int:
+    """How many files somebody else writes or drains now."""
+    folder = folder_of(settings, which)
+    return len(list(folder.glob(f"*{SUFFIX}"))) - len(list(closed_files(folder)))
+
+
+def count(settings: Settings, which: str) -> int:
+    """How many records there are, applied or not, in files that nobody else uses and as far as they can be read."""
+    return sum(file.records for file in verify(settings, which).files)
+
+
+async def replay_store(
+    settings: Settings, progress: Callable[[str, int], None], *, skip_damaged: bool = False
+) -> Replayed:
     """Write what was journaled into the primary store. Raises `Unavailable`; the next replay goes on from the mark."""
     store = SqlStore(settings.store)
     try:
-        return await replay.replay(folder_of(settings, "store"), store, progress)
+        return await replay.replay(folder_of(settings, "store"), store, progress, skip_damaged=skip_damaged)
     finally:
         await store.close()
 
 
-async def publish_events(settings: Settings) -> int:
+async def publish_events(settings: Settings, progress: Callable[[str, int], None]) -> int:
     """Publish the events that wait, and return how many. Raises `QueueUnavailable`, and keeps the rest."""
     queue = JetStreamQueue(settings.queue, name="heliograph-journal")
     publisher = Publisher(
@@ -57,6 +76,7 @@ async def publish_events(settings: Settings) -> int:
         settings=settings.journal,
         clock=utc_now,
         telemetry=Telemetry(CollectorRegistry()),
+        progress=progress,
     )
     try:
         return await publisher.publish_waiting()

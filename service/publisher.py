@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import structlog
 
 from core.clock import Clock
-from core.errors import JournalDamaged, JournalWriteFailed, Overloaded, QueueUnavailable
+from core.errors import JournalDamaged, JournalNewer, JournalWriteFailed, Overloaded, QueueUnavailable
 from core.events import Event, encode_lines
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
@@ -51,11 +51,13 @@ class Publisher:
         clock: Clock,
         telemetry: Telemetry,
         hooks: Hooks = NO_HOOKS,
+        progress: Callable[[str, int], None] = lambda _file, _number: None,
     ) -> None:
         self._queue = queue
         self._folder = folder
         self._telemetry = telemetry
         self._step = hooks.step
+        self._progress = progress
         self._journal = Journal(
             folder,
             file_bytes_max=settings.file_bytes_max,
@@ -64,6 +66,7 @@ class Publisher:
             hooks=hooks.within("events-journal"),
         )
         self._lane = Lane("events", self._append, batch_max=1_000, waiting_max=20_000)
+        self._left_alone: set[Path] = set()
         self._told = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -175,6 +178,10 @@ class Publisher:
                 self._step("publish-mark")
                 await asyncio.to_thread(file.set_mark, chunk[-1].number)
                 count += len(chunk)
+                self._progress(file.path.name, chunk[-1].number)
+        except JournalNewer as error:
+            self._leave_alone(file, error)
+            return 0
         except JournalDamaged as error:  # not even its header can be read
             file.damage = str(error)
         if file.damage:
@@ -183,6 +190,11 @@ class Publisher:
         else:
             await asyncio.to_thread(file.remove)
         return count
+
+    def _leave_alone(self, file: JournalFile, error: JournalNewer) -> None:
+        if file.path not in self._left_alone:
+            self._left_alone.add(file.path)
+            _log.error("a journal of events cannot be published", reason=str(error), hint=error.hint)
 
     async def _publish(self, payloads: Sequence[bytes]) -> None:
         by_kind: dict[str, list[bytes]] = defaultdict(list)
