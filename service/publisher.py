@@ -16,7 +16,7 @@ import structlog
 
 from core.clock import Clock
 from core.errors import JournalDamaged, JournalNewer, JournalWriteFailed, Overloaded, QueueUnavailable
-from core.events import Event, encode_lines
+from core.events import KINDS, Event, encode_lines
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
 from core.lane import Lane
@@ -199,7 +199,9 @@ class Publisher:
     async def _publish(self, payloads: Sequence[bytes]) -> None:
         by_kind: dict[str, list[bytes]] = defaultdict(list)
         for payload in payloads:
-            by_kind[kind_of(payload)].append(payload)
+            kind = kind_of(payload)
+            # what no version of ours wrote still has to leave the journal: ingest keeps it as a dead letter
+            by_kind[kind if kind in KINDS or kind == "number" else "unreadable"].append(payload)
         for kind, lines in by_kind.items():
             subject = NUMBERS_SUBJECT if kind == "number" else events_subject(kind)
             for body in _bodies(lines):

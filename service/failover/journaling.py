@@ -77,6 +77,8 @@ def decode(payload: bytes) -> AnyFact:
     kind = STATEMENTS.get(entry.statement)
     if kind is None or entry.v != 1:
         raise RecordUnreadable(f"no statement of this program is called {redact(entry.statement)[:64]!r}")
+    if strange := sorted(set(entry.parameters) - set(kind.__struct_fields__)):  # a later version knows them
+        raise RecordUnreadable(f"{entry.statement}: no parameter is called {redact(strange[0])[:64]!r}")
     try:
         tagged = {**entry.parameters, "fact": kind.__struct_config__.tag}
         fact: AnyFact = msgspec.convert(tagged, AnyFact)

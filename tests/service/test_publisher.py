@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from prometheus_client import CollectorRegistry
 from core.clock import Clock, ManualClock
 from core.errors import JournalWriteFailed, QueueUnavailable
 from core.events import Inbound, Verify, decode_lines, encode_lines
+from core.hooks import NO_HOOKS, Hooks
 from core.ids import RequestIds
-from core.journal import backlog_bytes
+from core.journal import JournalFile, backlog_bytes
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
 from core.settings import Journal as JournalSettings
@@ -25,9 +27,13 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _ids = RequestIds(lambda: NOW)
 
 
-def make(folder: Path, queue: MemoryQueue, *, clock: Clock | None = None, **limits: int) -> Publisher:
+def make(
+    folder: Path, queue: MemoryQueue, *, clock: Clock | None = None, hooks: Hooks = NO_HOOKS, **limits: int
+) -> Publisher:
     settings, telemetry = JournalSettings(folder=folder, **limits), Telemetry(CollectorRegistry())
-    return Publisher(queue, folder, settings=settings, clock=clock or ManualClock(NOW), telemetry=telemetry)
+    return Publisher(
+        queue, folder, settings=settings, clock=clock or ManualClock(NOW), telemetry=telemetry, hooks=hooks
+    )
 
 
 def an_event(check: int = 1) -> Verify:
@@ -170,21 +176,22 @@ async def test_what_neither_takes_is_counted_as_lost(tmp_path):
     assert kept + lost == 100
 
 
-async def test_a_damaged_file_is_set_aside_and_costs_no_other(tmp_path):
+async def test_a_damaged_file_is_set_aside_once_all_that_is_intact_in_it_is_published(tmp_path):
     queue = MemoryQueue()
     publisher = make(tmp_path, queue)
-    for _ in range(3):
-        await publisher.tell([an_event()])
+    first, second, third = an_event(1), an_event(2), an_event(3)
+    for event in (first, second, third):
+        await publisher.tell([event])
     publisher._journal.close()
     [path] = tmp_path.glob("*.journal")
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0] + lines[1] + b"damage" + lines[2] + lines[3])
+    path.write_bytes(lines[0] + lines[1] + b"damage" + lines[2][:20] + lines[2][21:] + lines[3])
     good = an_event()
     await publisher.tell([good])
     await publisher.publish_waiting()
     await publisher.stop()
 
-    assert good in await events_of(queue)
+    assert await events_of(queue) == [first, third, good]
     assert list(tmp_path.glob("*.damaged"))
 
 
@@ -200,3 +207,42 @@ async def test_the_task_publishes_by_itself_and_the_rest_at_the_end(tmp_path):
 
     assert await events_of(queue) == [first, second]
     assert backlog_bytes(tmp_path) == 0
+
+
+async def test_a_disk_that_does_not_confirm_acknowledges_nothing_unless_the_queue_does(tmp_path):
+    broken = True
+
+    def sync(_descriptor: int) -> None:
+        if broken:
+            raise OSError(errno.EIO, "Input/output error")
+
+    queue, event, later = MemoryQueue(), an_event(), an_event()
+    publisher = make(tmp_path, queue, hooks=Hooks(sync=sync))
+    await publisher.tell([event])
+    directly = await events_of(queue)
+    queue.available = False
+    with pytest.raises(QueueUnavailable):
+        await publisher.tell([an_event()])
+    broken = False
+    await publisher.tell([later])
+    queue.available = True
+    await publisher.publish_waiting()
+    await publisher.stop()
+
+    assert directly == [event]
+    assert later in await events_of(queue)
+
+
+async def test_a_file_that_another_process_publishes_is_left_to_it(tmp_path):
+    queue, event = MemoryQueue(), an_event()
+    dead = make(tmp_path, queue)
+    await dead.tell([event])
+    dead._journal.close()
+    [path] = tmp_path.glob("*.journal")
+    publisher = make(tmp_path, queue)
+    with JournalFile(path).held():
+        beside = await publisher.publish_waiting()
+    after = await publisher.publish_waiting()
+    await publisher.stop()
+
+    assert (beside, after) == (0, 1)

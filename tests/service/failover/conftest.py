@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import utc_now
+from core.hooks import NO_HOOKS
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.failover import Failover
@@ -24,7 +25,7 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
     made: list[Failover] = []
 
     async def start(**given) -> Failover:
-        clock = given.pop("clock", utc_now)
+        clock, hooks = given.pop("clock", utc_now), given.pop("hooks", NO_HOOKS)
         settings = {"window_seconds": 5.0, "fatal_errors": 3, "probe_seconds": 0.02} | given
         failover = Failover(
             primary=twins.primary,
@@ -33,6 +34,7 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
             journal=JournalSettings(folder=twins.folder),
             presumption=PRESUMPTION,
             clock=clock,
+            hooks=hooks,
             on_change=lambda old, new, _reason: twins.changes.append((old, new)),
         )
         made.append(failover)

@@ -1,0 +1,72 @@
+"""The journal of the stores on a disk that fails, and beside another process that drains it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from core.errors import StoreUnavailable
+from core.hooks import Hooks
+from core.journal import JournalFile
+from service.failover import STORE_FOLDER, Status
+from tests.service.failover.twins import Make, Twins, fallen_over
+from tests.service.stores import facts
+from tests.service.stores.facts import order
+from tests.support.until import until
+
+
+class Disk:
+    """A disk that fails while `broken`, and does not take a second sync of a file that failed."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.failed: set[int] = set()
+
+    def sync(self, descriptor: int) -> None:
+        inode = os.fstat(descriptor).st_ino
+        assert inode not in self.failed
+        if self.broken:
+            self.failed.add(inode)
+            raise OSError(errno.EIO, "Input/output error")
+
+
+async def test_without_a_durable_record_a_call_is_refused_and_later_ones_are_served(make: Make, twins: Twins):
+    disk = Disk()
+    failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync))
+    before, during, after = facts.request(), facts.request(), facts.request()
+    await failover.write([before])
+    disk.broken = True
+    with pytest.raises(StoreUnavailable):
+        await failover.write([during])
+    with pytest.raises(StoreUnavailable):
+        await failover.check(order(before))
+    disk.broken = False
+    await failover.write([after])
+    twins.primary.available = True
+    await failover.recover()
+    await until(lambda: failover.status is Status.HEALTHY)
+
+    assert {before, after} <= set(twins.primary.facts())
+    assert disk.failed
+
+
+async def test_a_journal_that_another_process_replays_is_not_taken_for_drained(make: Make, twins: Twins):
+    failover = await fallen_over(make, twins)
+    request = facts.request()
+    await failover.write([request])
+    await failover.close()
+    [path] = (twins.folder / STORE_FOLDER).glob("*.journal")
+    twins.primary.available = True
+    with JournalFile(path).held():  # and it dies without having written anything
+        successor = await make()
+        await successor.recover()
+        await until(lambda: successor.status is Status.RECOVERING)
+        merged = await successor.request(request.id)
+        while_held = twins.primary.facts()
+    await until(lambda: successor.status is Status.HEALTHY)
+
+    assert merged is not None
+    assert while_held == []
+    assert twins.primary.facts() == [request]
