@@ -115,8 +115,12 @@ class Journal:
         self._file = file  # held from here on, so that a failure below still closes it
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         header = _header(self._epoch, created)
-        _write(file, header)
-        self._sync(file.fileno())
+        try:
+            _write(file, header)
+            self._sync(file.fileno())
+        except OSError:
+            begun.unlink(missing_ok=True)  # or a broken disk would leave a file a try
+            raise
         begun.rename(path)  # only now: a reader must never find it without its lock, and remove it as finished
         _sync_folder(self._folder)
         self._number, self._size = 0, len(header)

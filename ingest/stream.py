@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -72,7 +73,11 @@ class StreamIngester:
         )
         if not messages:
             return Stored(0, 0)
-        stored = await asyncio.to_thread(self._store, messages)
+        try:
+            stored = await asyncio.to_thread(self._store, messages)
+        except Unavailable:
+            await asyncio.gather(*(_give_back(message) for message in messages))
+            raise
         self._step("ingest-ack")
         await asyncio.gather(*(_acknowledge(message) for message in messages))
         self.totals.messages += len(messages)
@@ -87,6 +92,12 @@ class StreamIngester:
             events += good
             unreadable += [Unreadable(f"{message.sequence}:{line.index}", line.reason, line.raw) for line in bad]
         return self._sink.store(f"stream {EVENTS}", events, unreadable)
+
+
+async def _give_back(message: Message) -> None:
+    """Else it would come again only when nobody expects its acknowledgement any more, 30 s behind a server that is back."""
+    with suppress(QueueUnavailable):
+        await message.nak()
 
 
 async def _acknowledge(message: Message) -> None:

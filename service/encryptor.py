@@ -30,7 +30,9 @@ _log = structlog.get_logger(__name__)
 CONSUMER = "encryptor"
 MESSAGES_MAX = 50
 WAIT_SECONDS = 1.0
-_RETRY_SECONDS_MAX = 60.0
+_PAUSE_SECONDS_MAX = 10.0
+_REFUSED_SECONDS = 60.0
+"""When a number comes again that was refused: until somebody has put the key or the service right."""
 
 
 class _Item(msgspec.Struct):
@@ -58,7 +60,10 @@ class EncryptionClient:
         for start in range(0, len(rows), self._settings.batch_max):
             answer = await self._call(rows[start : start + self._settings.batch_max])
             key_id = answer.key_id
-            ciphertexts.update(_ciphertexts(answer))
+            found = _ciphertexts(answer)
+            if any(plaintexts.get(name, "\0").encode() in ciphertext for name, ciphertext in found.items()):
+                raise self._unavailable("an answer with the plain number in it")
+            ciphertexts.update(found)
         return key_id, ciphertexts
 
     async def _call(self, rows: Sequence[tuple[str, str]]) -> _Answer:
@@ -109,38 +114,58 @@ class Encryptor:
         self._clock = clock
         self._step = step
         self._stopping = asyncio.Event()
+        self._failures = 0  # in a row
 
     def stop(self) -> None:
         """Finish what is in hand and return from `run`."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Work until `stop`; while somebody who is needed does not answer, with growing pauses."""
         while not self._stopping.is_set():
             try:
                 await self.turn()
             except QueueUnavailable as error:
                 _log.warning("no numbers can be taken from the queue", reason=str(error))
-                await self._pause()
+                await self._pause(WAIT_SECONDS)
+            if self._failures:  # the backlog stays where it is bounded, instead of being taken and given back
+                await self._pause(self._retry_seconds)
 
     async def turn(self, *, wait_seconds: float = WAIT_SECONDS) -> int:
         """Take what is there, and return how many numbers were stored. Raises `QueueUnavailable`."""
         messages = await self._queue.pull(NUMBERS, CONSUMER, batch_max=MESSAGES_MAX, wait_seconds=wait_seconds)
         if not messages:
             return 0
+        try:
+            stored = await self._work(messages)
+        except HeliographError as error:
+            self._failures += 1
+            _log.warning("numbers wait for their encryption", messages=len(messages), reason=str(error))
+            for message in messages:
+                await message.nak(delay_seconds=self._retry_seconds)
+            return 0
+        self._failures = 0
+        return stored
+
+    @property
+    def _retry_seconds(self) -> float:
+        return min(_PAUSE_SECONDS_MAX, 0.5 * 2.0 ** min(self._failures, 10))
+
+    async def _work(self, messages: Sequence[Message]) -> int:
+        """Store what can be stored, and acknowledge what is. What nobody can store costs no other message."""
         read = [_sealed_of(message) for message in messages]
         try:
             stored = await self._store_encrypted([number for numbers, _ in read for number in numbers])
-        except HeliographError as error:
-            _log.warning("numbers wait for their encryption", messages=len(messages), reason=str(error))
-            for message in messages:
-                await message.nak(delay_seconds=min(_RETRY_SECONDS_MAX, 2.0**message.deliveries))
-            return 0
+        except BadInput as error:
+            if len(messages) > 1:
+                return sum([await self._work([message]) for message in messages])
+            _log.error("the store refuses a number as it was encrypted; it waits", reason=str(error))
+            stored = set()
         for message, (numbers, whole) in zip(messages, read, strict=True):
             if whole and all(str(number.request_id) in stored for number in numbers):
                 await message.ack()
             else:
-                await message.nak(delay_seconds=_RETRY_SECONDS_MAX)
+                await message.nak(delay_seconds=_REFUSED_SECONDS)
         return len(stored)
 
     async def _store_encrypted(self, numbers: Sequence[SealedNumber]) -> set[str]:
@@ -171,9 +196,9 @@ class Encryptor:
                 _log.error("a number cannot be opened and waits", request_id=name, reason=str(error))
         return opened
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             return

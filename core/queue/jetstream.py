@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import nats
@@ -25,6 +26,8 @@ _FAILURES = (NatsError, OSError, asyncio.TimeoutError, ValueError)
 """ValueError too: the client raises it for an answer that is not JSON, as a wrong server on the port gives."""
 
 ACK_WAIT = timedelta(seconds=30)
+ACK_PENDING_MAX = 10_000
+"""Two of the largest batches; the server's own limit of 1,000 would cut a large one short."""
 
 
 class JetStreamMessage:
@@ -93,10 +96,12 @@ class JetStreamQueue:
         try:
             messages = await subscription.fetch(batch_max, timeout=wait_seconds)
         except TimeoutError:
-            return []
+            messages = []
         except _FAILURES as error:
-            self._subscriptions.pop((stream, consumer), None)
+            await self._forget(stream, consumer)
             raise self._unavailable(error) from None
+        if not messages:
+            await self._require_consumer(stream, consumer)
         return [JetStreamMessage(message, timeout_seconds=self._settings.timeout_seconds) for message in messages]
 
     async def state(self, stream: str, consumer: str) -> StreamState:
@@ -122,11 +127,35 @@ class JetStreamQueue:
         except _FAILURES as error:
             raise self._unavailable(error) from None
 
+    async def _require_consumer(self, stream: str, consumer: str) -> None:
+        """Nothing came: because there is nothing, or because nobody is there to say so. The client does not tell these
+        apart, and would wait for ever at a stream that was deleted or a server that hangs."""
+        context = await self._connected()
+        try:
+            await context.consumer_info(stream, consumer)
+        except NotFoundError:
+            await self._forget(stream, consumer)
+            _log.warning("a consumer is gone and is made again", stream=stream, consumer=consumer)
+            await self._ensure_streams(context)
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
+
+    async def _forget(self, stream: str, consumer: str) -> None:
+        subscription = self._subscriptions.pop((stream, consumer), None)
+        if subscription is not None:
+            with suppress(*_FAILURES):
+                await subscription.unsubscribe()
+
     async def _subscription(self, stream: str, consumer: str) -> JetStreamContext.PullSubscription:
         key = (stream, consumer)
         if key not in self._subscriptions:
             context = await self._connected()
-            config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT.total_seconds(), max_deliver=-1)
+            config = ConsumerConfig(
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=ACK_WAIT.total_seconds(),
+                max_deliver=-1,
+                max_ack_pending=ACK_PENDING_MAX,
+            )
             try:
                 self._subscriptions[key] = await context.pull_subscribe(
                     STREAM_SUBJECTS[stream], durable=consumer, stream=stream, config=config

@@ -1,8 +1,12 @@
 """One set of tests over JetStream and its twin: kept until acknowledged, duplicates dropped, a dead server said so."""
 
 import asyncio
+import os
+import signal
+from contextlib import suppress
 from uuid import uuid4
 
+import nats
 import pytest
 from pydantic import SecretStr
 
@@ -122,3 +126,30 @@ async def test_a_server_that_comes_back_is_used_again_with_what_it_had(tmp_path)
     server.stop()
 
     assert [body for body in pulled if body != b"lost"] == [b"before", b"after"]
+
+
+async def test_a_stream_that_somebody_deletes_is_made_again_and_read_from_again(nats_url, consumer):
+    queue = JetStreamQueue(settings(nats_url), name="test")
+    await drain(queue, EVENTS, consumer)
+    connection = await nats.connect(nats_url)
+    await connection.jetstream().delete_stream(EVENTS)
+    await queue.publish(SUBJECT, b"after", message_id=consumer)
+    with suppress(QueueUnavailable):  # the reader finds out
+        await queue.pull(EVENTS, consumer, batch_max=10, wait_seconds=0.2)
+    pulled = await drain(queue, EVENTS, consumer)
+    await connection.close()
+    await queue.close()
+
+    assert pulled == [b"after"]
+
+
+async def test_a_reader_is_told_of_a_server_that_hangs_and_does_not_take_it_for_an_empty_stream(tmp_path):
+    server = await asyncio.to_thread(start_nats, tmp_path)
+    queue = JetStreamQueue(settings(server.url, timeout_seconds=0.3), name="test")
+    await queue.pull(EVENTS, "reader", batch_max=10, wait_seconds=0.1)
+    os.kill(server.pid, signal.SIGSTOP)
+    with pytest.raises(QueueUnavailable):
+        await queue.pull(EVENTS, "reader", batch_max=10, wait_seconds=0.1)
+    os.kill(server.pid, signal.SIGCONT)
+    await queue.close()
+    server.stop()

@@ -9,7 +9,7 @@ from core.clock import ManualClock, utc_now
 from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.events import Send, Verify, encode_lines
 from core.ids import uuid7_from
-from core.queue import EVENTS, events_subject
+from core.queue import DEDUPLICATION_SECONDS, EVENTS, events_subject
 from core.queue.memory import ACK_WAIT_SECONDS, MemoryQueue
 from core.settings import Ingest
 from ingest.sink import Sink
@@ -167,3 +167,28 @@ async def test_events_of_many_days_are_stored_at_once(warehouse):
     Sink(warehouse, clock=utc_now).store("file x", spread, [])
 
     assert warehouse.query_rows("SELECT count() FROM attempts FINAL") == [(150,)]
+
+
+async def test_what_could_not_be_stored_comes_again_at_once_when_the_warehouse_is_back(warehouse):
+    queue = MemoryQueue(ManualClock(AT))  # nobody waits for an acknowledgement to be overdue
+    await publish(queue, encode_lines(sends(3)))
+    away = Unsteady(warehouse, [WarehouseUnavailable("away")])
+    ingester = StreamIngester(queue, Sink(away, clock=utc_now), FAST)
+    with pytest.raises(WarehouseUnavailable):
+        await ingester.step()
+
+    assert (await ingester.step()).events == 3
+
+
+async def test_what_is_published_again_after_the_queue_forgot_its_id_is_counted_once(warehouse):
+    clock = ManualClock(AT)
+    queue = MemoryQueue(clock)
+    ingester = StreamIngester(queue, Sink(warehouse, clock=clock), FAST)
+    for _ in range(2):
+        await publish(queue, encode_lines(sends(5)))
+        await ingester.step()
+        clock.advance(seconds=DEDUPLICATION_SECONDS + 1)
+
+    assert ingester.totals.events == 10
+    assert warehouse.query_rows("SELECT count() FROM send_events FINAL") == [(5,)]
+    assert warehouse.query_rows("SELECT count() FROM attempts FINAL") == [(5,)]

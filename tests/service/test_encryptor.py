@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,8 +27,10 @@ from core.settings import Encryption
 from service.encryptor import CONSUMER, EncryptionClient, Encryptor
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, encode_numbers
+from service.stores.faults import FactRefused
 from service.stores.memory import MemoryStore
 from tests.support.providers import a_number
+from tests.support.until import until
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOKEN = "a token of the tests"
@@ -195,3 +198,57 @@ async def test_what_comes_again_is_stored_once():
 
         assert len(bench.stored) == 1
         assert await bench.pending() == 0
+
+
+async def test_an_answer_that_holds_the_plain_number_is_not_stored():
+    async with open_bench() as bench:
+        given = numbers(2)
+        await bench.put(given)
+        bench.answer = lambda rows: web.Response(
+            body=msgspec.json.encode(
+                {"key_id": "k1", "items": [{"id": row["id"], "ciphertext": row["plaintext"]} for row in rows]}
+            )
+        )
+        count = await bench.worker.turn(wait_seconds=0.01)
+
+        assert count == 0
+        assert bench.stored == {}
+        assert await bench.pending() == 1
+
+
+async def test_what_the_store_refuses_costs_no_other_message():
+    class Picky(MemoryStore):
+        async def write(self, rows):
+            if any(isinstance(row, EncryptedNumber) and row.request_id in bad for row in rows):
+                raise FactRefused("a value is too long")
+            return await super().write(rows)
+
+    async with open_bench() as bench:
+        good, bad = numbers(2), numbers(1)
+        bench.worker = Encryptor(
+            queue=bench.queue,
+            store=Picky(),
+            client=bench.worker._client,
+            seal=bench.seal,
+            clock=bench.clock,
+        )
+        for name, number in [*good.items(), *bad.items()]:
+            await bench.put({name: number})
+        count = await bench.worker.turn(wait_seconds=0.01)
+
+        assert count == 2
+        assert await bench.pending() == 1
+
+
+async def test_while_the_service_is_down_the_backlog_is_not_taken_and_given_back_without_a_pause():
+    async with open_bench() as bench:
+        bench.answer = lambda _: web.Response(status=503)
+        await bench.put(numbers(1))
+        run = asyncio.create_task(bench.worker.run())
+        await until(lambda: len(bench.calls) == 1)
+        for _ in range(20):
+            await bench.put(numbers(1))
+        bench.worker.stop()
+        await run
+
+        assert len(bench.calls) == 1
