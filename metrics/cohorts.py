@@ -38,6 +38,17 @@ def window(start: datetime, end: datetime) -> dict[str, str]:
     }
 
 
+def between(start: float, end: float) -> str:
+    """A condition for the rows whose submission lies in [start, end), in Unix seconds to the millisecond."""
+    slack = _SLACK.total_seconds()
+    return (
+        f"(cohort_at >= fromUnixTimestamp64Milli({round(start * 1000)}, 'UTC')"
+        f" AND cohort_at < fromUnixTimestamp64Milli({round(end * 1000)}, 'UTC')"
+        f" AND request_minute >= toDateTime({int(start - slack)}, 'UTC')"
+        f" AND request_minute <= toDateTime({int(end + slack)}, 'UTC'))"
+    )
+
+
 def filter_clauses(filters: Filters) -> list[str]:
     """A condition for each dimension that has values."""
     return [f"{name} IN {{in_{name}:Array(String)}}" for name, values in filters.items() if values]

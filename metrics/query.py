@@ -16,8 +16,8 @@ import pandas as pd
 from core.errors import BadInput
 from core.events import DIMENSIONS
 from core.warehouse import Warehouse
-from metrics import cohorts
-from metrics.catalogue import Metric, known, metric
+from metrics import cohorts, hourly
+from metrics.catalogue import COUNTS, PERCENTILES, Metric, known, metric
 
 BUCKETS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "1d": 86_400}
 """Name and length in seconds; a day of a time zone with summer time may last 23 or 25 hours."""
@@ -69,7 +69,11 @@ def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seco
         raise BadInput("on_time_seconds must be at least 1")
     asked = [metric(slug) for slug in question.metrics]
     parameters = _parameters(question) | {"now": cohorts.text(now), "on_time_seconds": on_time_seconds}
-    rows = warehouse.query_df(_select(question, asked), parameters)
+    hours = _rolled_up(warehouse, question, asked, now=now, on_time_seconds=on_time_seconds)
+    if hours:
+        rows = warehouse.query_df(_select_both(question, asked, hours), parameters | hourly.chosen(hours))
+    else:
+        rows = warehouse.query_df(_select(question, asked), parameters)
     if rows.empty:  # the client then gives no columns either
         rows = rows.reindex(columns=_names(question, asked))
     return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
@@ -101,22 +105,104 @@ def freshness(warehouse: Warehouse) -> datetime | None:
     return None
 
 
+def _rolled_up(
+    warehouse: Warehouse, question: Question, asked: Sequence[Metric], *, now: datetime, on_time_seconds: int
+) -> list[hourly.Hour]:
+    """The hours for which the rollup says what the attempts say."""
+    named = {*question.dimensions, *(name for name, values in question.filters.items() if values)}
+    seconds = BUCKETS[question.bucket] if question.bucket else None
+    if not hourly.serves(
+        start=question.start,
+        end=question.end,
+        dimensions=tuple(named),
+        bucket_seconds=seconds,
+        time_zone=question.time_zone,
+        percentiles=_reads_percentiles(_values(asked)),
+    ):
+        return []
+    by_time = any(one.waits_for_on_time for one in asked)
+    # Of the last T before `now` not everything pending is due, and no hour of it is in the rollup's words.
+    end = min(question.end, now - timedelta(seconds=on_time_seconds)) if by_time else question.end
+    return hourly.fresh(warehouse, start=question.start, end=end, on_time_seconds=on_time_seconds if by_time else None)
+
+
 _UNITS = {"m": "MINUTE", "h": "HOUR"}
 
 
 def _select(question: Question, asked: Sequence[Metric]) -> str:
-    keys = list(question.dimensions)
-    columns = list(keys)
-    if question.bucket:
-        keys.insert(0, "cohort")
-        columns = [*_bucket_columns(question.bucket), *columns]
-    for one in asked:
-        columns.append(f"{one.value} AS {one.slug}")
-        columns += [f"{sql} AS {one.slug}_{suffix}" for suffix, sql in one.extras.items()]
-        columns.append(f"{one.n} AS {one.slug}_n")
+    """Out of the attempts alone."""
+    columns = [*_columns(question), *(f"{sql} AS {name}" for name, sql in _values(asked).items())]
     where = [cohorts.WINDOW, *cohorts.filter_clauses(question.filters)]
-    grouping = f"\nGROUP BY {', '.join(keys)}\nORDER BY {', '.join(keys)}" if keys else ""
-    return f"SELECT {', '.join(columns)}\nFROM attempts FINAL\nWHERE {' AND '.join(where)}{grouping}"
+    return f"SELECT {', '.join(columns)}\nFROM attempts FINAL\nWHERE {' AND '.join(where)}{_grouping(question)}"
+
+
+def _select_both(question: Question, asked: Sequence[Metric], hours: Sequence[hourly.Hour]) -> str:
+    """Out of the rollup for these hours, and out of the attempts for what they leave over."""
+    values = _values(asked)
+    counts = [name for name, sql in COUNTS.items() if any(sql in value for value in values.values())]
+    filters = cohorts.filter_clauses(question.filters)
+    keys = [*(["cohort"] if question.bucket else []), *question.dimensions]
+    timed = _reads_percentiles(values)
+
+    def part(source: str, moment: str, sums: Sequence[str], digest: str, where: Sequence[str]) -> str:
+        columns = [f"{_start_of(moment, question.bucket)} AS cohort"] if question.bucket else []
+        columns += [f"CAST({name} AS String) AS {name}" for name in question.dimensions]
+        columns += [f"{sql} AS n_{name}" for name, sql in zip(counts, sums, strict=True)]
+        columns += [f"{digest} AS digest"] if timed else []
+        grouping = f"\n    GROUP BY {', '.join(keys)}" if keys else ""
+        return f"SELECT {', '.join(columns)}\n    FROM {source}\n    WHERE {' AND '.join([*where, *filters])}{grouping}"
+
+    parts = [
+        part(
+            "hourly",
+            "hour",
+            [hourly.stored_sql(name) for name in counts],
+            "quantilesTDigestMergeState(0.5, 0.95)(delivery)",
+            [hourly.CHOSEN],
+        )
+    ]
+    if left := hourly.gaps(hours, start=question.start, end=question.end):
+        where = ["submitted", f"({' OR '.join(cohorts.between(*gap) for gap in left)})"]
+        sums = [COUNTS[name] for name in counts]
+        parts.append(
+            part("attempts FINAL", "cohort_at", sums, "quantilesTDigestState(0.5, 0.95)(delivery_seconds)", where)
+        )
+    columns = [*_columns(question, cohort=False), *(f"{_summed(sql)} AS {name}" for name, sql in values.items())]
+    both = "\n    UNION ALL\n    ".join(parts)
+    return f"SELECT {', '.join(columns)}\nFROM\n(\n    {both}\n){_grouping(question)}"
+
+
+def _values(asked: Sequence[Metric]) -> dict[str, str]:
+    """Column → SQL over attempts."""
+    values = {}
+    for one in asked:
+        values[one.slug] = one.value
+        values |= {f"{one.slug}_{suffix}": sql for suffix, sql in one.extras.items()}
+        values[f"{one.slug}_n"] = one.n
+    return values
+
+
+def _reads_percentiles(values: Mapping[str, str]) -> bool:
+    return any(percentile in value for value in values.values() for percentile in PERCENTILES)
+
+
+def _summed(sql: str) -> str:
+    """SQL over attempts as SQL over rows that hold the counts."""
+    for name, count in COUNTS.items():
+        sql = sql.replace(count, f"sum(n_{name})")
+    for number, percentile in enumerate(PERCENTILES, start=1):
+        sql = sql.replace(percentile, f"quantilesTDigestMerge(0.5, 0.95)(digest)[{number}]")
+    return sql
+
+
+def _columns(question: Question, *, cohort: bool = True) -> list[str]:
+    bucket = _bucket_columns(question.bucket, cohort=cohort) if question.bucket else []
+    return [*bucket, *question.dimensions]
+
+
+def _grouping(question: Question) -> str:
+    keys = [*(["cohort"] if question.bucket else []), *question.dimensions]
+    return f"\nGROUP BY {', '.join(keys)}\nORDER BY {', '.join(keys)}" if keys else ""
 
 
 def _names(question: Question, asked: Sequence[Metric]) -> list[str]:
@@ -124,13 +210,13 @@ def _names(question: Question, asked: Sequence[Metric]) -> list[str]:
     return [*of_bucket, *question.dimensions, *(name for one in asked for name in one.columns)]
 
 
-def _bucket_columns(bucket: str) -> list[str]:
+def _bucket_columns(bucket: str, *, cohort: bool) -> list[str]:
     """Start and end of a bucket, as Unix seconds; the end is where the next one begins."""
     seconds = BUCKETS[bucket]
     # On the day summer time ends a bucket is an hour longer: an hour more always lies within the next one.
     beyond = seconds if seconds <= 3600 else seconds + 3600
     return [
-        f"{_start_of('cohort_at', bucket)} AS cohort",
+        *([f"{_start_of('cohort_at', bucket)} AS cohort"] if cohort else []),
         "toUnixTimestamp(cohort) AS bucket",
         f"toUnixTimestamp({_start_of(f'cohort + toIntervalSecond({beyond})', bucket)}) AS bucket_end",
     ]

@@ -81,8 +81,10 @@ def attempts_of(events: list[Event]) -> pd.DataFrame:
     return submitted(frame_of(events, Send), frame_of(events, Receipt), frame_of(events, Verify))
 
 
-def recount(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
-    return plain_recount(table, now=NOW, on_time_seconds=ON_TIME_SECONDS)
+def recount(
+    table: pd.DataFrame, *, now: datetime = NOW, on_time_seconds: int = ON_TIME_SECONDS
+) -> dict[str, tuple[float, int]]:
+    return plain_recount(table, now=now, on_time_seconds=on_time_seconds)
 
 
 @pytest.fixture(scope="module")
