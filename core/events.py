@@ -1,4 +1,5 @@
-"""The one schema of what happened: `Send`, `Receipt`, `Verify`, `Inbound`, as versioned JSON, one event a line.
+"""The one schema of what happened, to messages (`Send`, `Receipt`, `Verify`, `Inbound`) and to the service itself
+(`StatusChange`, `Availability`), as versioned JSON, one event a line.
 
 An event is told with names and classes only. A number or a code has no field here, and no text field takes a run of
 seven digits, so that neither can slip in as something else.
@@ -27,6 +28,8 @@ Name = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(?!.*\d{7})[^\x00-\
 Hash = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")]
 At = Annotated[datetime, msgspec.Meta(tz=True)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)]
+Reason = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*$")]
 
 Category = Literal["code", "notification", "marketing"]
 Cause = Literal["first", "failover", "resend"]
@@ -52,23 +55,16 @@ ErrorClass = Literal[
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What all four have. Dimensions are empty where the teller does not know them; the attempt's `Send` does.
-
-    `event_id` is made from the fact's natural key, so that whoever tells the fact again tells the same event.
+    """What all have. `event_id` is made from the fact's natural key, so that whoever tells the fact again tells the same
+    event; `table` is where it goes in the warehouse.
     """
 
     kind: ClassVar[str]
+    table: ClassVar[str]
 
     at: At
     v: Literal[1] = 1
     event_id: Hash = ""
-    provider: Name = ""
-    carrier: Name = ""
-    country: Name = ""
-    region: Name = ""
-    app: Name = ""
-    purpose: Name = ""
-    template: Name = ""
 
     def __post_init__(self) -> None:
         request_id = getattr(self, "request_id", None)
@@ -85,10 +81,23 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         raise NotImplementedError
 
 
-class Send(Event, tag="send", frozen=True, kw_only=True):
+class MessageEvent(Event, frozen=True, kw_only=True):
+    """What happened to a message. Dimensions are empty where the teller does not know them; the attempt's `Send` does."""
+
+    provider: Name = ""
+    carrier: Name = ""
+    country: Name = ""
+    region: Name = ""
+    app: Name = ""
+    purpose: Name = ""
+    template: Name = ""
+
+
+class Send(MessageEvent, tag="send", frozen=True, kw_only=True):
     """One attempt and its outcome. `at` is the moment of submission; `carrier` is what the number's prefix says."""
 
     kind = "send"
+    table = "send_events"
 
     request_id: UUID
     attempt: Attempt
@@ -105,13 +114,14 @@ class Send(Event, tag="send", frozen=True, kw_only=True):
         return (str(self.request_id), self.attempt)
 
 
-class Receipt(Event, tag="receipt", frozen=True, kw_only=True):
+class Receipt(MessageEvent, tag="receipt", frozen=True, kw_only=True):
     """One delivery receipt. `at` is when it reached us, `provider_at` when the provider says it happened.
 
     `carrier` is set only where the receipt names it. Of several final receipts of an attempt the earliest `at` counts.
     """
 
     kind = "receipt"
+    table = "receipt_events"
 
     request_id: UUID
     attempt: Attempt
@@ -125,13 +135,14 @@ class Receipt(Event, tag="receipt", frozen=True, kw_only=True):
         return (str(self.request_id), self.attempt, self.status, self.raw_status, self.raw_code)
 
 
-class Verify(Event, tag="verify", frozen=True, kw_only=True):
+class Verify(MessageEvent, tag="verify", frozen=True, kw_only=True):
     """One check of a code. `attempt` is the attempt whose own code was entered, 0 when it was nobody's.
 
     A conversion told by a sender with codes of its own is the same event with `source="conversion"`.
     """
 
     kind = "verify"
+    table = "verify_events"
 
     request_id: UUID
     attempt: Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -143,10 +154,11 @@ class Verify(Event, tag="verify", frozen=True, kw_only=True):
         return (str(self.request_id), self.source, self.check)
 
 
-class Inbound(Event, tag="inbound", frozen=True, kw_only=True):
+class Inbound(MessageEvent, tag="inbound", frozen=True, kw_only=True):
     """One message from a handset. Its text stays out; `keyword` says what it asked for."""
 
     kind = "inbound"
+    table = "inbound_events"
 
     message_hash: Hash
     phone_hash: Hash
@@ -156,8 +168,42 @@ class Inbound(Event, tag="inbound", frozen=True, kw_only=True):
         return (self.provider, self.message_hash)
 
 
-AnyEvent = Send | Receipt | Verify | Inbound
-KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in (Send, Receipt, Verify, Inbound)}
+class StatusChange(Event, tag="status", frozen=True, kw_only=True):
+    """A part of the service changed its status, as one instance saw it. `component` is the part, such as `store`."""
+
+    kind = "status"
+    table = "status_events"
+
+    instance: Hash
+    component: Name
+    old: Name
+    new: Name
+    reason: Reason = ""
+
+    def key(self) -> tuple[str | int, ...]:
+        return (self.instance, self.component, self.at.isoformat(timespec="microseconds"), self.old, self.new)
+
+
+class Availability(Event, tag="availability", frozen=True, kw_only=True):
+    """How the API answered in the minute that began `at`: calls in all, of them failed (5xx) and, of these, shed because
+    too many waited. One instance, one minute, one event; a minute without a call has none."""
+
+    kind = "availability"
+    table = "availability_minutes"
+
+    instance: Hash
+    calls: Count
+    failed: Count
+    shed: Count
+
+    def key(self) -> tuple[str | int, ...]:
+        return (self.instance, self.at.isoformat(timespec="seconds"))
+
+
+AnyEvent = Send | Receipt | Verify | Inbound | StatusChange | Availability
+KINDS: dict[str, type[Event]] = {
+    kind.kind: kind for kind in (Send, Receipt, Verify, Inbound, StatusChange, Availability)
+}
 
 
 @dataclass(frozen=True)

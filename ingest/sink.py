@@ -15,7 +15,7 @@ import msgspec
 
 from core.clock import Clock
 from core.errors import WarehouseRefused
-from core.events import AnyEvent, encode_lines
+from core.events import KINDS, AnyEvent, encode_lines
 from core.redact import redact
 from core.warehouse import Warehouse
 
@@ -65,7 +65,7 @@ class Sink:
         for event in events:
             by_kind.setdefault(event.kind, []).append(event)
         for kind, rows in by_kind.items():
-            self._insert(f"{kind}_events", rows, refused.append)
+            self._insert(KINDS[kind].table, rows, refused.append)
         dead = [*unreadable, *refused]
         if dead:
             self.bury(source, dead)

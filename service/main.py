@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from core.alerts import open_alerts
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError, HeliographError, StoreUnavailable, Unavailable
 from core.hooks import NO_HOOKS, Hooks, Step, no_step
@@ -29,6 +30,7 @@ from core.settings import Settings
 from service import providers
 from service.api import create_app
 from service.api.parts import Parts, Switch
+from service.availability import Minutes
 from service.codes import Codes
 from service.desk import Desk
 from service.dispatch import Breaker, Dispatcher, Router
@@ -36,10 +38,12 @@ from service.encryptor import EncryptionClient, Encryptor
 from service.facts import AnyFact
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.note import decode_note, load_note
+from service.failover.notices import OnNotice
 from service.failover.presumption import Presumption
 from service.guards import Guards
 from service.guards.exchange import Exchange, RedisExchange, Sharing
 from service.health import Health
+from service.herald import Herald
 from service.idempotency import Idempotency
 from service.keys import Keys, new_key, revocation
 from service.limits import TEN_MINUTES, KeyedLocks, Limits
@@ -73,10 +77,12 @@ class Service:
     queue: Queue
     telemetry: Telemetry
     sharing: Sharing | None
+    minutes: Minutes
 
     async def start(self) -> None:
         """Begin what runs beside the calls."""
         await self.publisher.start()
+        self.minutes.start(self.publisher.tell_if_possible)
         if self.sharing is not None:
             self.sharing.start()
 
@@ -84,6 +90,7 @@ class Service:
         """Finish what waits and let go of every connection."""
         if self.sharing is not None:
             await self.sharing.stop()
+        await self.minutes.stop(self.publisher.tell_if_possible)
         await self.publisher.stop()
         await self.queue.close()
         await self.store.close()
@@ -103,6 +110,7 @@ class Outside:
     timer: Callable[[], float] = time.monotonic
     random: Random = SystemRandom()  # noqa: RUF009  # it has no state to share
     hooks: Hooks = NO_HOOKS
+    instance: str = ""
 
 
 def build(settings: Settings, outside: Outside) -> Service:
@@ -110,6 +118,7 @@ def build(settings: Settings, outside: Outside) -> Service:
     require_secrets(settings)
     clock = outside.clock
     telemetry = Telemetry(outside.registry)
+    minutes = Minutes(outside.instance or uuid4().hex, clock=clock)
     publisher = Publisher(
         outside.queue,
         settings.journal.folder / EVENTS_FOLDER,
@@ -159,10 +168,11 @@ def build(settings: Settings, outside: Outside) -> Service:
         ),
         health=Health(outside.store, queue_is_up=lambda: publisher.is_up, timer=outside.timer),
         telemetry=telemetry,
+        minutes=minutes,
         switch=outside.switch,
     )
     sharing = Sharing(outside.exchange, guards) if outside.exchange else None
-    return Service(create_app(parts), publisher, outside.store, outside.queue, telemetry, sharing)
+    return Service(create_app(parts), publisher, outside.store, outside.queue, telemetry, sharing, minutes)
 
 
 def require_secrets(settings: Settings) -> None:
@@ -177,7 +187,9 @@ def require_secrets(settings: Settings) -> None:
     )
 
 
-async def open_store(settings: Settings, *, hooks: Hooks = NO_HOOKS) -> Failover:
+async def open_store(
+    settings: Settings, *, on_notice: OnNotice = lambda _notice: None, hooks: Hooks = NO_HOOKS
+) -> Failover:
     """The stores of the settings as one, started. While the primary store does not answer, the service starts only when
     it is known to be down: a wrong address must not pass for an outage. Raises `StoreUnavailable`.
     """
@@ -195,6 +207,7 @@ async def open_store(settings: Settings, *, hooks: Hooks = NO_HOOKS) -> Failover
         settings=settings.failover,
         journal=settings.journal,
         presumption=presumption_of(settings),
+        on_notice=on_notice,
         hooks=hooks,
     )
     await failover.start()
@@ -247,9 +260,11 @@ async def serve(
     Raises `ConfigurationError`, `StoreUnavailable`; other servers may be down at the start, and are warned about.
     """
     require_secrets(settings)
-    store = await open_store(settings, hooks=hooks)
-    queue = JetStreamQueue(settings.queue, name="heliograph-service")
     registry = CollectorRegistry()
+    alerts = open_alerts(settings, registry=registry)
+    herald = Herald(alerts)
+    store = await open_store(settings, on_notice=herald.hear, hooks=hooks)
+    queue = JetStreamQueue(settings.queue, name="heliograph-service")
     async with open_session() as session:
         try:
             adapters = open_providers(settings, session=session, registry=registry)
@@ -259,7 +274,8 @@ async def serve(
                 providers=adapters,
                 registry=registry,
                 switch=store,
-                exchange=RedisExchange(settings.mirror, instance=uuid4().hex),
+                exchange=RedisExchange(settings.mirror, instance=store.instance),
+                instance=store.instance,
                 hooks=hooks,
             )
             service = build(settings, outside)
@@ -267,10 +283,14 @@ async def serve(
             await store.close()
             raise
         await service.start()
+        alerts.start()
+        herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
         try:
             await _answer(service.app, settings, on_ready)
         finally:
+            await herald.stop()
             await service.stop()
+            await asyncio.to_thread(alerts.close)
 
 
 async def work_on_numbers(settings: Settings, *, step: Step = no_step) -> None:

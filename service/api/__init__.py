@@ -41,7 +41,7 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         list(HANDLERS),
         dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
-        middleware=[Pressure(parts.telemetry, waiting_max=parts.settings.requests_waiting_max)],
+        middleware=[Pressure(parts.telemetry, parts.minutes, waiting_max=parts.settings.requests_waiting_max)],
         exception_handlers={
             HeliographError: problems.on_own_error,
             HTTPException: problems.on_http_error,

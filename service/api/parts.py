@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.clock import Clock
 from core.settings import Api as ApiSettings
+from service.availability import Minutes
 from service.health import Health
 from service.idempotency import Idempotency
 from service.keys import Keys
@@ -46,4 +47,5 @@ class Parts:
     idempotency: Idempotency
     health: Health
     telemetry: Telemetry
+    minutes: Minutes
     switch: Switch | None

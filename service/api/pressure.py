@@ -9,6 +9,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Overloaded
+from service.availability import Minutes
 from service.telemetry import Telemetry
 
 UNCOUNTED = "uncounted"
@@ -21,14 +22,16 @@ class Pressure(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = UNCOUNTED
 
-    def __init__(self, telemetry: Telemetry, *, waiting_max: int) -> None:
+    def __init__(self, telemetry: Telemetry, minutes: Minutes, *, waiting_max: int) -> None:
         self._telemetry = telemetry
+        self._minutes = minutes
         self._waiting_max = waiting_max
         self._in_hand = 0
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if self._in_hand >= self._waiting_max:
             self._telemetry.shed.inc()
+            self._minutes.shed()
             raise Overloaded("too many calls wait")
         self._in_hand += 1
         self._telemetry.in_hand.set(self._in_hand)
@@ -49,6 +52,7 @@ class Pressure(ASGIMiddleware):
             self._note(scope, status, time.perf_counter() - begun)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        self._minutes.answered(status)
         route = scope.get("path_template", "")
         self._telemetry.calls.labels(route, str(scope.get("method")), str(status)).inc()
         self._telemetry.call_seconds.labels(route).observe(seconds)

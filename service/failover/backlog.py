@@ -26,6 +26,8 @@ from service.stores.faults import FaultClass, StoreFault
 
 _log = structlog.get_logger(__name__)
 
+_NEARLY_FULL = 0.8
+
 
 class Backlog:
     """The journal of one instance, and who is about to write into it. `problem` says what keeps it from being drained."""
@@ -36,6 +38,8 @@ class Backlog:
         self._recorder = Recorder(settings, folder, clock=clock, hooks=hooks)
         self._recorded = self._recording = 0  # writes asked for, and not yet durable
         self._on_backup = 0
+        self._room_bytes = settings.total_bytes_max
+        self._failed = ""
         self.is_empty = True
         self.problem = ""
 
@@ -70,16 +74,28 @@ class Backlog:
         self._recording += 1
         try:
             await self._recorder.record(facts)
+            self._failed = ""
         except JournalWriteFailed as failed:
+            self._failed = str(failed)
             _log.error("journal_write_failed", problem=str(failed), hint=failed.hint)
             raise StoreFault("neither store nor journal took it", fault=FaultClass.FATAL, hint=failed.hint) from failed
         finally:
             self._recording -= 1
 
+    def trouble(self) -> str:
+        """What is wrong with the journal, in words; empty when nothing is."""
+        if self._failed:
+            return self._failed
+        if self.is_empty:
+            return ""
+        share = self.size_bytes / self._room_bytes
+        return f"the journal is at {share:.0%} of journal.total_bytes_max" if share >= _NEARLY_FULL else ""
+
     async def probe(self) -> None:
         """Make something durable where the journal lies. Raises `StoreFault`."""
         try:
             await asyncio.to_thread(self._leave_mark)
+            self._failed = ""
         except OSError as error:
             hint = f"make room on, or repair, the disk that holds {self._folder}"
             raise StoreFault("the journal takes no writes", fault=FaultClass.FATAL, hint=hint) from error

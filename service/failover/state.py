@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,11 +20,10 @@ from core.errors import Unavailable
 from core.hooks import Step, no_step
 from core.settings import Failover as FailoverSettings
 from service.failover.note import Note, keep_note
+from service.failover.notices import Notice, NoticeKind, OnNotice
 from service.failover.status import Change, Status
 from service.failover.window import FailureWindow
-
-OnChange = Callable[[Status, Status, str], None]
-"""Told of every change of status, and with the same status twice when the failed store looks well again."""
+from service.stores.faults import FaultClass, fault_of
 
 _log = structlog.get_logger(__name__)
 
@@ -43,10 +42,10 @@ class State:
         *,
         folder: Path,
         clock: Clock,
-        on_change: OnChange,
+        on_notice: OnNotice,
         step: Step = no_step,
     ) -> None:
-        self._folder, self._clock, self._on_change, self._step = folder, clock, on_change, step
+        self._folder, self._clock, self._on_notice, self._step = folder, clock, on_notice, step
         self.primary_window = FailureWindow.of(settings, clock=clock)
         self.backup_window = FailureWindow.of(settings, clock=clock)
         self.instance = uuid4().hex
@@ -59,6 +58,7 @@ class State:
         self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
         self.woken = asyncio.Event()
         self._well_told = False
+        self._troubles: dict[tuple[NoticeKind, str], str] = {}
 
     @property
     def status(self) -> Status:
@@ -80,7 +80,27 @@ class State:
             self._primary_failed(error)
             raise
 
+    def trouble(self, kind: NoticeKind, component: str, reason: str) -> None:
+        """Something needs a hand; told once until it is over. `reason` is empty when it is over."""
+        known = (kind, component) in self._troubles
+        if reason and not known:
+            self._troubles[kind, component] = reason
+            self._notify(kind, component, reason)
+        elif known and not reason:
+            del self._troubles[kind, component]
+            self._notify(kind, component, "it is over", is_over=True)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What needs a hand, in words."""
+        return tuple(f"{component}: {reason}" for (_, component), reason in self._troubles.items())
+
+    def _note_credentials(self, component: str, error: Unavailable) -> None:
+        if fault_of(error) is FaultClass.CREDENTIALS:
+            self.trouble("credentials", component, f"{error} ({error.hint})" if error.hint else str(error))
+
     def _primary_failed(self, error: Unavailable) -> None:
+        self._note_credentials("mysql", error)
         is_first = not self.primary_window.is_suspicious
         self.primary_window.add(error)
         if not self.primary_down and self.primary_window.is_full:
@@ -99,6 +119,7 @@ class State:
 
     def backup_failed(self, error: Unavailable) -> None:
         """Count a failure of the backup."""
+        self._note_credentials("redis", error)
         self.backup_window.add(error)
         if not self.backup_down and self.backup_window.is_full:
             self.backup_fatal(str(error))
@@ -124,7 +145,7 @@ class State:
         """Tell it, once an outage, to whoever may give the word to recover."""
         if not self._well_told:
             self._well_told = True
-            self._on_change(self.status, self.status, "the primary store looks well again: recover when you are sure")
+            self._notify("looks_well", "mysql", "the primary store takes writes again: recover when you are sure")
 
     def recover(self, reason: str, *, since: datetime | None = None) -> None:
         """From now on the primary store serves, and journals are replayed."""
@@ -197,5 +218,30 @@ class State:
         except OSError as error:
             _log.error("status_not_kept", problem=error.strerror)
         _log.warning("store_status", old=str(old), new=str(new), reason=reason)
-        self._on_change(old, new, reason)
+        self._notify("status", "store", reason, old=old, heard=since is not None)
         self.woken.set()
+
+    def _notify(
+        self,
+        kind: NoticeKind,
+        component: str,
+        reason: str,
+        *,
+        old: Status | None = None,
+        heard: bool = False,
+        is_over: bool = False,
+    ) -> None:
+        notice = Notice(
+            kind=kind,
+            at=self._clock(),
+            component=component,
+            old=old or self.status,
+            new=self.status,
+            reason=reason,
+            instance=self.instance,
+            since=self.since,
+            word=self.last_word,
+            heard=heard,
+            is_over=is_over,
+        )
+        self._on_notice(notice)

@@ -28,9 +28,10 @@ from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
 from service.failover.mirroring import Mirroring
 from service.failover.note import load_note
+from service.failover.notices import OnNotice
 from service.failover.presumption import Presumption
 from service.failover.recent import Recent
-from service.failover.state import OnChange, State
+from service.failover.state import State
 from service.failover.stateless import StatelessStore
 from service.failover.status import FailoverView, Status
 from service.failover.watch import Watch
@@ -61,12 +62,12 @@ class Failover:
         journal: JournalSettings,
         presumption: Presumption,
         clock: Clock = utc_now,
-        on_change: OnChange = lambda _old, _new, _reason: None,
+        on_notice: OnNotice = lambda _notice: None,
         hooks: Hooks = NO_HOOKS,
     ) -> None:
         self._primary, self._backup = primary, backup
         self._folder = journal.folder / STORE_FOLDER
-        self._state = state = State(settings, folder=self._folder, clock=clock, on_change=on_change, step=hooks.step)
+        self._state = state = State(settings, folder=self._folder, clock=clock, on_notice=on_notice, step=hooks.step)
         self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks)
         self._mirroring = Mirroring(
             backup,
@@ -116,6 +117,11 @@ class Failover:
         await asyncio.to_thread(self._backlog.close)
         await self._primary.close()
         await self._backup.close()
+
+    @property
+    def instance(self) -> str:
+        """The name of this process among the others: 32 hex digits."""
+        return self._state.instance
 
     # ---- the state object
 
@@ -180,7 +186,7 @@ class Failover:
             reason=self._state.reason,
             backlog_bytes=self._backlog.size_bytes,
             looks_well_since=self._state.looks_well_since,
-            problem=self._backlog.problem,
+            problem="; ".join(filter(None, (self._backlog.problem, *self._state.troubles))),
             copies_dropped=self._mirroring.dropped,
             history=tuple(self._state.history),
         )

@@ -123,6 +123,7 @@ class Watch:
     async def _look(self) -> None:
         state = self._state
         await self._keep_keys()
+        await self._look_at_journal()
         await self._look_at_backup()
         told = state.since
         await self.listen()
@@ -131,10 +132,17 @@ class Watch:
         elif state.primary_window.is_suspicious:
             with state.primary_counted():
                 await self._primary.probe()
+            state.trouble("credentials", "mysql", "")
         if not state.primary_down and (state.recovering or not self._backlog.is_empty):
             await self._drain()
         if state.since != told or state.untold or not self._backlog.is_empty or state.primary_down:
             await self.tell()
+
+    async def _look_at_journal(self) -> None:
+        if self._backlog.trouble():
+            with suppress(Unavailable):
+                await self._backlog.probe()
+        self._state.trouble("journal", "journal", self._backlog.trouble())
 
     async def _look_at_backup(self) -> None:
         state = self._state
@@ -143,6 +151,7 @@ class Watch:
         if not await _passes(self._backup.probe()):
             state.backup_well_since = None
             return
+        state.trouble("credentials", "redis", "")
         now = self._clock()
         state.backup_well_since = state.backup_well_since or now
         # Nothing has to be replayed into it; but up a second and down a second must not look like forty changes.
@@ -154,6 +163,7 @@ class Watch:
         if not await _passes(self._primary.probe()):
             state.looks_well_since = None
             return
+        state.trouble("credentials", "mysql", "")
         if state.backup_down:
             state.recover("it takes writes again, and the backup does not")
             return

@@ -254,5 +254,6 @@ def make_settings(
         routing=config.Routing(**(routing or {})),
         limits=config.Limits(**(limits or {})),
         journal=config.Journal(folder=folder / "journal"),
+        alerts=config.Alerts(folder=folder / "alerts"),
         templates=list(templates),
     )

@@ -35,7 +35,7 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
             presumption=PRESUMPTION,
             clock=clock,
             hooks=hooks,
-            on_change=lambda old, new, _reason: twins.changes.append((old, new)),
+            on_notice=twins.hear,
         )
         made.append(failover)
         await failover.start()

@@ -22,7 +22,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def state(clock: ManualClock, tmp_path: Path) -> State:
-    return State(FailoverSettings(), folder=tmp_path, clock=clock, on_change=lambda _old, _new, _reason: None)
+    return State(FailoverSettings(), folder=tmp_path, clock=clock, on_notice=lambda _notice: None)
 
 
 def word(status: Status, since: datetime) -> Note:

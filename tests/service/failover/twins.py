@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.clock import utc_now
 from service.failover import STORE_FOLDER, Failover, Status
+from service.failover.notices import Notice
 from service.failover.presumption import Presumption
 from service.request_ids import SealedIds
 from service.stores.memory import MemoryStore
@@ -17,13 +18,20 @@ Make = Callable[..., Awaitable[Failover]]
 
 
 class Twins:
-    """The two stores, the folder they share, and what `on_change` heard."""
+    """The two stores, the folder they share, and the notices that were given."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.primary = MemoryStore()
         self.backup = MemoryStore(as_mirror=True)
-        self.changes: list[tuple[Status, Status]] = []
+        self.notices: list[Notice] = []
+
+    def hear(self, notice: Notice) -> None:
+        self.notices.append(notice)
+
+    @property
+    def changes(self) -> list[tuple[Status, Status]]:
+        return [(row.old, row.new) for row in self.notices if row.kind in ("status", "looks_well")]
 
     @property
     def journaled(self) -> int:

@@ -1,0 +1,88 @@
+"""How the service itself did, beside the ten metrics: the history of its status, and the availability of its API.
+
+Availability is the share of calls that were not answered with a failure of ours (5xx, refused for load included), against
+a goal of 99.99 %. Undefined is NaN, and every value travels with its n.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from core.errors import BadInput
+from core.warehouse import Warehouse
+from metrics.query import BUCKETS
+
+AVAILABILITY_GOAL = 0.9999
+
+
+def status_history(warehouse: Warehouse, *, start: datetime, end: datetime, component: str = "") -> pd.DataFrame:
+    """Every change of status in [start, end), the latest first; of one component, or of all.
+
+    Columns: `at` (UTC), `component`, `old`, `new`, `reason`, `instances` (how many told of the same change within a
+    minute of the first), `instance` (which told first). Raises `WarehouseUnavailable`.
+    """
+    where = " AND component = {component:String}" if component else ""
+    sql = f"""
+        SELECT toUnixTimestamp64Micro(min(at)) AS at_us, component, old, new, argMin(reason, at) AS reason,
+            toInt64(uniqExact(instance)) AS instances, argMin(instance, at) AS first
+        FROM status_events FINAL
+        WHERE {_WINDOW}{where}
+        GROUP BY component, old, new, toStartOfMinute(at)
+        ORDER BY at_us DESC, component"""
+    columns = ["at_us", "component", "old", "new", "reason", "instances", "first"]
+    rows = _frame(warehouse, sql, _window(start, end) | ({"component": component} if component else {}), columns)
+    rows["instance"] = [_text(value) for value in rows.pop("first")]
+    rows.insert(0, "at", pd.to_datetime(rows.pop("at_us").astype("int64"), unit="us", utc=True))
+    return rows
+
+
+def availability(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str | None = None) -> pd.DataFrame:
+    """The availability of the API in [start, end), over all instances; one row, or one a bucket that had calls.
+
+    Columns: `bucket` (UTC, when asked for), `availability` (NaN without a call), `n` (calls), `failed`, `shed`, `goal`
+    and `within_goal` (None without a call). Raises `BadInput`, `WarehouseUnavailable`.
+    """
+    if bucket is not None and bucket not in BUCKETS:
+        raise BadInput(f"no bucket is called {bucket!r}", hint="there are: " + ", ".join(BUCKETS))
+    seconds = BUCKETS[bucket] if bucket else 0
+    key = f"toUnixTimestamp(at) - toUnixTimestamp(at) % {seconds}" if bucket else "0"
+    sql = f"""
+        SELECT toInt64({key}) AS bucket, toInt64(sum(calls)) AS n, toInt64(sum(failed)) AS failed,
+            toInt64(sum(shed)) AS shed
+        FROM availability_minutes FINAL
+        WHERE {_WINDOW}
+        {"GROUP BY bucket ORDER BY bucket" if bucket else ""}"""
+    rows = _frame(warehouse, sql, _window(start, end), ["bucket", "n", "failed", "shed"]).astype("int64")
+    rows.insert(1, "availability", 1 - rows["failed"] / rows["n"].where(rows["n"] > 0))
+    rows["goal"] = AVAILABILITY_GOAL
+    within = (rows["availability"] >= AVAILABILITY_GOAL).astype("object")
+    rows["within_goal"] = within.where(rows["n"] > 0, None)
+    if bucket:
+        rows["bucket"] = pd.to_datetime(rows["bucket"], unit="s", utc=True)
+        return rows
+    return rows.drop(columns="bucket")
+
+
+_WINDOW = "at >= {start:DateTime64(6, 'UTC')} AND at < {end:DateTime64(6, 'UTC')}"
+
+
+def _window(start: datetime, end: datetime) -> dict[str, str]:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise BadInput("start and end need a time zone")
+    if start >= end:
+        raise BadInput("a window must begin before it ends")
+    return {
+        "start": start.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+        "end": end.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+    }
+
+
+def _frame(warehouse: Warehouse, sql: str, parameters: dict[str, str], columns: list[str]) -> pd.DataFrame:
+    rows = warehouse.query_df(sql, parameters)
+    return rows if not rows.empty else rows.reindex(columns=columns)  # the client gives no columns without rows
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value  # a FixedString comes as bytes

@@ -1,0 +1,80 @@
+"""How the API answers, counted by the minute and told to the warehouse once a minute is over: against 99.99 %.
+
+Health and telemetry calls do not count. In memory there are as many minutes as the queue's journal has not taken yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.clock import Clock
+from core.events import Availability, Event
+
+PERIOD_SECONDS = 5.0
+_LATE = timedelta(seconds=15)
+"""A call counts in the minute of its answer, so a minute is over when it is; the rest is for a clock that steps back."""
+
+
+@dataclass
+class _Counts:
+    calls: int = 0
+    failed: int = 0
+    shed: int = 0
+
+
+class Minutes:
+    """Counts of one instance. `tell` takes events and makes them durable."""
+
+    def __init__(self, instance: str, *, clock: Clock) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._counts: OrderedDict[datetime, _Counts] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+
+    def answered(self, status: int) -> None:
+        """A call was answered with this status."""
+        counts = self._now()
+        counts.calls += 1
+        counts.failed += status >= 500
+
+    def shed(self) -> None:
+        """A call was refused because too many waited."""
+        counts = self._now()
+        counts.calls += 1
+        counts.failed += 1
+        counts.shed += 1
+
+    def take(self, *, before: datetime) -> list[Availability]:
+        """The minutes that were over `before` then; each is given once."""
+        done = [at for at in self._counts if at + timedelta(minutes=1) <= before]
+        return [self._event(at, self._counts.pop(at)) for at in sorted(done)]
+
+    def start(self, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+        """Tell every minute once it is over."""
+        self._task = asyncio.create_task(self._run(tell), name="availability")
+
+    async def stop(self, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+        """Tell the rest, the present minute too."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await tell(self.take(before=self._clock() + timedelta(minutes=1)))
+
+    async def _run(self, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(PERIOD_SECONDS)
+            await tell(self.take(before=self._clock() - _LATE))
+
+    def _now(self) -> _Counts:
+        minute = self._clock().replace(second=0, microsecond=0)
+        counts = self._counts.get(minute)
+        if counts is None:
+            counts = self._counts[minute] = _Counts()
+        return counts
+
+    def _event(self, at: datetime, counts: _Counts) -> Availability:
+        return Availability(at=at, instance=self._instance, calls=counts.calls, failed=counts.failed, shed=counts.shed)
