@@ -14,6 +14,9 @@ import msgspec
 
 from core.events import Category, Cause, CheckResult, ErrorClass, Keyword, Outcome, ReceiptStatus
 
+OWN_APP = "heliograph"
+"""The app of claims that instances of the service make for each other; no key can be made for it."""
+
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact"):
     """One row. `key_fields` are the primary key of its table."""

@@ -21,14 +21,13 @@ from core.alerts.alert import Severity
 from core.errors import HeliographError
 from core.events import Event, StatusChange
 from core.redact import redact
-from service.facts import IdempotencyClaim
+from service.facts import OWN_APP, IdempotencyClaim
 from service.failover.notices import Notice
 from service.failover.status import Status
 from service.stores import Claim
 
 _log = structlog.get_logger(__name__)
 
-_APP = "heliograph"
 _SAME_SECONDS = 30
 """Two instances that notice the same thing do so within the time of a detection; a bucket and the one before it cover that."""
 _WAITING_MAX = 1_000
@@ -161,7 +160,7 @@ async def _is_ours_to_say(notice: Notice, claim: Callable[[IdempotencyClaim], Aw
         return True  # each instance has its own
     for matter in _matters(notice):
         wanted = IdempotencyClaim(
-            app=_APP,
+            app=OWN_APP,
             idempotency_key=blake2b(matter.encode(), digest_size=32).hexdigest(),
             at=notice.at,
             fingerprint="",

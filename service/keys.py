@@ -12,15 +12,14 @@ from hashlib import sha256
 from typing import Final
 
 from core.clock import Clock
-from core.errors import BadInput, Unavailable
+from core.errors import BadInput
 from service.errors import KeyRefused
-from service.facts import ApiKey, ApiKeyRevocation
+from service.facts import OWN_APP, ApiKey, ApiKeyRevocation
 from service.stores import Store
 
 SCOPES: Final = ("send", "read", "operate")
 _PREFIX = "hgk_"
 _CACHED_MAX = 10_000
-_STALE = timedelta(hours=1)
 _APP = re.compile(r"(?!.*\d{7})[a-z][a-z0-9_-]{0,31}")
 
 
@@ -33,8 +32,7 @@ class Caller:
 
 
 class Keys:
-    """Finds out who calls. The store is asked once in `cache_seconds` a key; while no store answers, a key that was good
-    within the last hour still is: a store that is down must not lock every caller out."""
+    """Finds out who calls. The store is asked once in `cache_seconds` a key; it knows keys of late even while it is down."""
 
     def __init__(self, store: Store, *, secret: str, clock: Clock, cache_seconds: float) -> None:
         self._store = store
@@ -50,18 +48,13 @@ class Keys:
         key_hash, now = hash_key(self._secret, key), self._clock()
         known = self._cache.get(key_hash)
         if known is None or not timedelta(0) <= now - known[0] < self._fresh:
-            known = (now, await self._ask(key_hash, known, now))
+            known = (now, await self._ask(key_hash, now))
         if known[1] is None:
             raise KeyRefused("this API key does not count, or not any more")
         return known[1]
 
-    async def _ask(self, key_hash: str, known: tuple[datetime, Caller | None] | None, now: datetime) -> Caller | None:
-        try:
-            row = await self._store.api_key(key_hash)
-        except Unavailable:
-            if known is not None and known[1] is not None and now - known[0] < _STALE:
-                return known[1]  # not put back: the hour runs from when the store last said yes
-            raise
+    async def _ask(self, key_hash: str, now: datetime) -> Caller | None:
+        row = await self._store.api_key(key_hash)
         caller = Caller(row.app, frozenset(row.scopes.split(","))) if row else None
         self._cache[key_hash] = (now, caller)
         self._cache.move_to_end(key_hash)
@@ -74,6 +67,8 @@ def new_key(*, app: str, scopes: frozenset[str], label: str, secret: str, now: d
     """A key and the fact to store; the key itself is not kept anywhere. Raises `BadInput`."""
     if not _APP.fullmatch(app):
         raise BadInput("an app is called by up to 32 small letters, digits, _ and -, beginning with a letter")
+    if app == OWN_APP:
+        raise BadInput(f"the service calls itself {OWN_APP}; choose another name for the app")
     unknown = scopes - set(SCOPES)
     if unknown or not scopes:
         raise BadInput("a key has one or more of the scopes " + ", ".join(SCOPES))

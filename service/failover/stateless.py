@@ -44,8 +44,8 @@ class _Tally(msgspec.Struct):
 class StatelessStore:
     """A `Store`. `record` makes facts durable, `probe` finds out whether it could; `recent` is what this instance has seen, in healthy times too.
 
-    `outage` is when both stores were lost, None while they are not; `maker` is the number of this instance among those
-    whose codes can be checked by number elsewhere, None when it has none.
+    `outage` is when both stores were lost, None while they are not; `maker` is the number that this instance has at a
+    time among those whose codes can be checked by number elsewhere, None when it has none.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class StatelessStore:
         keys: KnownKeys,
         presumption: Presumption,
         outage: Callable[[], datetime | None],
-        maker: Callable[[], int | None],
+        maker: Callable[[datetime], int | None],
         clock: Clock,
     ) -> None:
         self._record, self._probe_journal = record, probe
@@ -101,10 +101,13 @@ class StatelessStore:
 
     def id_for(self, *, app: str, phone_hash: str, purpose: str, fresh: UUID) -> UUID:
         """One that other instances can work out from the number, where that is possible without giving it twice."""
-        maker, now = self._maker(), self._clock()
+        now = self._clock()
         begins = self._presumption.begins(now)
-        if maker is None or self._outage() is None or begins < self._started_at:
-            return fresh  # the process before this one may have given it in this window
+        maker = self._maker(now)
+        if maker is None or self._outage() is None:
+            return fresh
+        if begins < self._started_at or self._maker(begins) != maker:
+            return fresh  # the process before this one, or another with this number, may have given it in this window
         derived = self._presumption.id_of_number(
             app=app, phone_hash=phone_hash, purpose=purpose, begins=begins, maker=maker
         )

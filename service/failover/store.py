@@ -26,6 +26,7 @@ from core.settings import Journal as JournalSettings
 from service.facts import AnyFact, ApiKey, ApiKeyRevocation, IdempotencyClaim, RequestState
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
+from service.failover.makers import Maker
 from service.failover.mirroring import Mirroring
 from service.failover.note import load_note
 from service.failover.notices import OnNotice
@@ -78,6 +79,7 @@ class Failover:
         self._clock = clock
         self._recent = Recent()
         self._keys = KnownKeys(self._folder, clock=clock)
+        self._maker = Maker(self._folder, clock=clock)
         self._keys_copied: dict[str, datetime] = {}
         self._watch = Watch(
             primary=primary,
@@ -85,6 +87,7 @@ class Failover:
             state=state,
             backlog=self._backlog,
             keys=self._keys,
+            maker=self._maker,
             settings=settings,
             clock=clock,
         )
@@ -95,7 +98,7 @@ class Failover:
             keys=self._keys,
             presumption=presumption,
             outage=lambda: state.since if state.status is Status.BOTH_FATAL else None,
-            maker=lambda: None,
+            maker=self._maker.number,
             clock=clock,
         )
 
@@ -105,6 +108,7 @@ class Failover:
         """Take up where the last process stopped, ask both stores, and begin to watch them."""
         self._backlog.look()
         self._keys.load()
+        self._maker.load()
         if (note := load_note(self._folder)) is not None:
             self._state.resume(note)
         self._mirroring.start()
@@ -290,11 +294,11 @@ class Failover:
         return self._stateless.id_for(app=app, phone_hash=phone_hash, purpose=purpose, fresh=fresh)
 
     async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
-        found: Sequence[Candidate] = ()
-        with suppress(Unknowable):
-            found = await known_candidates(self, subject)
-            if found or self._knows_all:
-                return found
+        if self.status is not Status.BOTH_FATAL:
+            with suppress(Unknowable):
+                found = await known_candidates(self, subject)
+                if found or self._knows_all:
+                    return found
         # A store that was lost, or a journal that is not replayed yet, may know of it: the id says enough.
         return await self._stateless.candidates(subject)
 

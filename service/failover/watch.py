@@ -10,10 +10,11 @@ from datetime import timedelta
 import structlog
 
 from core.clock import Clock
-from core.errors import HeliographError, Unavailable
+from core.errors import HeliographError, Overloaded, Unavailable
 from core.settings import Failover as FailoverSettings
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
+from service.failover.makers import Maker
 from service.failover.note import Note, decode_note, encode_note
 from service.failover.state import State
 from service.failover.status import Status
@@ -35,11 +36,13 @@ class Watch:
         state: State,
         backlog: Backlog,
         keys: KnownKeys,
+        maker: Maker,
         settings: FailoverSettings,
         clock: Clock,
     ) -> None:
         self._primary, self._backup = primary, backup
-        self._state, self._backlog, self._keys = state, backlog, keys
+        self._state, self._backlog = state, backlog
+        self._keys, self._maker = keys, maker
         self._settings, self._clock = settings, clock
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -114,6 +117,15 @@ class Watch:
                     await self._state.woken.wait()
                 await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once
 
+    async def _renew_maker(self) -> None:
+        """In a quiet moment: while a journal waits, a claim in the primary store may not be the first."""
+        if self._state.primary_down or self._state.recovering or self._state.primary_window.is_suspicious:
+            return
+        try:
+            await self._maker.renew(self._primary.claim)
+        except (Unavailable, Overloaded, OSError) as error:
+            _log.warning("maker_not_renewed", problem=str(error))
+
     async def _keep_keys(self) -> None:
         try:
             await self._keys.save()
@@ -123,6 +135,7 @@ class Watch:
     async def _look(self) -> None:
         state = self._state
         await self._keep_keys()
+        await self._renew_maker()
         await self._look_at_journal()
         await self._look_at_backup()
         told = state.since

@@ -30,7 +30,7 @@ async def test_an_instance_follows_the_others_over_and_back(make: Make, twins: T
     await one.recover()
     await until(lambda: {one.status, other.status} == {Status.HEALTHY})
 
-    assert twins.primary.facts() == [request]
+    assert twins.kept() == [request]
 
 
 async def test_an_instance_that_slept_through_the_recovery_follows_when_it_wakes(

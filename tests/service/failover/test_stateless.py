@@ -10,7 +10,7 @@ import pytest
 
 from core.events import Verify
 from core.ids import uuid7_from
-from service.facts import Approval, Attempt, Check, IdempotencyClaim, Request
+from service.facts import OWN_APP, Approval, Attempt, Check, IdempotencyClaim, Request
 from service.failover import Status
 from service.stores.memory import MemoryStore
 from tests.support.house import NOW, House, open_house
@@ -58,7 +58,9 @@ class Fleet:
             await until(lambda house=house: house.service.store.view().backlog_bytes == 0)
 
     def facts(self, kind) -> list:
-        return [fact for fact in self.primary.facts() if isinstance(fact, kind)]
+        """Of the primary store, but for what instances claim for each other."""
+        facts = (fact for fact in self.primary.facts() if isinstance(fact, kind))
+        return [fact for fact in facts if getattr(fact, "app", "") != OWN_APP]
 
 
 @pytest.fixture
@@ -231,3 +233,47 @@ async def test_nothing_is_answered_well_that_the_disk_did_not_take(fleet: Fleet,
     retried = await fleet.one.check(sent.json()["id"], fleet.one.code())
 
     assert retried.json()["status"] == "approved"
+
+
+async def enter_the_next_window(fleet: Fleet) -> None:
+    """The window in which an instance started is left out: the process before it may have given ids in it."""
+    for house in (fleet.one, fleet.other):
+        house.clock.advance(seconds=301)
+
+
+async def test_a_code_is_checked_by_number_on_an_instance_that_did_not_send_it(fleet: Fleet):
+    number = a_number()
+    for house in (fleet.one, fleet.other):
+        await until(lambda house=house: house.service.store._maker.number(house.clock()) is not None)
+    await fleet.lose_both()
+    await enter_the_next_window(fleet)
+    sent = [await house.verify(number) for house in (fleet.one, fleet.other)]
+    body = {"to": number, "purpose": "login", "code": fleet.one.code()}
+    wrong = await fleet.other.call("POST", "/v1/verifications/check", body | {"code": "nonsense"})
+    checked = await fleet.other.call("POST", "/v1/verifications/check", body)
+    foreign = await fleet.other.call("POST", "/v1/verifications/check", body, key="bank")
+    await fleet.recover()
+    [approval] = fleet.facts(Approval)
+
+    assert [row.status_code for row in sent] == [201, 201]
+    assert sent[0].json()["id"] != sent[1].json()["id"]
+    assert (wrong.json()["status"], checked.json()["status"]) == ("wrong", "approved")
+    assert foreign.json()["status"] == "wrong"
+    assert (str(approval.request_id), approval.attempt) == (sent[0].json()["id"], 1)
+
+
+async def test_guesses_by_number_count_against_every_verification_they_were_compared_with(fleet: Fleet):
+    number = a_number()
+    for house in (fleet.one, fleet.other):
+        await until(lambda house=house: house.service.store._maker.number(house.clock()) is not None)
+    await fleet.lose_both()
+    await enter_the_next_window(fleet)
+    sent = await fleet.one.verify(number)
+    body = {"to": number, "purpose": "login", "code": "nonsense"}
+    told = [await fleet.other.call("POST", "/v1/verifications/check", body) for _ in range(5)]
+    by_id = await fleet.other.check(sent.json()["id"], fleet.one.code())
+    fleet.other.clock.advance(seconds=250)
+    later = await fleet.other.call("POST", "/v1/verifications/check", body | {"code": fleet.one.code()})
+
+    assert [row.json()["checks_left"] for row in told] == [4, 3, 2, 1, 0]
+    assert by_id.json()["status"] == later.json()["status"] == "too_many"

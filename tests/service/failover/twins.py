@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from core.clock import utc_now
+from service.facts import OWN_APP, AnyFact
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.notices import Notice
 from service.failover.presumption import Presumption
@@ -28,6 +29,10 @@ class Twins:
 
     def hear(self, notice: Notice) -> None:
         self.notices.append(notice)
+
+    def kept(self) -> list[AnyFact]:
+        """What the primary store has, but for what instances claim for each other."""
+        return [fact for fact in self.primary.facts() if getattr(fact, "app", "") != OWN_APP]
 
     @property
     def changes(self) -> list[tuple[Status, Status]]:
