@@ -1,0 +1,108 @@
+"""A fault under watch: what is known of it, whether it still lasts, and what it cost. The mutable side of an `Incident`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from metrics.detection.channels import columns
+from metrics.detection.evidence import TALLIES, Minute
+from metrics.detection.incidents import Channel, Kind, LeadingCode
+from metrics.detection.leaves import Bools, Floats
+
+LOOKS = (4, 9, 20, 45, 90)
+"""Minutes after detection at which the scope is looked at again."""
+REOPENS_MINUTES = 25
+LINGERS_MINUTES = 15
+"""How long after its end a fault's cohorts still speak of it."""
+_WELL_AGAIN = 6.0
+_BACK_AGAIN = 9.0
+
+
+@dataclass
+class Case:
+    """Minutes count from 1970. `mask` are the leaves of its scope, `quiet` those whose alarms it explains besides."""
+
+    id: str
+    watched: int
+    alternative: int
+    scope: dict[str, tuple[str, ...]]
+    mask: Bools
+    quiet: Bools
+    onset: int
+    detected: int
+    kind: Kind = "delivery-drop"
+    channel: Channel = "delivered"
+    resolved: int | None = None
+    confidence: float = 0.0
+    tally: Floats = field(default_factory=lambda: np.zeros((0, TALLIES)))
+    volume: Floats = field(default_factory=lambda: np.zeros((0, 3)))
+    usual: Floats = field(default_factory=lambda: np.zeros(0))
+    ratio: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    codes: tuple[LeadingCode, ...] = ()
+    normal: tuple[str, ...] = ()
+    told_affected: int = 0
+    _level: float = 0.0
+    _turned: int = 0
+    closed_at: int | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.resolved is None
+
+    def lingers(self, minute: int) -> bool:
+        """Whether its leaves still speak of it."""
+        return self.closed_at is None or minute < self.closed_at + LINGERS_MINUTES
+
+    def may_reopen(self, minute: int) -> bool:
+        """Whether the same thing again would be no news."""
+        return self.closed_at is not None and minute < self.closed_at + REOPENS_MINUTES
+
+    def is_due(self, minute: int) -> bool:
+        """Whether its scope is to be looked at again."""
+        return minute - self.detected in LOOKS
+
+    def start_count(self, leaves: int, width: int) -> None:
+        """Begin counting, for this many leaves."""
+        self.tally, self.volume = np.zeros((leaves, TALLIES)), np.zeros((leaves, 3))
+        self.usual, self.ratio = np.zeros(leaves), np.zeros((leaves, width))
+
+    def count(self, one: Minute, usual: Floats) -> None:
+        """Add a minute to what it cost."""
+        self.tally[one.leaf] += one.tally
+        self.volume[one.leaf] += one.volume
+        self.ratio[one.leaf] += one.ratio
+        self.usual[: len(usual)] += usual
+
+    def grow(self, leaves: int, inside: Bools) -> None:
+        """Make room for new leaves."""
+        more = leaves - len(self.mask)
+        if more > 0:
+            self.mask = np.concatenate([self.mask, inside[-more:]])
+            self.quiet = np.concatenate([self.quiet, inside[-more:]])
+        more = leaves - len(self.tally)
+        if more > 0:
+            self.tally, self.volume, self.ratio = (
+                np.vstack([table, np.zeros((more, table.shape[1]))]) for table in (self.tally, self.volume, self.ratio)
+            )
+            self.usual = np.concatenate([self.usual, np.zeros(more)])
+
+    def watch(self, one: Minute) -> bool:
+        """Follow whether it lasts: true when it has just ended, or, after its end, just come back."""
+        told = float(one.young[self.mask[one.leaf], columns(self.watched).start + self.alternative].sum())
+        step = -told if self.open else told
+        if self._level == 0.0:
+            self._turned = one.minute
+        self._level = max(0.0, self._level + step)
+        return self._level >= (_WELL_AGAIN if self.open else _BACK_AGAIN)
+
+    def end(self, minute: int) -> None:
+        """It has ended, at the minute from which all was well."""
+        self.resolved, self.closed_at = max(self._turned, self.onset + 1), minute
+        self._level = 0.0
+
+    def reopen(self) -> None:
+        """It is back."""
+        self.resolved, self.closed_at = None, None
+        self._level = 0.0

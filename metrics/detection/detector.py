@@ -1,0 +1,284 @@
+"""The detector: takes what arrived minute by minute, and tells what broke, where, since when, and when it was well again.
+
+All state is in the object; the same cells in the same minutes give the same notices, live or replayed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+import numpy as np
+
+from metrics.detection import explaining
+from metrics.detection.baseline import AGE_MAX, Baseline, History, fit
+from metrics.detection.cases import Case
+from metrics.detection.cells import Cells
+from metrics.detection.channels import PATIENCE, WATCHED, WIDTH
+from metrics.detection.codes import Codes, NoCodes
+from metrics.detection.evidence import Cohorts, Minute, Odds, judge
+from metrics.detection.incidents import Incident, Notification
+from metrics.detection.leaves import Bools, Floats, Leaves, Slices
+from metrics.detection.scan import Found, onset, scan, totals
+from metrics.detection.sequential import Sequential, seen_ratio
+
+REMEMBERED_MINUTES = 360
+_REFIT_HOURS = 6
+_ALARMS_A_MINUTE = 4
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What may be set: tolerated false alarms a day for everything together, and the days a baseline is made of."""
+
+    false_alarms_per_day: float = 0.5
+    baseline_days: int = 14
+
+
+@dataclass
+class Detector:
+    """Feed it the history once, then every minute once, in order."""
+
+    leaves: Leaves
+    tuning: Tuning = Tuning()
+    codes: Codes = field(default_factory=NoCodes)
+
+    def __post_init__(self) -> None:
+        self.history = History(self.leaves, self.tuning.baseline_days)
+        self.slices = Slices(self.leaves)
+        self.cases: list[Case] = []
+        self.minutes: deque[Minute] = deque(maxlen=REMEMBERED_MINUTES)
+        self.baseline: Baseline | None = None
+        self._sequential = Sequential(self.slices)
+        self._cohorts = Cohorts()
+        self._odds: Odds | None = None
+        self._hour = -1
+        self._fitted_hour = -(10**9)
+        self._waiting: deque[Cells] = deque()
+
+    def learn(self, cells: Cells) -> None:
+        """Take in history, of which the baseline is made. Cells of the last hour also are the cohorts now outstanding."""
+        self.history.add(cells)
+
+    def minute(self, minute: int, cells: Cells) -> list[Notification]:
+        """Judge one minute: `cells` are what was seen in it."""
+        self._prepare(minute)
+        self._cohorts.take(minute, cells, len(self.leaves))
+        self._waiting.append(cells)
+        assert self._odds is not None
+        now = judge(minute, self._cohorts, self._odds)
+        self.minutes.append(now)
+        for case in self.cases:
+            if case.open:
+                case.count(now, self._usual())
+        threshold = self._sequential.threshold(self.tuning.false_alarms_per_day)
+        self._sequential.step(minute, self.slices.sums(now.leaf, seen_ratio(now, self._hidden(minute))), threshold)
+        return [*self._follow(minute, now), *self._alarms(minute)]
+
+    # What is usual
+
+    def _prepare(self, minute: int) -> None:
+        hour = minute // 60
+        if hour != self._hour:
+            self._settle(hour)
+        if hour - self._fitted_hour >= _REFIT_HOURS:
+            self.history.forget(hour - 24 * self.tuning.baseline_days)
+            self.baseline = fit(self.history, hour)
+            self._fitted_hour = hour
+            self._odds = None
+        assert self.baseline is not None
+        if self.baseline.rate.shape[1] < len(self.leaves):
+            self.baseline.grow(self.leaves)
+            self._odds = None
+        moved = self.slices.grow()
+        if moved is not None:
+            self._sequential.grow(moved)
+            for case in self.cases:
+                case.grow(len(self.leaves), self.leaves.inside(case.scope))
+        if self._odds is None or hour != self._hour:
+            self._odds = Odds(self.baseline, hour % 24)
+        self._hour = hour
+
+    def _settle(self, hour: int) -> None:
+        """Move cohorts that have settled into the history, but for those of incidents."""
+        if not self._waiting:
+            return
+        parts = list(self._waiting)
+        all_of = Cells(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("seen", "cohort", "leaf")),
+                       np.vstack([one.counts for one in parts]))  # fmt: skip
+        settled = all_of.cohort < hour * 60 - AGE_MAX
+        ill = np.zeros(len(all_of), dtype=bool)
+        for case in self.cases:
+            end = case.resolved if case.resolved is not None else 2**62
+            ill |= case.mask[all_of.leaf] & (all_of.cohort >= case.onset - 2) & (all_of.cohort <= end + 1)
+        self.history.add(all_of[settled & ~ill])
+        self._waiting = deque([all_of[~settled]])
+
+    def _usual(self) -> Floats:
+        assert self.baseline is not None
+        return self.baseline.volume[self._hour % 24]
+
+    def _hidden(self, minute: int, but: Case | None = None) -> Bools:
+        hidden = np.zeros((len(self.leaves), len(WATCHED)), dtype=bool)
+        for case in self.cases:
+            if case is not but and case.lingers(minute):
+                hidden |= case.quiet[:, None] & explaining.shadowed(case.watched)
+        return hidden
+
+    # What becomes of faults
+
+    def _follow(self, minute: int, now: Minute) -> list[Notification]:
+        told = []
+        for case in self.cases:
+            if case.open and case.is_due(minute):
+                told += self._look(case, minute)
+            if case.open and case.watch(now):
+                case.end(minute)
+                told.append(self._tell("resolved", case, minute))
+            elif not case.open and case.may_reopen(minute) and case.watch(now):
+                case.reopen()
+                told.append(self._tell("reopened", case, minute))
+        self.cases = [case for case in self.cases if case.open or minute - (case.closed_at or 0) < 24 * 60]
+        return told
+
+    def _look(self, case: Case, minute: int) -> list[Notification]:
+        """Look again where it is and what it is; tell when that changed."""
+        before = (case.scope, case.kind)
+        found, scores = self._where(case.watched, case.onset, minute, but=case)
+        mine = self._slice_of(case.scope)
+        if mine is None or found.score > scores[mine] + 1.0:
+            self._settle_on(case, found)
+        self._explain(case, minute)
+        return [self._tell("updated", case, minute)] if (case.scope, case.kind) != before else []
+
+    def _slice_of(self, scope: dict[str, tuple[str, ...]]) -> int | None:
+        for number in np.nonzero(self.slices.depths == len(scope))[0]:
+            if self.slices.scope(int(number)) == scope:
+                return int(number)
+        return None
+
+    def _where(self, watched: int, first: int, minute: int, but: Case | None) -> tuple[Found, Floats]:
+        hidden = self._hidden(minute, but)[:, watched]
+        table = totals(self.minutes, first, len(self.leaves), WIDTH)
+        table[hidden] = 0.0
+        return scan(self.slices, table, watched)
+
+    def _settle_on(self, case: Case, found: Found) -> None:
+        case.scope = self.slices.scope(found.slice)
+        case.mask = self.leaves.inside(case.scope)
+        case.quiet = case.quiet | case.mask
+        case.alternative, case.confidence = found.alternative, found.score
+        self._forget(case)
+
+    def _forget(self, case: Case) -> None:
+        """Take the evidence that this case explains out of all slices."""
+        touched = np.unique(self.slices.members[case.quiet])
+        self._sequential.forget(touched[touched < len(self.slices)])
+
+    # What is new
+
+    def _alarms(self, minute: int) -> list[Notification]:
+        told: list[Notification] = []
+        for _ in range(_ALARMS_A_MINUTE):
+            places, watched, level = self._sequential.ripe(minute)
+            if not len(places):
+                break
+            top = int(level.argmax())
+            told += self._alarm(int(places[top]), int(watched[top]), minute)
+        return told
+
+    def _alarm(self, place: int, watched: int, minute: int) -> list[Notification]:
+        held = self.leaves.inside(self.slices.scope(place))
+        began = self._onset(held, watched, 1, minute)
+        known = self._known(held, watched, began, minute)
+        found, _ = self._where(watched, min(began, known.onset) if known else began, minute, but=known)
+        mask = self.leaves.inside(self.slices.scope(found.slice))
+        if known is not None:
+            return self._widen(known, found, held | mask, minute)
+        began = self._onset(mask, watched, found.alternative, minute)
+        scope = self.slices.scope(found.slice)
+        case = Case(
+            id=_id(watched, scope, began),
+            watched=watched,
+            alternative=found.alternative,
+            scope=scope,
+            mask=mask,
+            quiet=mask | held,
+            onset=began,
+            detected=minute,
+            confidence=found.score,
+        )
+        self.cases.append(case)
+        self._recount(case)
+        self._explain(case, minute)
+        self._forget(case)
+        return [self._tell("opened", case, minute)]
+
+    def _known(self, held: Bools, watched: int, began: int, minute: int) -> Case | None:
+        """A fault under watch of which the alarm is another sight: much of its traffic in common, at about the same time."""
+        usual = self._usual() + 1e-9
+        for case in self.cases:
+            both = float(usual[held & case.quiet].sum())
+            shared = both / min(float(usual[held].sum()), float(usual[case.mask].sum()))
+            same_time = case.open and abs(began - case.onset) <= 30
+            related = bool((explaining.shadowed(case.watched) & explaining.shadowed(watched)).any())
+            if shared >= 0.5 and related and (same_time or (case.may_reopen(minute) and not case.open)):
+                return case
+        return None
+
+    def _widen(self, case: Case, found: Found, held: Bools, minute: int) -> list[Notification]:
+        before, was_open = case.scope, case.open
+        if not was_open:
+            case.reopen()
+        case.quiet = case.quiet | held
+        scope = self.slices.scope(found.slice)
+        mask = self.leaves.inside(scope)
+        if bool((mask & case.mask).any()) and found.score > case.confidence:
+            self._settle_on(case, found)
+        else:
+            self._forget(case)
+        self._explain(case, minute)
+        if not was_open:
+            return [self._tell("reopened", case, minute)]
+        return [self._tell("updated", case, minute)] if case.scope != before else []
+
+    def _onset(self, held: Bools, watched: int, alternative: int, minute: int) -> int:
+        began = onset(self.minutes, held, watched, alternative)
+        return max(began, minute - REMEMBERED_MINUTES)
+
+    def _recount(self, case: Case) -> None:
+        case.start_count(len(self.leaves), WIDTH)
+        for one in self.minutes:
+            if one.minute >= case.onset:
+                case.count(one, self._usual())
+
+    def _explain(self, case: Case, minute: int) -> None:
+        explaining.explain(case, self.codes, start=moment(case.onset), now=moment(minute + 1))
+
+    def _tell(self, event: explaining.Told, case: Case, minute: int) -> Notification:
+        return Notification(event, self.incident(case, minute), moment(minute + 1))
+
+    def incident(self, case: Case, minute: int) -> Incident:
+        """The case as it stands after that minute."""
+        return explaining.incident(case, minute, moment)
+
+    def evidence(self, case: Case) -> Sequence[Minute]:
+        """The minutes that are remembered, for the chart of a case."""
+        return list(self.minutes)
+
+
+def moment(minute: int) -> datetime:
+    """The beginning of a minute."""
+    return _EPOCH + timedelta(minutes=minute)
+
+
+def _id(watched: int, scope: dict[str, tuple[str, ...]], began: int) -> str:
+    told = f"{WATCHED[watched].channel}\0{sorted(scope.items())}\0{began}"
+    return blake2b(told.encode(), digest_size=6).hexdigest()
+
+
+__all__ = ["PATIENCE", "Detector", "Tuning", "moment"]

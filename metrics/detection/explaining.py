@@ -1,0 +1,119 @@
+"""What a person is told of a fault: its name, how much it cost, how much of the whole it is, what leads and what stayed normal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from math import sqrt
+
+import numpy as np
+
+from metrics.detection.cases import Case
+from metrics.detection.channels import columns
+from metrics.detection.codes import Codes, leading
+from metrics.detection.evidence import T_FIL, T_LATE, T_REC
+from metrics.detection.incidents import Channel, Event, Incident
+from metrics.detection.leaves import Floats
+from metrics.detection.naming import TALLY, Facts, name, shadowed
+
+__all__ = ["Told", "explain", "incident", "shadowed"]
+
+Told = Event
+_OUT_OF: dict[Channel, int] = {"accepted": 0, "receipts": 1, "delivered": 1, "filled": 1, "delay": 1, "right": 2}
+
+
+def facts(case: Case) -> Facts:
+    """Its sums over its scope, since its onset."""
+    held = case.mask
+    return Facts(
+        ratio=case.ratio[held].sum(axis=0),
+        tally=case.tally[held].sum(axis=0),
+        volume=case.volume[held].sum(axis=0),
+        usual_volume=float(case.usual[held].sum()),
+    )
+
+
+def explain(case: Case, codes: Codes, *, start: datetime, now: datetime) -> None:
+    """Give it its name, its codes and what stayed normal."""
+    case.codes = leading(codes, case.scope, start, now)
+    seen = facts(case)
+    leads = case.codes[0].error_class if case.codes else ""
+    case.kind, case.channel, case.watched = name(seen, case.watched, case.scope, leads)
+    case.alternative = int(seen.ratio[columns(case.watched)].argmax())
+    if case.channel in ("filled", "right", "delay"):
+        case.codes = ()
+    case.normal = _normal(case)
+
+
+def _normal(case: Case) -> tuple[str, ...]:
+    """The rest of the world as far as it bears on the fault: the other providers in the same place, say."""
+    return ()
+
+
+def _missing(tally: Floats, channel: Channel) -> float:
+    """Messages short of a good day; of late ones, those that are more."""
+    place = TALLY[channel]
+    short = float(tally[2 * place] - tally[2 * place + 1])
+    return -short if channel == "delay" else short
+
+
+def affected(case: Case) -> int:
+    """Messages that fared worse than on a good day, over the whole incident so far."""
+    seen = facts(case)
+    match case.channel:
+        case "filled":
+            count = float(seen.volume[1]) * max(0.0, seen.drop(T_FIL))
+        case "delay":
+            still_out = float(seen.tally[2 * T_REC] - seen.tally[2 * T_REC + 1])
+            count = _missing(seen.tally, "delay") + max(0.0, still_out) if case.open else _missing(seen.tally, "delay")
+        case channel:
+            count = _missing(seen.tally, channel)
+    return max(0, round(count))
+
+
+def _share(case: Case) -> float | None:
+    everywhere = _missing(case.tally.sum(axis=0), case.channel)
+    here = _missing(case.tally[case.mask].sum(axis=0), case.channel)
+    return float(np.clip(here / everywhere, 0, 1)) if everywhere > 0 and here > 0 else None
+
+
+def incident(case: Case, minute: int, moment: Callable[[int], datetime]) -> Incident:
+    """The case as others see it."""
+    seen, place = facts(case), TALLY[case.channel]
+    n = int(seen.volume[_OUT_OF[case.channel]])
+    expected, observed = (float(seen.tally[2 * place + side]) for side in (0, 1))
+    cost = affected(case)
+    return Incident(
+        id=case.id,
+        kind=case.kind,
+        channel=case.channel,
+        scope=dict(case.scope),
+        onset=moment(case.onset),
+        detected_at=moment(case.detected + 1),
+        updated_at=moment(minute + 1),
+        state="open" if case.open else "resolved",
+        resolved_at=moment(case.resolved) if case.resolved is not None else None,
+        affected=cost,
+        lost=0 if case.kind in ("receipts-stop", "slow-channel", "pumping") else cost,
+        share=_share(case),
+        expected=_ratio(expected, n),
+        observed=_ratio(observed, n),
+        n=n,
+        codes=case.codes,
+        normal=case.normal,
+        confidence=round(case.confidence, 2),
+    )
+
+
+def _ratio(count: float, n: int) -> float | None:
+    return min(1.0, count / n) if n else None
+
+
+def band(expected: float, n: float, dispersion: float) -> tuple[float, float]:
+    """Where 95 of 100 good minutes lie, as counts."""
+    p = min(1.0, expected / n) if n else 0.0
+    half = 1.96 * sqrt(max(expected * (1 - p), expected * 0.02) * dispersion) + 0.5
+    return max(0.0, expected - half), expected + half
+
+
+_ = T_LATE

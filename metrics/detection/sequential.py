@@ -1,0 +1,81 @@
+"""Shiryaev–Roberts over every slice at once: SR ← e^LLR · (1 + SR), averaged over the alternatives, alarm at K·1440/B.
+
+One number, the false alarms a day that are tolerated, handles that thousands of series are watched: small ones take longer.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from metrics.detection.channels import GRID, PATIENCE, WATCHED, WIDTH
+from metrics.detection.evidence import Minute
+from metrics.detection.leaves import Bools, Floats, Ints, Slices
+
+NEVER = 2**62
+_MOST = 1e200
+_STEP = 60.0
+
+
+class Sequential:
+    """The statistic of every slice and series under every alternative, carried from minute to minute."""
+
+    def __init__(self, slices: Slices) -> None:
+        self._slices = slices
+        self._state = np.zeros((0, WIDTH))
+        self._last = np.zeros((0, WIDTH))
+        self._latest = np.zeros((0, WIDTH))
+        self._since = np.full((0, len(WATCHED)), NEVER)
+
+    def grow(self, before: Ints) -> None:
+        """Follow the slices as `Slices.grow` renumbered them."""
+        fresh = before < 0
+        place = np.where(fresh, 0, before)
+
+        def moved(table: Floats, empty: float) -> Floats:
+            if not len(table):
+                return np.full((len(before), table.shape[1]), empty, dtype=table.dtype)
+            return np.where(fresh[:, None], empty, table[place]).astype(table.dtype)
+
+        self._state, self._since = moved(self._state, 0.0), moved(self._since, NEVER)
+        self._last, self._latest = moved(self._last, 0.0), moved(self._latest, 0.0)
+
+    def threshold(self, false_alarms_per_day: float) -> float:
+        """ln A for this many tolerated false alarms a day."""
+        return log(max(len(self._slices), 1) * len(WATCHED) * 1440 / false_alarms_per_day)
+
+    def step(self, minute: int, sums: Floats, threshold: float) -> None:
+        """Take in one minute's log-likelihood ratios of every slice."""
+        self._state = _next(self._state, sums)
+        self._last, self._latest = self._latest, sums
+        self._since = np.where(_above(self._state, threshold), np.minimum(self._since, minute), NEVER)
+
+    def forget(self, slices: Ints) -> None:
+        """Begin anew in `slices`: what they hold is explained. A second fault there is seen as soon as it shows by itself."""
+        self._state[slices], self._since[slices] = 0.0, NEVER
+        self._last[slices], self._latest[slices] = 0.0, 0.0
+
+    def ripe(self, minute: int) -> tuple[Ints, Ints, Floats]:
+        """The alarms that have lasted and still go on: slice, series, and the logarithm of the statistic."""
+        place, watched = np.nonzero(self._since <= minute - PATIENCE)
+        last_two = (self._last + self._latest).reshape(-1, len(WATCHED), GRID)[place, watched].max(axis=1, initial=-np.inf)
+        goes_on = (last_two > 0) | (PATIENCE[watched] == 0)
+        place, watched = place[goes_on], watched[goes_on]
+        table = self._state.reshape(-1, len(WATCHED), GRID)[place, watched]
+        return place, watched, np.log(table.mean(axis=1))
+
+
+def _next(state: Floats, sums: Floats) -> Floats:
+    return np.asarray(np.minimum(np.exp(np.clip(sums, -_STEP, _STEP)) * (1 + state), _MOST))
+
+
+def _above(state: Floats, threshold: float) -> Bools:
+    table = state.reshape(len(state), len(WATCHED), GRID)
+    return np.asarray(table[:, :, 0] + table[:, :, 1] + table[:, :, 2] >= GRID * np.exp(threshold))
+
+
+def seen_ratio(one: Minute, hidden: Bools) -> Floats:
+    """A minute's evidence without what is hidden (`[leaf, series]`)."""
+    mask = hidden[one.leaf]
+    return np.where(np.repeat(mask, GRID, axis=1), 0.0, one.ratio) if mask.any() else one.ratio
