@@ -113,6 +113,8 @@ class Slices:
         self._all: list[tuple[int, Key]] = []
         self._raw = np.zeros((0, len(self.kinds)), dtype=np.int64)
         self._short: Ints = np.zeros(0, dtype=np.int64)
+        self._pair_slice: Ints = np.zeros(0, dtype=np.int64)
+        self._pair_leaf: Ints = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -138,12 +140,17 @@ class Slices:
 
     def sums(self, leaves: Ints, values: Floats) -> Floats:
         """The sums of `values` (a row a leaf of `leaves`, a column a series) in every slice."""
-        held = self.members[leaves]
-        real = held < len(self)
-        places, rows = held[real], np.nonzero(real)[0]
-        spread = np.ascontiguousarray(values.T)[:, rows]
-        columns = [np.bincount(places, weights=column, minlength=len(self)) for column in spread]
-        return np.array(columns).T.reshape(len(self), values.shape[1])
+        place = np.full(len(self.members), -1, dtype=np.int64)
+        place[leaves] = np.arange(len(leaves))
+        rows = place[self._pair_leaf]
+        active = np.flatnonzero(rows >= 0)
+        table = np.zeros((values.shape[1], len(self)))
+        if len(active):
+            rows, slices = rows[active], self._pair_slice[active]
+            starts = np.concatenate([[0], np.flatnonzero(np.diff(slices)) + 1])
+            for column, told in enumerate(np.ascontiguousarray(values.T)):
+                table[column, slices[starts]] = np.add.reduceat(told[rows], starts)
+        return table.T
 
     def _slices_of(self, key: Key) -> list[int]:
         numbers = []
@@ -170,6 +177,10 @@ class Slices:
         is_kept = np.zeros(len(self._all), dtype=bool)
         is_kept[kept] = True
         self.members = np.where(is_kept[self._raw], self._short[self._raw], len(self.keys))
+        real = self.members < len(self.keys)
+        slices, leaf = self.members[real], np.nonzero(real)[0]
+        order = np.argsort(slices, kind="stable")
+        self._pair_slice, self._pair_leaf = slices[order], leaf[order]
         kinds = np.array([kind for kind, _ in self.keys], dtype=np.int64)
         self.depths = np.array([len(self.kinds[kind]) for kind in kinds], dtype=np.int64)
         self.of_kind = np.bincount(kinds, minlength=len(self.kinds))[kinds]
