@@ -256,6 +256,22 @@ class Metrics(Section):
     on_time_seconds: int = Field(60, ge=1, le=3600, description="A message delivered within this time is on time.")
 
 
+class Detection(Section):
+    """Finding degraded channels, every minute."""
+
+    enabled: bool = Field(True, description="Look for degraded channels; the scheduler does it every minute.")
+    false_alarms_per_day: float = Field(
+        0.5,
+        gt=0,
+        le=100,
+        description="False alarms a day that are tolerated, of all channels together: fewer means later.",
+    )
+    baseline_days: int = Field(14, ge=2, le=60, description="Days before now that say what is usual.")
+    settle_seconds: float = Field(
+        20.0, ge=0, le=600, description="How long after its end a minute is judged: what comes later counts as late."
+    )
+
+
 class Mail(Section):
     """SMTP, for reports and alerts."""
 
@@ -352,6 +368,7 @@ class Settings(Section):
     routing: Routing = Routing()
     ingest: Ingest = Ingest()
     metrics: Metrics = Metrics()
+    detection: Detection = Detection()
     mail: Mail = Mail()
     alerts: Alerts = Alerts()
     reports: Reports = Reports()

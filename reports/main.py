@@ -13,6 +13,7 @@ from core.mail import SmtpMailer
 from core.queue import EVENTS, INGEST_CONSUMER, StreamState
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
+from metrics.detection.job import Job
 from reports import scheduler
 from reports.delivery import Office
 from reports.ledger import Ledger
@@ -60,7 +61,7 @@ def minute(settings: Settings, alerts: Alerts) -> Minute:
     teller = Teller(settings.alerts.time_zone, settings.reports.dashboard_url)
     return Minute(
         open_warehouse=lambda: door.connect(settings.warehouse),
-        detect=None,
+        detect=Job(settings.detection).minute,
         relay=Relay(alerts, teller, folder / "told-until"),
         silence=SilenceWatch(
             alerts,

@@ -18,7 +18,7 @@ from core.warehouse import Warehouse
 from metrics.catalogue import known
 from metrics.cohorts import Filters, check_filters, check_window, filter_clauses, filter_values, text, window
 
-LEAF = ("provider", "carrier", "country", "region", "template", "purpose")
+LEAF = ("provider", "carrier", "country", "region", "app", "template", "purpose")
 """What makes a leaf; sums over leaves are every slice's counts."""
 
 COUNTS = (

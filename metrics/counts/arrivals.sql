@@ -6,7 +6,7 @@
 SELECT
     toUnixTimestamp(toStartOfMinute(arrived.1)) AS seen_minute,
     toUnixTimestamp(toStartOfMinute(cohort_at)) AS cohort_minute,
-    provider, carrier, country, region, template, purpose,
+    provider, carrier, country, region, app, template, purpose,
     sum(arrived.2) AS submitted,
     sum(arrived.3) AS accepted,
     sum(arrived.4) AS receipts,
@@ -19,7 +19,7 @@ SELECT
 FROM
 (
     SELECT
-        cohort_at, provider, carrier, country, region, template, purpose,
+        cohort_at, provider, carrier, country, region, app, template, purpose,
         arrayJoin(arrayFilter(
             moment -> moment.1 >= {start:DateTime64(3, 'UTC')} AND moment.1 < {end:DateTime64(3, 'UTC')},
             [
@@ -31,7 +31,7 @@ FROM
     FROM
     (
         SELECT
-            cohort_at, provider, carrier, country, region, template, purpose, filled_at, first_check_at, first_check_right,
+            cohort_at, provider, carrier, country, region, app, template, purpose, filled_at, first_check_at, first_check_right,
             accepted AS is_accepted, is_code AS is_code_attempt, delivered AS is_delivered,
             if(accepted, if(delivered, delivered_at, failed_at), NULL) AS final_at,
             final_at IS NOT NULL AS is_final,

@@ -4,13 +4,13 @@
 SELECT
     toUnixTimestamp(toStartOfMinute(told.1)) AS seen_minute,
     toUnixTimestamp(toStartOfMinute(cohort_at)) AS cohort_minute,
-    provider, carrier, country, region, template, purpose,
+    provider, carrier, country, region, app, template, purpose,
     told.2 AS stage, told.3 AS error_class, told.4 AS code,
     count() AS attempts
 FROM
 (
     SELECT
-        cohort_at, provider, carrier, country, region, template, purpose,
+        cohort_at, provider, carrier, country, region, app, template, purpose,
         -- an answer that refuses, or the first final receipt: never both
         multiIf(
             outcome != 'accepted', (cohort_at, 'answer', toString(outcome_class), toString(outcome_code)),

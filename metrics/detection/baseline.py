@@ -10,8 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
-from metrics.detection.cells import DELIVERED, FILLED, RECEIPTS, SUBMITTED, Cells
+from metrics.detection.cells import COUNTS, DELIVERED, FILLED, RECEIPTS, SUBMITTED, Cells, minute_of
 from metrics.detection.channels import DELAYS_MINUTES, WATCHED
 from metrics.detection.leaves import Bools, Floats, Ints, Leaves
 
@@ -67,11 +68,28 @@ class History:
         some = told.sum(axis=1) > 0
         self.lags.append((hour, met[some] // AGE_MAX, met[some] % AGE_MAX, told[some]))
 
+    def add_frames(self, hours: pd.DataFrame, lags: pd.DataFrame, *, hour: int) -> None:
+        """Take in what the warehouse has counted: rows an hour of submission and leaf, and rows a route and lag."""
+        leaf, of_hour = self.leaves.number(hours), (minute_of(hours["cohort_hour"]) // 60 if len(hours) else None)
+        table = hours.reindex(columns=list(COUNTS)).to_numpy(dtype=float)
+        for one in np.unique(of_hour) if of_hour is not None else ():
+            rows = of_hour == one
+            self.hours.append((int(one), leaf[rows], table[rows]))
+        if len(lags):
+            group, keys = self.leaves.groups(*ROUTE)
+            stands_for = {keys[number]: row for row, number in reversed(list(enumerate(group)))}
+            named = list(zip(*(lags[name] for name in ROUTE), strict=True))
+            known = np.array([key in stands_for for key in named]) & (lags["lag_minutes"] < AGE_MAX).to_numpy()
+            rows = lags[known]
+            leaves = np.array([stands_for[key] for key, held in zip(named, known, strict=True) if held], dtype=np.int64)
+            told = rows[["receipts", "delivered", "filled"]].to_numpy(dtype=float)
+            self.lags.append((hour, leaves, rows["lag_minutes"].to_numpy(), told))
+
     def forget(self, before_hour: int) -> None:
         """Drop what is too old to say what is usual."""
         for kept in (self.hours, self.lags):
             while kept and kept[0][0] < before_hour:
-                kept.popleft()  # type: ignore[attr-defined]
+                kept.popleft()
 
 
 def _added(place: Ints, values: Floats, size: int) -> Floats:
@@ -115,7 +133,9 @@ class Baseline:
             rates = [
                 self.common[one]
                 + sum(
-                    self.shares.get((one, names), {}).get(tuple(told.get(name, "") for name in names if name in told), 0.0)
+                    self.shares.get((one, names), {}).get(
+                        tuple(told.get(name, "") for name in names if name in told), 0.0
+                    )
                     for names in GROUPS
                 )
                 for one in range(len(WATCHED))
@@ -211,13 +231,15 @@ def _regress(leaves: Leaves, rows: _Rows, n: Floats, x: Floats) -> _Fitted:
     size, countries = len(leaves), int(rows.country.max()) + 1 if len(rows.country) else 1
     packed, place = np.unique(rows.leaf * 24 + rows.hour, return_inverse=True)
     leaf, hour = packed // 24, packed % 24
-    n, x = np.bincount(place, weights=n, minlength=len(packed)), np.bincount(place, weights=x, minlength=len(packed))
+    n, x = (np.bincount(place, weights=told, minlength=len(packed)).astype(np.float64) for told in (n, x))
     total = max(float(n.sum()), 1.0)
     mean = float(np.clip(x.sum() / total if n.sum() else 0.95, 1e-4, 1 - 1e-4))
     common = float(np.log(mean / (1 - mean)))
     country = np.zeros(size, dtype=np.int64)
     country[rows.leaf] = rows.country
-    grouped = {names: leaves.groups(*names) for names in GROUPS}
+    grouped: dict[tuple[str, ...], tuple[Ints, list[tuple[str, ...]]]] = {
+        names: leaves.groups(*names) for names in GROUPS
+    }
     places = [(group[leaf], len(keys), _PRIOR) for group, keys in grouped.values()]
     places += [(country[leaf] * 24 + hour, countries * 24, _PRIOR_HOUR), (leaf, size, _PRIOR_LEAF)]
     moved = [np.zeros(length) for _, length, _ in places]
@@ -226,10 +248,12 @@ def _regress(leaves: Leaves, rows: _Rows, n: Floats, x: Floats) -> _Fitted:
         for which, (group, length, prior) in enumerate(places):
             p = _sigmoid(logit)
             pull = np.bincount(group, weights=x - n * p, minlength=length) - prior * moved[which]
-            step = np.clip(pull / (np.bincount(group, weights=n * p * (1 - p), minlength=length) + prior), -2, 2)
+            step: Floats = np.clip(
+                pull / (np.bincount(group, weights=n * p * (1 - p), minlength=length) + prior), -2, 2
+            )
             moved[which] += step
             logit += step[group]
-    rate = common + moved[-1] + sum(moved[which][grouped[names][0]] for which, names in enumerate(GROUPS))
+    rate = common + moved[-1] + np.sum([moved[which][grouped[names][0]] for which, names in enumerate(GROUPS)], axis=0)
     shares = {
         names: dict(zip(grouped[names][1], moved[which].tolist(), strict=True)) for which, names in enumerate(GROUPS)
     }

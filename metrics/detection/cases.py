@@ -42,7 +42,8 @@ class Case:
     ratio: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     codes: tuple[LeadingCode, ...] = ()
     normal: tuple[str, ...] = ()
-    told_affected: int = 0
+    cost_before: int = 0
+    """What it had cost when this process took it over."""
     _level: float = 0.0
     _turned: int = 0
     closed_at: int | None = None

@@ -5,7 +5,7 @@ Late receipts only add rows. The order of rows within a minute means nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,17 @@ class Cells:
         nothing = np.zeros(0, dtype=np.int64)
         return cls(nothing, nothing, nothing, np.zeros((0, len(COUNTS))))
 
+    @classmethod
+    def joined(cls, parts: Iterable[Cells]) -> Cells:
+        """Several as one, in their order."""
+        kept = [one for one in parts if len(one)] or [cls.none()]
+        return cls(
+            np.concatenate([one.seen for one in kept]),
+            np.concatenate([one.cohort for one in kept]),
+            np.concatenate([one.leaf for one in kept]),
+            np.concatenate([one.counts for one in kept]),
+        )
+
     def __len__(self) -> int:
         return len(self.seen)
 
@@ -56,7 +67,9 @@ def from_arrivals(frame: pd.DataFrame, leaves: Leaves) -> Cells:
     """From the columns `seen_minute`, `cohort_minute`, the dimensions and the counts."""
     if frame.empty:
         return Cells.none()
-    counts = np.column_stack([frame[name].to_numpy(dtype=float) if name in frame else np.zeros(len(frame)) for name in COUNTS])
+    counts = np.column_stack(
+        [frame[name].to_numpy(dtype=float) if name in frame else np.zeros(len(frame)) for name in COUNTS]
+    )
     return _ordered(minute_of(frame["seen_minute"]), minute_of(frame["cohort_minute"]), leaves.number(frame), counts)
 
 

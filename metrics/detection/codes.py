@@ -7,6 +7,8 @@ from typing import Protocol
 
 import pandas as pd
 
+from core.warehouse import Warehouse
+from metrics import counts
 from metrics.detection.incidents import LeadingCode, Scope
 
 MOST_CODES = 3
@@ -60,6 +62,21 @@ def _inside(part: pd.DataFrame, scope: Scope, start: datetime, end: datetime) ->
     return rows
 
 
+class WarehouseCodes:
+    """Counts in the warehouse."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def count(self, scope: Scope, start: datetime, end: datetime) -> pd.DataFrame:
+        rows = counts.codes(self._warehouse, start, end)
+        for name, values in scope.items():
+            rows = rows[rows[name].isin(values)]
+        added = rows.groupby(["code", "error_class"])["attempts"].sum().rename("count")
+        counted: pd.DataFrame = added.reset_index()
+        return counted
+
+
 def leading(codes: Codes, scope: Scope, start: datetime, now: datetime) -> tuple[LeadingCode, ...]:
     """The codes that grew since `start` against the day before it, largest first, with their part of what grew."""
     since = codes.count(scope, start, now)
@@ -67,14 +84,16 @@ def leading(codes: Codes, scope: Scope, start: datetime, now: datetime) -> tuple
         return ()
     day = timedelta(days=1)
     before = codes.count(scope, start - day, start)
-    usual = {(row.code, row.error_class): row.count_ for row in before.rename(columns={"count": "count_"}).itertuples()}
+    usual = _by_code(before)
     scale = (now - start) / day
-    grown = {
-        (str(code), str(name)): max(0.0, count - scale * usual.get((code, name), 0))
-        for code, name, count in zip(since["code"], since["error_class"], since["count"], strict=True)
-    }
+    grown = {key: max(0.0, count - scale * usual.get(key, 0.0)) for key, count in _by_code(since).items()}
     total = sum(grown.values())
     if total < 3:
         return ()
     ranked = sorted(grown.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_CODES]
     return tuple(LeadingCode(code or name, name, round(grew / total, 3)) for (code, name), grew in ranked if grew > 0)
+
+
+def _by_code(counted: pd.DataFrame) -> dict[tuple[str, str], float]:
+    columns = (counted["code"].astype(str), counted["error_class"].astype(str), counted["count"].astype(float))
+    return {(code, name): count for code, name, count in zip(*columns, strict=True)}

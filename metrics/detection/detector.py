@@ -6,18 +6,19 @@ All state is in the object; the same cells in the same minutes give the same not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 import numpy as np
+import pandas as pd
 
 from metrics.detection import explaining
 from metrics.detection.baseline import AGE_MAX, Baseline, History, fit
 from metrics.detection.cases import Case
 from metrics.detection.cells import Cells
-from metrics.detection.channels import PATIENCE, WATCHED, WIDTH
+from metrics.detection.channels import PATIENCE, WATCHED, WIDTH, columns
 from metrics.detection.codes import Codes, NoCodes
 from metrics.detection.evidence import Cohorts, Minute, Odds, judge
 from metrics.detection.incidents import Incident, Notification
@@ -28,6 +29,8 @@ from metrics.detection.sequential import Sequential, seen_ratio
 REMEMBERED_MINUTES = 360
 _REFIT_HOURS = 6
 _ALARMS_A_MINUTE = 4
+_LEARNS_HOURS = 24
+"""With fewer hours of history nothing can be called usual, and nothing unusual."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,8 +67,8 @@ class Detector:
         """Take in history, of which the baseline is made. Cells of the last hour also are the cohorts now outstanding."""
         self.history.add(cells)
 
-    def minute(self, minute: int, cells: Cells) -> list[Notification]:
-        """Judge one minute: `cells` are what was seen in it."""
+    def minute(self, minute: int, cells: Cells, *, quiet: bool = False) -> list[Notification]:
+        """Judge one minute: `cells` are what was seen in it. `quiet` takes it in and judges nothing."""
         self._prepare(minute)
         self._cohorts.take(minute, cells, len(self.leaves))
         self._waiting.append(cells)
@@ -73,11 +76,17 @@ class Detector:
         now = judge(minute, self._cohorts, self._odds)
         self.minutes.append(now)
         for case in self.cases:
-            if case.open:
+            if case.open and not quiet:
                 case.count(now, self._usual())
         threshold = self._sequential.threshold(self.tuning.false_alarms_per_day)
         self._sequential.step(minute, self.slices.sums(now.leaf, seen_ratio(now, self._hidden(minute))), threshold)
-        return [*self._follow(minute, now), *self._alarms(minute)]
+        if quiet:
+            return []
+        followed = self._follow(minute, now)
+        return followed if self._still_learns() else [*followed, *self._alarms(minute)]
+
+    def _still_learns(self) -> bool:
+        return len({hour for hour, _, _ in self.history.hours}) < _LEARNS_HOURS
 
     # What is usual
 
@@ -107,9 +116,7 @@ class Detector:
         """Move cohorts that have settled into the history, but for those of incidents."""
         if not self._waiting:
             return
-        parts = list(self._waiting)
-        all_of = Cells(*(np.concatenate([getattr(one, name) for one in parts]) for name in ("seen", "cohort", "leaf")),
-                       np.vstack([one.counts for one in parts]))  # fmt: skip
+        all_of = Cells.joined(self._waiting)
         settled = all_of.cohort < hour * 60 - AGE_MAX
         ill = np.zeros(len(all_of), dtype=bool)
         for case in self.cases:
@@ -120,7 +127,8 @@ class Detector:
 
     def _usual(self) -> Floats:
         assert self.baseline is not None
-        return self.baseline.volume[self._hour % 24]
+        usual: Floats = self.baseline.volume[self._hour % 24]
+        return usual
 
     def _hidden(self, minute: int, but: Case | None = None) -> Bools:
         hidden = np.zeros((len(self.leaves), len(WATCHED)), dtype=bool)
@@ -185,11 +193,23 @@ class Detector:
         told: list[Notification] = []
         for _ in range(_ALARMS_A_MINUTE):
             places, watched, level = self._sequential.ripe(minute)
-            if not len(places):
+            for top in np.argsort(-level)[:_ALARMS_A_MINUTE]:
+                place, series = int(places[top]), int(watched[top])
+                if self._goes_on(place, series):
+                    told += self._alarm(place, series, minute)
+                    break  # what it explains is no alarm any more
+            else:
                 break
-            top = int(level.argmax())
-            told += self._alarm(int(places[top]), int(watched[top]), minute)
         return told
+
+    def _goes_on(self, place: int, watched: int) -> bool:
+        """Whether the youngest cohorts are still ill: a stall of two minutes is over before its receipts have come."""
+        if PATIENCE[watched] == 0:
+            return True
+        held = self.leaves.inside(self.slices.scope(place))
+        last_two = [self.minutes[back] for back in (-1, -2) if len(self.minutes) >= -back]
+        young = sum(one.young[held[one.leaf]][:, columns(watched)].sum(axis=0) for one in last_two)
+        return bool(np.max(young) > 0)
 
     def _alarm(self, place: int, watched: int, minute: int) -> list[Notification]:
         held = self.leaves.inside(self.slices.scope(place))
@@ -266,9 +286,17 @@ class Detector:
         """The case as it stands after that minute."""
         return explaining.incident(case, minute, moment)
 
-    def evidence(self, case: Case) -> Sequence[Minute]:
-        """The minutes that are remembered, for the chart of a case."""
-        return list(self.minutes)
+    def evidence(self, case: Case) -> pd.DataFrame:
+        """The chart of a case: what a good day would have brought, and what came."""
+        assert self.baseline is not None
+        return explaining.evidence(case, self.minutes, self.baseline.dispersion, moment)
+
+    def restore(self, incidents: Iterable[Incident]) -> None:
+        """Take over incidents of an earlier process: open ones, and those that may come back."""
+        for one in incidents:
+            self.cases.append(
+                explaining.restored(one, lambda at: int(at.timestamp() // 60), self.leaves.inside(one.scope))
+            )
 
 
 def moment(minute: int) -> datetime:
@@ -279,6 +307,3 @@ def moment(minute: int) -> datetime:
 def _id(watched: int, scope: dict[str, tuple[str, ...]], began: int) -> str:
     told = f"{WATCHED[watched].channel}\0{sorted(scope.items())}\0{began}"
     return blake2b(told.encode(), digest_size=6).hexdigest()
-
-
-__all__ = ["PATIENCE", "Detector", "Tuning", "moment"]

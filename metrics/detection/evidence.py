@@ -13,7 +13,21 @@ import numpy as np
 
 from metrics.detection.baseline import AGE_MAX, Baseline
 from metrics.detection.cells import ACCEPTED, CHECKS, COUNTS, RECEIPTS, SUBMITTED, Cells
-from metrics.detection.channels import ACC, DEL, DELTAS, DLY, FIL, GRID, REC, RGT, SMALLEST_DROP, VER, WATCHED, WIDTH, columns
+from metrics.detection.channels import (
+    ACC,
+    DEL,
+    DELTAS,
+    DLY,
+    FIL,
+    GRID,
+    REC,
+    RGT,
+    SMALLEST_DROP,
+    VER,
+    WATCHED,
+    WIDTH,
+    columns,
+)
 from metrics.detection.leaves import Floats, Ints
 
 _TINY = 1e-7
@@ -135,7 +149,12 @@ def judge(minute: int, cohorts: Cohorts, odds: Odds) -> Minute:
         told /= odds.spread[which]
         _add(ratio, which, place[rows], told)
         fresh = age[rows] <= one.young
-        _add(young, which, place[rows][fresh] if one.way != "at once" else place[rows], told[fresh] if one.way != "at once" else told)
+        _add(
+            young,
+            which,
+            place[rows][fresh] if one.way != "at once" else place[rows],
+            told[fresh] if one.way != "at once" else told,
+        )
     tally = _tally(leaf, age, counts, came, odds)
     volume = came[:, (SUBMITTED, ACCEPTED, CHECKS)]
     return Minute(minute, met, ratio, young, _by_leaf(place, tally, len(met)), _by_leaf(place, volume, len(met)))
@@ -149,7 +168,9 @@ def _at_once(which: int, leaf: Ints, age: Ints, came: Floats, odds: Odds) -> tup
     if which == VER:
         logit = odds.verdict[leaf[rows]] + odds.by_age[odds.route[leaf[rows]], age[rows]]
         healthy = _sigmoid(logit)
-        degraded = np.maximum(np.minimum(_sigmoid(logit[:, None] - np.array(DELTAS)), healthy[:, None] - SMALLEST_DROP), 1e-4)
+        degraded = np.maximum(
+            np.minimum(_sigmoid(logit[:, None] - np.array(DELTAS)), healthy[:, None] - SMALLEST_DROP), 1e-4
+        )
     return rows, _log_ratio(x, n, np.clip(healthy, _TINY, 1 - _TINY), degraded)
 
 

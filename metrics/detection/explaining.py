@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from math import sqrt
 
 import numpy as np
+import pandas as pd
 
 from metrics.detection.cases import Case
-from metrics.detection.channels import columns
+from metrics.detection.channels import WIDTH, columns
 from metrics.detection.codes import Codes, leading
-from metrics.detection.evidence import T_FIL, T_LATE, T_REC
+from metrics.detection.evidence import T_FIL, T_REC, Minute
 from metrics.detection.incidents import Channel, Event, Incident
-from metrics.detection.leaves import Floats
-from metrics.detection.naming import TALLY, Facts, name, shadowed
+from metrics.detection.leaves import Bools, Floats
+from metrics.detection.naming import SERIES, TALLY, Facts, name, shadowed
 
 __all__ = ["Told", "explain", "incident", "shadowed"]
 
 Told = Event
+_LEAD_MINUTES = 30
 _OUT_OF: dict[Channel, int] = {"accepted": 0, "receipts": 1, "delivered": 1, "filled": 1, "delay": 1, "right": 2}
 
 
@@ -68,7 +69,7 @@ def affected(case: Case) -> int:
             count = _missing(seen.tally, "delay") + max(0.0, still_out) if case.open else _missing(seen.tally, "delay")
         case channel:
             count = _missing(seen.tally, channel)
-    return max(0, round(count))
+    return case.cost_before + max(0, round(count))
 
 
 def _share(case: Case) -> float | None:
@@ -109,11 +110,47 @@ def _ratio(count: float, n: int) -> float | None:
     return min(1.0, count / n) if n else None
 
 
-def band(expected: float, n: float, dispersion: float) -> tuple[float, float]:
-    """Where 95 of 100 good minutes lie, as counts."""
-    p = min(1.0, expected / n) if n else 0.0
-    half = 1.96 * sqrt(max(expected * (1 - p), expected * 0.02) * dispersion) + 0.5
-    return max(0.0, expected - half), expected + half
+def evidence(
+    case: Case, minutes: Iterable[Minute], dispersion: Floats, moment: Callable[[int], datetime]
+) -> pd.DataFrame:
+    """Expected and observed counts of its channel in its scope, a row a minute from half an hour before its onset.
+
+    The band holds 95 of 100 good minutes: binomial, widened by the over-dispersion.
+    """
+    place, out_of = TALLY[case.channel], _OUT_OF[case.channel]
+    rows = []
+    for one in minutes:
+        if one.minute >= case.onset - _LEAD_MINUTES:
+            held = case.mask[one.leaf]
+            expected, observed = one.tally[held, 2 * place].sum(), one.tally[held, 2 * place + 1].sum()
+            n = one.volume[held, out_of].sum()
+            rows.append((moment(one.minute), case.channel, expected, observed, n))
+    frame = pd.DataFrame(rows, columns=["minute", "channel", "expected", "observed", "n"])
+    p = np.minimum(frame["expected"] / np.maximum(frame["n"], 1), 0.98)
+    half = 1.96 * np.sqrt(frame["expected"] * (1 - p) * dispersion[case.watched]) + 0.5
+    frame["low"], frame["high"] = np.maximum(frame["expected"] - half, 0.0), frame["expected"] + half
+    return frame.astype({"n": "int64"})
 
 
-_ = T_LATE
+def restored(told: Incident, minute: Callable[[datetime], int], mask: Bools) -> Case:
+    """An incident of an earlier process, taken over where it stood."""
+    case = Case(
+        id=told.id,
+        watched=SERIES[told.channel],
+        alternative=1,
+        scope=dict(told.scope),
+        mask=mask,
+        quiet=mask.copy(),
+        onset=minute(told.onset),
+        detected=minute(told.detected_at) - 1,
+        kind=told.kind,
+        channel=told.channel,
+        confidence=told.confidence,
+        codes=told.codes,
+        normal=told.normal,
+        cost_before=told.affected,
+    )
+    if told.resolved_at is not None:
+        case.resolved, case.closed_at = minute(told.resolved_at), minute(told.updated_at) - 1
+    case.start_count(len(mask), WIDTH)
+    return case

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metrics.detection.incidents import Scope
 
-DIMENSIONS = ("provider", "carrier", "country", "region", "template", "purpose", "app")
+DIMENSIONS = ("provider", "country", "carrier", "region", "template", "purpose", "app")
 
 _APP_WITH = ("", "country", "purpose", "template", "provider")
 """What an app is combined with: it says who asked, which matters to few faults, and every kind of slice costs time."""
@@ -76,9 +76,7 @@ class Leaves:
         named = [name for name in dimensions if name in self.dimensions]
         keys: dict[Key, int] = {}
         columns = [self.column(name) for name in named]
-        group = [
-            keys.setdefault(tuple(str(one[row]) for one in columns), len(keys)) for row in range(len(self.keys))
-        ]
+        group = [keys.setdefault(tuple(str(one[row]) for one in columns), len(keys)) for row in range(len(self.keys))]
         return np.array(group, dtype=np.int64), list(keys)
 
     def inside(self, scope: Scope) -> Bools:
@@ -134,9 +132,7 @@ class Slices:
     def scope(self, number: int) -> dict[str, tuple[str, ...]]:
         """A slice as a scope."""
         kind, values = self.keys[number]
-        return {
-            self.leaves.dimensions[place]: (value,) for place, value in zip(self.kinds[kind], values, strict=True)
-        }
+        return {self.leaves.dimensions[place]: (value,) for place, value in zip(self.kinds[kind], values, strict=True)}
 
     def sums(self, leaves: Ints, values: Floats) -> Floats:
         """The sums of `values` (a row a leaf of `leaves`, a column a series) in every slice."""
@@ -163,11 +159,12 @@ class Slices:
         return numbers
 
     def _shorten(self) -> None:
-        """Of slices with the same leaves keep the first, which has the fewest dimensions."""
+        """Of slices with the same leaves keep the one of fewest dimensions, and rather one whose values have names."""
         mark = np.random.default_rng(20_261_125).integers(1, 2**63, size=len(self._raw), dtype=np.uint64)
         marks = np.zeros(len(self._all), dtype=np.uint64)
         np.add.at(marks, self._raw, mark[:, None])
-        order = np.argsort([kind for kind, _ in self._all], kind="stable")
+        depths = [2 * len(values) + ("" in values) for _, values in self._all]
+        order = np.lexsort(([kind for kind, _ in self._all], depths))
         _, first, inverse = np.unique(marks[order], return_index=True, return_inverse=True)
         kept = order[first]
         rank = np.argsort(np.argsort(kept))

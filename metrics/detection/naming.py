@@ -75,7 +75,14 @@ TALLY: dict[Channel, int] = {
     "right": T_RGT,
     "delay": T_LATE,
 }
-SERIES: dict[Channel, int] = {"accepted": ACC, "receipts": REC, "delivered": DEL, "filled": FIL, "right": RGT, "delay": DLY}
+SERIES: dict[Channel, int] = {
+    "accepted": ACC,
+    "receipts": REC,
+    "delivered": DEL,
+    "filled": FIL,
+    "right": RGT,
+    "delay": DLY,
+}
 
 _SHADOWED: dict[int, tuple[int, ...]] = {
     ACC: (ACC, REC, DEL, VER, FIL, DLY),

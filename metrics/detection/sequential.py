@@ -9,7 +9,7 @@ from math import log
 
 import numpy as np
 
-from metrics.detection.channels import GRID, PATIENCE, WATCHED, WIDTH
+from metrics.detection.channels import DEL, DLY, FIL, GRID, PATIENCE, REC, WATCHED, WIDTH
 from metrics.detection.evidence import Minute
 from metrics.detection.leaves import Bools, Floats, Ints, Slices
 
@@ -24,8 +24,6 @@ class Sequential:
     def __init__(self, slices: Slices) -> None:
         self._slices = slices
         self._state = np.zeros((0, WIDTH))
-        self._last = np.zeros((0, WIDTH))
-        self._latest = np.zeros((0, WIDTH))
         self._since = np.full((0, len(WATCHED)), NEVER)
 
     def grow(self, before: Ints) -> None:
@@ -39,7 +37,6 @@ class Sequential:
             return np.where(fresh[:, None], empty, table[place]).astype(table.dtype)
 
         self._state, self._since = moved(self._state, 0.0), moved(self._since, NEVER)
-        self._last, self._latest = moved(self._last, 0.0), moved(self._latest, 0.0)
 
     def threshold(self, false_alarms_per_day: float) -> float:
         """ln A for this many tolerated false alarms a day."""
@@ -48,22 +45,24 @@ class Sequential:
     def step(self, minute: int, sums: Floats, threshold: float) -> None:
         """Take in one minute's log-likelihood ratios of every slice."""
         self._state = _next(self._state, sums)
-        self._last, self._latest = self._latest, sums
         self._since = np.where(_above(self._state, threshold), np.minimum(self._since, minute), NEVER)
 
     def forget(self, slices: Ints) -> None:
         """Begin anew in `slices`: what they hold is explained. A second fault there is seen as soon as it shows by itself."""
         self._state[slices], self._since[slices] = 0.0, NEVER
-        self._last[slices], self._latest[slices] = 0.0, 0.0
 
     def ripe(self, minute: int) -> tuple[Ints, Ints, Floats]:
-        """The alarms that have lasted and still go on: slice, series, and the logarithm of the statistic."""
+        """The alarms that have lasted: slice, series, and the logarithm of the statistic."""
         place, watched = np.nonzero(self._since <= minute - PATIENCE)
-        last_two = (self._last + self._latest).reshape(-1, len(WATCHED), GRID)[place, watched].max(axis=1, initial=-np.inf)
-        goes_on = (last_two > 0) | (PATIENCE[watched] == 0)
-        place, watched = place[goes_on], watched[goes_on]
+        if self._upstream_waits(minute):
+            place, watched = place[watched != FIL], watched[watched != FIL]
         table = self._state.reshape(-1, len(WATCHED), GRID)[place, watched]
         return place, watched, np.log(table.mean(axis=1))
+
+    def _upstream_waits(self, minute: int) -> bool:
+        """Whether receipts are under suspicion: fills fall with them, but know no patience and would speak first."""
+        since = self._since[:, [REC, DEL, DLY]]
+        return bool(((since <= minute) & (since > minute - PATIENCE[REC])).any())
 
 
 def _next(state: Floats, sums: Floats) -> Floats:

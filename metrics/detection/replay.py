@@ -1,0 +1,115 @@
+"""The detector over history, as if time passed: at each minute it sees what had arrived by then, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from core.errors import BadInput
+from core.warehouse import Warehouse
+from metrics import counts
+from metrics.detection.cells import Cells, from_arrivals, from_attempts
+from metrics.detection.codes import FrameCodes, WarehouseCodes
+from metrics.detection.detector import Detector, Tuning, moment
+from metrics.detection.incidents import Notification
+from metrics.detection.leaves import Leaves
+
+Progress = Callable[[int, int], None]
+"""Called with the minutes done and the minutes there are."""
+
+_CHUNK = timedelta(hours=6)
+WARM_MINUTES = 60
+"""Minutes judged before the first, so that the cohorts then outstanding are known."""
+
+
+def over_attempts(
+    attempts: pd.DataFrame,
+    *,
+    start: datetime,
+    end: datetime,
+    tuning: Tuning | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Notification]:
+    """What would have been told in [start, end). What was submitted before `start` is the baseline."""
+    _check(start, end)
+    leaves = Leaves()
+    cells = from_attempts(attempts, leaves)
+    detector = Detector(leaves, tuning or Tuning(), FrameCodes(attempts))
+    first, last = minute_number(start), minute_number(end) - 1
+    oldest = first - 24 * 60 * detector.tuning.baseline_days
+    before = cells[(cells.seen >= oldest) & (cells.seen < first - WARM_MINUTES)]
+    detector.learn(before)
+    begin = max(first - WARM_MINUTES, int(cells.seen.min()) if len(cells) else first)
+    return _run(detector, cells.minutes(begin, last), first, last, progress)
+
+
+def over_warehouse(
+    warehouse: Warehouse,
+    *,
+    start: datetime,
+    end: datetime,
+    tuning: Tuning | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Notification]:
+    """The same over the history that the warehouse holds. Raises `WarehouseUnavailable`."""
+    _check(start, end)
+    leaves = Leaves()
+    detector = Detector(leaves, tuning or Tuning(), WarehouseCodes(warehouse))
+    first, last = minute_number(start), minute_number(end) - 1
+    warm = start - timedelta(minutes=WARM_MINUTES)
+    learn(detector, warehouse, until=warm)
+    return _run(detector, _stream(warehouse, leaves, warm, end), first, last, progress)
+
+
+def learn(detector: Detector, warehouse: Warehouse, *, until: datetime) -> None:
+    """Teach the detector the baseline days before `until`, of hours that have settled then."""
+    days = detector.tuning.baseline_days
+    start = until.replace(minute=0, second=0, microsecond=0) - timedelta(days=days)
+    for day in range(days):
+        begin = start + timedelta(days=day)
+        hours = counts.baseline(warehouse, begin, begin + timedelta(days=1), seen_until=until, dimensions=counts.LEAF)
+        lags = counts.delays(warehouse, begin, begin + timedelta(days=1), seen_until=until)
+        detector.history.add_frames(hours, lags, hour=minute_number(begin) // 60)
+
+
+def _stream(warehouse: Warehouse, leaves: Leaves, start: datetime, end: datetime) -> Iterator[tuple[int, Cells]]:
+    while start < end:
+        until = min(start + _CHUNK, end)
+        cells = from_arrivals(counts.arrivals(warehouse, start, until), leaves)
+        yield from cells.minutes(minute_number(start), minute_number(until) - 1)
+        start = until
+
+
+def _run(
+    detector: Detector, minutes: Iterator[tuple[int, Cells]], first: int, last: int, progress: Progress | None
+) -> Iterator[Notification]:
+    for minute, cells in minutes:
+        told = detector.minute(minute, cells)
+        if progress is not None and minute >= first:
+            progress(minute - first + 1, last - first + 1)
+        if minute >= first:
+            yield from told
+
+
+def minute_number(at: datetime) -> int:
+    """Minutes since 1970."""
+    return int(at.timestamp() // 60)
+
+
+def span_of(attempts: pd.DataFrame) -> tuple[datetime, datetime]:
+    """From the first to behind the last minute of submission. Raises `BadInput` when there is nothing."""
+    submitted = pd.to_datetime(attempts["submitted_at"], utc=True).dropna()
+    if submitted.empty:
+        raise BadInput("there is no attempt to replay")
+    first, last = (int(np.int64(one.timestamp()) // 60) for one in (submitted.min(), submitted.max()))
+    return moment(first).astimezone(UTC), moment(last + 1).astimezone(UTC)
+
+
+def _check(start: datetime, end: datetime) -> None:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise BadInput("start and end need a time zone")
+    if start >= end:
+        raise BadInput("a replay must begin before it ends")
