@@ -60,6 +60,9 @@ class Store(Section):
         2.0, gt=0, description="Longest wait for an answer; a hung server counts as down."
     )
     lane_batch_max: int = Field(200, ge=1, le=5_000, description="Most writes that share one transaction.")
+    retention_days: int = Field(
+        400, ge=2, description="Age at which requests with all their facts are deleted; opt-outs and API keys stay."
+    )
     lane_waiting_max: int = Field(
         5_000, ge=1, description="Most writes that may wait; beyond it callers are told to come back."
     )

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random, SystemRandom
 from uuid import uuid4
 
@@ -52,6 +53,7 @@ from service.providers.base.provider import Provider
 from service.providers.base.session import open_session
 from service.providers.base.telemetry import ProviderTelemetry
 from service.publisher import EVENTS_FOLDER, Publisher
+from service.purge import Purge
 from service.receipts import Receipts
 from service.request_ids import SealedIds
 from service.stores import Store
@@ -207,6 +209,7 @@ async def open_store(
         settings=settings.failover,
         journal=settings.journal,
         presumption=presumption_of(settings),
+        claims_kept=timedelta(hours=settings.api.idempotency_hours),
         on_notice=on_notice,
         hooks=hooks,
     )
@@ -284,10 +287,18 @@ async def serve(
             raise
         await service.start()
         alerts.start()
+        purge = Purge(
+            store,
+            claims_kept=timedelta(hours=settings.api.idempotency_hours),
+            facts_kept=timedelta(days=settings.store.retention_days),
+            clock=utc_now,
+        )
+        purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
         try:
             await _answer(service.app, settings, on_ready)
         finally:
+            await purge.stop()
             await herald.stop()
             await service.stop()
             await asyncio.to_thread(alerts.close)

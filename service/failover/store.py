@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -35,8 +35,9 @@ from service.failover.recent import Recent
 from service.failover.state import State
 from service.failover.stateless import StatelessStore
 from service.failover.status import FailoverView, Status
+from service.failover.warming import Warming
 from service.failover.watch import Watch
-from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Store
+from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Primary, Store
 from service.stores.derive import facts_of, facts_of_verdict, is_living, known_candidates, merge, newest
 from service.stores.faults import FaultClass, Unknowable, fault_of
 
@@ -57,11 +58,12 @@ class Failover:
     def __init__(
         self,
         *,
-        primary: Store,
+        primary: Primary,
         backup: Backup,
         settings: FailoverSettings,
         journal: JournalSettings,
         presumption: Presumption,
+        claims_kept: timedelta = timedelta(hours=24),
         clock: Clock = utc_now,
         on_notice: OnNotice = lambda _notice: None,
         hooks: Hooks = NO_HOOKS,
@@ -88,6 +90,7 @@ class Failover:
             backlog=self._backlog,
             keys=self._keys,
             maker=self._maker,
+            warming=Warming(primary=primary, backup=backup, claims_kept=claims_kept, clock=clock),
             settings=settings,
             clock=clock,
         )
@@ -149,7 +152,7 @@ class Failover:
         self._state.backup_fatal(reason)
         await self._watch.tell()
 
-    async def run_master(self, call: Callable[[Store], Awaitable[Answer]]) -> Answer:
+    async def run_master(self, call: Callable[[Primary], Awaitable[Answer]]) -> Answer:
         """`call` on the primary store; its failure is counted and raised."""
         with self._state.primary_counted():
             return await call(self._primary)
@@ -347,6 +350,12 @@ class Failover:
             lambda: self.run_backup(lambda store: store.probe()),
             self._stateless.probe,
         )
+
+    async def purge(self, cutoffs: Cutoffs, *, batch_max: int) -> int:
+        """Delete one batch of old facts in the primary store, unless that has other troubles."""
+        if self.status not in (Status.HEALTHY, Status.REDIS_FATAL):
+            return 0
+        return await self.run_master(lambda store: store.purge(cutoffs, batch_max=batch_max))
 
     # ---- choosing
 

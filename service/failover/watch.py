@@ -18,7 +18,8 @@ from service.failover.makers import Maker
 from service.failover.note import Note, decode_note, encode_note
 from service.failover.state import State
 from service.failover.status import Status
-from service.stores import Backup, Store
+from service.failover.warming import Warming
+from service.stores import Backup, Primary
 
 _log = structlog.get_logger(__name__)
 
@@ -31,18 +32,19 @@ class Watch:
     def __init__(
         self,
         *,
-        primary: Store,
+        primary: Primary,
         backup: Backup,
         state: State,
         backlog: Backlog,
         keys: KnownKeys,
         maker: Maker,
+        warming: Warming,
         settings: FailoverSettings,
         clock: Clock,
     ) -> None:
         self._primary, self._backup = primary, backup
         self._state, self._backlog = state, backlog
-        self._keys, self._maker = keys, maker
+        self._keys, self._maker, self._warming = keys, maker, warming
         self._settings, self._clock = settings, clock
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -61,6 +63,7 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._warming.close()
         await self._keep_keys()
 
     async def tell(self) -> None:
@@ -148,6 +151,8 @@ class Watch:
             state.trouble("credentials", "mysql", "")
         if not state.primary_down and (state.recovering or not self._backlog.is_empty):
             await self._drain()
+        if state.status is Status.HEALTHY and self._backlog.is_empty:
+            await self._warm()
         if state.since != told or state.untold or not self._backlog.is_empty or state.primary_down:
             await self.tell()
 
@@ -156,6 +161,12 @@ class Watch:
             with suppress(Unavailable):
                 await self._backlog.probe()
         self._state.trouble("journal", "journal", self._backlog.trouble())
+
+    async def _warm(self) -> None:
+        try:
+            await self._warming.look()
+        except Unavailable as error:
+            self._state.backup_failed(error)
 
     async def _look_at_backup(self) -> None:
         state = self._state

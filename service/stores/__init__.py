@@ -15,6 +15,14 @@ from core.events import CheckResult
 from service.facts import AnyFact, ApiKey, IdempotencyAnswer, IdempotencyClaim, RequestState
 
 
+class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
+    """What was made before these times may go: keys of Idempotency-Keys, and all facts of requests."""
+
+    now: datetime
+    claims: datetime
+    facts: datetime
+
+
 class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A code was entered: `attempt` is the attempt it belongs to (0: none), worked out before the store is asked.
 
@@ -64,6 +72,20 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     ours: bool
     holder: IdempotencyClaim
     answer: IdempotencyAnswer | None
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """Where a reader of pages is: which kind of fact, and the key behind which to go on."""
+
+    stage: int = 0
+    key: tuple[object, ...] = ()
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some facts, and where to go on; `following` is None at the end."""
+
+    facts: Sequence[AnyFact]
+    following: Bookmark | None
 
 
 class Store(Protocol):
@@ -120,6 +142,18 @@ class Store(Protocol):
         ...
 
 
+class Primary(Store, Protocol):
+    """A store that is the home of all facts: it can let go of old ones, and fill a backup that has lost its own."""
+
+    async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
+        """A page of what a backup has to know: keys, words of subscribers, what lives at `now`, claims since then."""
+        ...
+
+    async def purge(self, cutoffs: Cutoffs, *, batch_max: int) -> int:
+        """Delete one batch of what is older than the cutoffs; returns how many rows, 0 when nothing is."""
+        ...
+
+
 class Backup(Store, Protocol):
     """A store that can stand in for another one: it is kept warm, and carries a word from instance to instance."""
 
@@ -133,4 +167,16 @@ class Backup(Store, Protocol):
 
     async def set_note(self, note: bytes) -> None:
         """Tell the other instances."""
+        ...
+
+    async def begin_warming(self) -> bool:
+        """Whether it has lost its data and this caller is to fill it; asked again it says no until that stalls."""
+        ...
+
+    async def go_on_warming(self) -> None:
+        """The caller is still at it."""
+        ...
+
+    async def end_warming(self) -> None:
+        """It is filled."""
         ...

@@ -23,7 +23,7 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim
+from service.stores import Bookmark, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Page
 from service.stores.derive import (
     assemble,
     facts_of_verdict,
@@ -50,6 +50,7 @@ class MemoryStore:
         self._of_number: dict[str, list[Request]] = defaultdict(list)
         self._sends: dict[str, list[datetime]] = defaultdict(list)
         self._note = b""
+        self._is_warm = False
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         self._require()
@@ -111,6 +112,45 @@ class MemoryStore:
     async def mirror(self, facts: Sequence[AnyFact]) -> None:
         """Take what another store has: see `service.stores.Backup`."""
         await self.write(facts)
+
+    async def begin_warming(self) -> bool:
+        self._require()
+        was_warm, self._is_warm = self._is_warm, True
+        return not was_warm
+
+    async def go_on_warming(self) -> None:
+        self._require()
+
+    async def end_warming(self) -> None:
+        self._require()
+
+    def lose_all(self) -> None:
+        """Start empty, as a server does that keeps nothing on disk."""
+        for rows in (self._facts, self._of_request, self._of_number, self._sends):
+            rows.clear()
+        self._note, self._is_warm = b"", False
+
+    async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
+        """All at once."""
+        self._require()
+        living = [
+            fact for row in self._rows(Request) if (row.expires_at or now) > now for fact in self._of_request[row.id]
+        ]
+        kinds = (ApiKey, ApiKeyRevocation, OptOut, IdempotencyClaim, IdempotencyAnswer)
+        return Page(facts=[*living, *(fact for kind in kinds for fact in self._facts[kind].values())], following=None)
+
+    async def purge(self, cutoffs: Cutoffs, *, batch_max: int) -> int:
+        """All that is old of claims and answers; requests stay, for nothing here lives that long."""
+        self._require()
+        old: list[tuple[type[Fact], tuple[object, ...]]] = [
+            (kind, key)
+            for kind in (IdempotencyClaim, IdempotencyAnswer)
+            for key, fact in self._facts[kind].items()
+            if fact.at < cutoffs.claims
+        ]
+        for kind, key in old[:batch_max]:
+            del self._facts[kind][key]
+        return len(old[:batch_max])
 
     async def note(self) -> bytes:
         """The note that instances leave for each other; empty when there is none."""

@@ -82,7 +82,7 @@ class Reader:
 def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]:
     living = _living(connection, [question for question in questions if isinstance(question, AskLiving)])
     asked = {question.request_id for question in questions if isinstance(question, AskRequest)}
-    states = _states(connection, asked | set(living.values()))
+    states = states_of(connection, asked | set(living.values()))
     sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
     stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
     keys = _keys(connection, {question.key_hash for question in questions if isinstance(question, AskKey)})
@@ -128,7 +128,7 @@ def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskL
     return found
 
 
-def _states(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
+def states_of(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
     if not ids:
         return {}
     found = {row.id: row for row in _select(connection, Request, schema.requests.c.id.in_(ids))}

@@ -50,6 +50,7 @@ _RERUN_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5
 _SCRIPT_FACTS_MAX = 200  # a script holds up everybody else: this many take about two milliseconds
 _PROBE_SECONDS = 60
+_WARMING_SECONDS = 30  # an instance that died while it filled the server is followed by another
 
 
 class RedisStore:
@@ -159,6 +160,18 @@ class RedisStore:
 
     async def set_note(self, note: bytes) -> None:
         await self._do(lambda: self._redis.set(self._key("note"), note))
+
+    async def begin_warming(self) -> bool:
+        taken = await self._do(
+            lambda: self._redis.set(self._key("warm"), b"warming", nx=True, ex=_WARMING_SECONDS), repeatable=False
+        )
+        return bool(taken)
+
+    async def go_on_warming(self) -> None:
+        await self._do(lambda: self._redis.set(self._key("warm"), b"warming", ex=_WARMING_SECONDS))
+
+    async def end_warming(self) -> None:
+        await self._do(lambda: self._redis.set(self._key("warm"), b"warm"))
 
     def _key(self, name: str) -> str:
         return f"{self._namespace}:{name}"

@@ -174,6 +174,8 @@ revocations = TABLES[ApiKeyRevocation]
 
 Index("requests_living", requests.c.phone_hash, requests.c.purpose, requests.c.expires_at)
 Index("attempts_sends", attempts.c.phone_hash, attempts.c.at)
+for _dated in (claims, answers, TABLES[InboundMessage]):  # what has no time in its key is found by it when it is old
+    Index(f"{_dated.name}_at", _dated.c.at)
 
 schema_versions = Table(
     "schema_version",

@@ -7,9 +7,9 @@ whose answer did not come in time may have happened; writing it again is a no-op
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, delete, insert
@@ -18,15 +18,28 @@ from core.clock import Clock, utc_now
 from core.lane import Lane
 from core.settings import Store as StoreSettings
 from service.facts import AnyFact, ApiKey, IdempotencyClaim, RequestState
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, schema
+from service.stores import (
+    Bookmark,
+    Candidate,
+    CheckOrder,
+    CheckSubject,
+    CheckVerdict,
+    Claim,
+    Cutoffs,
+    Page,
+    old_facts,
+    pages,
+    schema,
+)
 from service.stores.database import Database
 from service.stores.derive import known_candidates
-from service.stores.faults import FaultClass, StoreFault
+from service.stores.faults import FactRefused, FaultClass, StoreFault
 from service.stores.reader import AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
 from service.stores.writer import Done, Order, WriteFacts, Writer
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Chore = Callable[[Connection], object]
 
 _PATIENCE_SECONDS = 0.5
 """What a caller waits beyond the server's own time, for the batch before his."""
@@ -43,11 +56,14 @@ class SqlStore:
         writes = Database(settings, isolation="READ COMMITTED", clock=clock)
         reads = Database(settings, isolation="REPEATABLE READ", clock=clock)
         self._probing = Database(settings, isolation="READ COMMITTED", clock=clock)
-        self._databases = (writes, reads, self._probing)
+        self._chores = Database(settings, isolation="READ COMMITTED", clock=clock)
+        self._databases = (writes, reads, self._probing, self._chores)
         limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}
         self._writing: Lane[Order, Done] = Lane("store-writes", Writer(writes), **limits)
         self._reading: Lane[Question, Told] = Lane("store-reads", Reader(reads), **limits)
         self._probes: Lane[None, None] = Lane("store-probes", self._probe, batch_max=1, waiting_max=10)
+        # Apart from the probes: a chore that takes long must not look like a server that is down.
+        self._chore_lane: Lane[Chore, Any] = Lane("store-chores", self._do_chore, batch_max=1, waiting_max=10)
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         if not facts:
@@ -86,8 +102,20 @@ class SqlStore:
     async def probe(self) -> None:
         await self._do(self._probes, None)
 
+    async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
+        def chore(connection: Connection) -> Page:
+            return pages.page(connection, bookmark, now=now, claims_since=claims_since, most=most)
+
+        return cast("Page", await self._do(self._chore_lane, chore))
+
+    async def purge(self, cutoffs: Cutoffs, *, batch_max: int) -> int:
+        def chore(connection: Connection) -> int:
+            return old_facts.purge_some(connection, cutoffs, batch_max=batch_max)
+
+        return cast("int", await self._do(self._chore_lane, chore))
+
     async def close(self) -> None:
-        lanes = (self._writing, self._reading, self._probes)
+        lanes = (self._writing, self._reading, self._probes, self._chore_lane)
         await asyncio.gather(*(asyncio.to_thread(lane.close) for lane in lanes))
         for database in self._databases:
             database.close()
@@ -104,6 +132,12 @@ class SqlStore:
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
             raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL, hint=hint) from None
+
+    def _do_chore(self, chores: Sequence[Chore]) -> list[object]:
+        try:
+            return [self._chores.run(chore, writes=True) for chore in chores]
+        except (StoreFault, FactRefused) as error:
+            return [error for _ in chores]
 
     def _probe(self, items: Sequence[None]) -> list[BaseException | None]:
         try:
