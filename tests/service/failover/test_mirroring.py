@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from core.clock import ManualClock
 from service.facts import ApiKey
 from service.failover import Status
@@ -63,3 +65,17 @@ async def test_a_key_in_use_comes_back_to_a_backup_that_forgot_it(make: Make, tw
     twins.primary.available = False
 
     assert await failover.api_key(key.key_hash) == key
+
+
+async def test_a_backup_that_lost_its_data_is_filled_from_the_primary_store(make: Make, twins: Twins):
+    failover = await make()
+    request = facts.request(at=datetime.now(UTC), expires_at=datetime.now(UTC) + timedelta(minutes=10))
+    known = [request, facts.attempt(request), facts.check(request, 1), facts.opt_out(request.phone_hash)]
+    await failover.write(known)
+    await until(lambda: len(twins.backup.facts()) == len(known))
+    twins.backup.lose_all()
+    await until(lambda: set(known) <= set(twins.backup.facts()))
+    twins.primary.available = False
+
+    assert await failover.opted_out(request.phone_hash)
+    assert (await failover.check(order(request))).check == 2
