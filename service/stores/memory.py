@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.errors import MirrorUnavailable, StoreUnavailable
 from service.facts import (
+    OWN_APP,
     AnyFact,
     ApiKey,
     ApiKeyRevocation,
@@ -137,7 +138,8 @@ class MemoryStore:
             fact for row in self._rows(Request) if (row.expires_at or now) > now for fact in self._of_request[row.id]
         ]
         kinds = (ApiKey, ApiKeyRevocation, OptOut, IdempotencyClaim, IdempotencyAnswer)
-        return Page(facts=[*living, *(fact for kind in kinds for fact in self._facts[kind].values())], following=None)
+        lasting = [fact for kind in kinds for fact in self._facts[kind].values()]
+        return Page(facts=[*living, *(fact for fact in lasting if getattr(fact, "app", "") != OWN_APP)], following=None)
 
     async def purge(self, cutoffs: Cutoffs, *, batch_max: int) -> int:
         """All that is old of claims and answers; requests stay, for nothing here lives that long."""

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, true
 
 from service.facts import (
+    OWN_APP,
     AnyFact,
     ApiKey,
     ApiKeyRevocation,
@@ -52,7 +53,7 @@ def _wanted(kind: type[Fact], now: datetime, claims_since: datetime) -> ColumnEl
     if kind is Request:
         return and_(table.c.id >= first_id_at(now - LIFETIME_MAX), table.c.expires_at > now)
     if kind in (IdempotencyClaim, IdempotencyAnswer):
-        return table.c.at >= claims_since
+        return and_(table.c.at >= claims_since, table.c.app != OWN_APP)
     return true()
 
 
