@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from core.errors import Overloaded
@@ -39,63 +39,94 @@ class Lane(Generic[Item, Answer]):
         self._work = work
         self._batch_max = batch_max
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[Item, Future[Answer]]] = deque()
-        self._wake = threading.Condition()
+        self._waiting: SimpleQueue[tuple[Item, asyncio.Future[Answer]] | None] = SimpleQueue()  # None is the end
+        self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
         self.name = name
         self._thread.start()
 
-    def put(self, item: Item) -> Future[Answer]:
-        """Hand in one item. Raises `Overloaded` when the lane is full or closed; then nothing was done."""
-        future: Future[Answer] = Future()
-        with self._wake:
-            if self._closed or len(self._waiting) >= self._waiting_max:
-                raise Overloaded(f"the {self.name} lane is {'closed' if self._closed else 'full'}")
-            self._waiting.append((item, future))
-            self._wake.notify()
-        return future
+    async def do(self, item: Item, *, within_seconds: float | None = None) -> Answer:
+        """Hand in one item and wait for its answer. What was given up before its batch began is not done.
 
-    async def do(self, item: Item) -> Answer:
-        """Hand in one item from the event loop and wait for its answer without blocking the loop."""
-        return await asyncio.wrap_future(self.put(item))
+        Raises `Overloaded` when the lane is full or closed, and nothing was done; `TimeoutError` after `within_seconds`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        with self._closing:
+            if self._closed or self._waiting.qsize() >= self._waiting_max:
+                raise Overloaded(f"the {self.name} lane is {'closed' if self._closed else 'full'}")
+            self._waiting.put((item, future))
+        if within_seconds is None:
+            return await future
+        expiry = loop.call_later(within_seconds, _expire, future)  # a third of what asyncio.timeout costs
+        try:
+            return await future
+        finally:
+            expiry.cancel()
 
     @property
     def waiting(self) -> int:
         """How many items wait, for telemetry."""
-        return len(self._waiting)
+        return self._waiting.qsize()
 
     def close(self, *, timeout_seconds: float = 10.0) -> None:
-        """Take no more, finish what waits, stop the thread."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
+        """Take no more, finish what waits, stop the thread. Blocks meanwhile."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        while batch := self._take():
-            running = [(item, future) for item, future in batch if future.set_running_or_notify_cancel()]
+        is_open = True
+        while is_open:
+            batch, is_open = self._take()
+            running = [(item, future) for item, future in batch if not future.done()]
             if running:
                 self._finish(running)
 
-    def _take(self) -> list[tuple[Item, Future[Answer]]]:
-        with self._wake:
-            while not self._waiting and not self._closed:
-                self._wake.wait()
-            count = min(len(self._waiting), self._batch_max)
-            return [self._waiting.popleft() for _ in range(count)]
+    def _take(self) -> tuple[list[tuple[Item, asyncio.Future[Answer]]], bool]:
+        """What waits, as soon as something does, and whether more may come."""
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        try:
+            while len(batch) < self._batch_max:
+                found = self._waiting.get(block=not batch)
+                if found is None:
+                    return batch, False
+                batch.append(found)
+        except Empty:
+            pass
+        return batch, True
 
-    def _finish(self, batch: list[tuple[Item, Future[Answer]]]) -> None:
+    def _finish(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        answers: Sequence[Answer | BaseException]
         try:
             answers = self._work([item for item, _ in batch])
             if len(answers) != len(batch):
                 raise RuntimeError(f"the {self.name} lane got {len(answers)} answers for {len(batch)} items")
         except BaseException as error:  # noqa: BLE001  # the thread must outlive any batch; the callers get the error
-            for _, future in batch:
-                future.set_exception(error)
-            return
+            answers = [error] * len(batch)
+        by_loop = defaultdict(list)
         for (_, future), answer in zip(batch, answers, strict=True):
-            if isinstance(answer, BaseException):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+            by_loop[future.get_loop()].append((future, answer))
+        for loop, settled in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, settled)  # one wake-up a batch, not one a caller
+            except RuntimeError:
+                continue  # that loop is closed, and nobody waits any more
+
+
+def _settle(settled: list[tuple[asyncio.Future[Answer], Answer | BaseException]]) -> None:
+    for future, answer in settled:
+        if future.done():
+            continue
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
+
+
+def _expire(future: asyncio.Future[Answer]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

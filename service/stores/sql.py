@@ -127,8 +127,7 @@ class SqlStore:
 
     async def _do(self, lane: Lane[Item, Answer], item: Item) -> Answer:
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                return await lane.do(item)
+            return await lane.do(item, within_seconds=self._deadline_seconds)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
             raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL, hint=hint) from None

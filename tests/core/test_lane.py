@@ -1,5 +1,6 @@
 """A lane does what has gathered as one batch, and keeps its callers apart."""
 
+import asyncio
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ def gate():
     return threading.Event()
 
 
-def test_what_gathers_while_a_batch_runs_is_the_next_batch(gate):
+async def test_what_gathers_while_a_batch_runs_is_the_next_batch(gate):
     batches = []
 
     def work(items):
@@ -22,29 +23,27 @@ def test_what_gathers_while_a_batch_runs_is_the_next_batch(gate):
         return items
 
     lane = Lane("test", work, batch_max=100, waiting_max=100)
-    first = lane.put(0)
-    rest = [lane.put(number) for number in range(1, 50)]
+    callers = [asyncio.create_task(lane.do(number)) for number in range(50)]
+    await asyncio.sleep(0)
     gate.set()
-    answers = [first.result(5), *(future.result(5) for future in rest)]
+
+    assert await asyncio.gather(*callers) == list(range(50))
+    assert len(batches) <= 3
     lane.close()
 
-    assert answers == list(range(50))
-    assert len(batches) <= 3
 
-
-def test_an_exception_among_the_answers_is_its_callers_alone():
+async def test_an_exception_among_the_answers_is_its_callers_alone():
     lane = Lane(
         "test", lambda items: [ValueError("odd") if item % 2 else item for item in items], batch_max=10, waiting_max=10
     )
-    odd, even = lane.put(1), lane.put(2)
+    odd, even = await asyncio.gather(lane.do(1), lane.do(2), return_exceptions=True)
 
-    assert even.result(5) == 2
-    with pytest.raises(ValueError, match="odd"):
-        odd.result(5)
+    assert even == 2
+    assert isinstance(odd, ValueError)
     lane.close()
 
 
-def test_an_exception_of_the_work_reaches_every_caller_and_the_lane_lives_on():
+async def test_an_exception_of_the_work_reaches_every_caller_and_the_lane_lives_on():
     failing = threading.Event()
     failing.set()
 
@@ -55,42 +54,74 @@ def test_an_exception_of_the_work_reaches_every_caller_and_the_lane_lives_on():
 
     lane = Lane("test", work, batch_max=10, waiting_max=10)
     with pytest.raises(OSError, match="down"):
-        lane.put(1).result(5)
+        await lane.do(1)
     failing.clear()
 
-    assert lane.put(2).result(5) == 2
+    assert await lane.do(2) == 2
     lane.close()
 
 
-def test_a_full_lane_tells_the_caller_to_come_back(gate):
+async def test_a_full_lane_tells_the_caller_to_come_back(gate):
     lane = Lane("test", lambda items: (gate.wait(5), items)[1], batch_max=1, waiting_max=2)
-    accepted = []
+    callers = [asyncio.create_task(lane.do(number)) for number in range(10)]
+    await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*callers, return_exceptions=True)
+    accepted = [answer for answer in answers if isinstance(answer, int)]
+    refused = [answer for answer in answers if isinstance(answer, Overloaded)]
 
-    def fill():
-        for number in range(10):
-            accepted.append(lane.put(number))
+    assert len(accepted) + len(refused) == 10
+    assert accepted == list(range(len(accepted)))
+    assert refused[0].retry_after_seconds > 0
+    lane.close()
 
-    with pytest.raises(Overloaded) as refused:
-        fill()
+
+async def test_closing_finishes_what_waits_and_takes_no_more():
+    lane = Lane("test", lambda items: items, batch_max=10, waiting_max=10)
+    caller = asyncio.create_task(lane.do(1))
+    await asyncio.sleep(0)
+    lane.close()
+
+    assert await caller == 1
+    with pytest.raises(Overloaded, match="closed"):
+        await lane.do(2)
+
+
+async def test_who_waits_too_long_is_told_and_what_had_not_begun_is_not_done(gate):
+    done = []
+
+    def work(items):
+        gate.wait(5)
+        done.extend(items)
+        return items
+
+    lane = Lane("test", work, batch_max=1, waiting_max=10)
+    first = asyncio.create_task(lane.do(1))
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        await lane.do(2, within_seconds=0.01)
     gate.set()
 
-    assert refused.value.retry_after_seconds > 0
-    assert [future.result(5) for future in accepted] == list(range(len(accepted)))
+    assert await first == 1
     lane.close()
+    assert done == [1]
 
 
-def test_closing_finishes_what_waits_and_takes_no_more():
-    lane = Lane("test", lambda items: items, batch_max=10, waiting_max=10)
-    future = lane.put(1)
+async def test_what_a_caller_gave_up_before_its_batch_is_not_done(gate):
+    done = []
+
+    def work(items):
+        gate.wait(5)
+        done.extend(items)
+        return items
+
+    lane = Lane("test", work, batch_max=1, waiting_max=10)
+    first, second = (asyncio.create_task(lane.do(number)) for number in (1, 2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    gate.set()
+
+    assert await first == 1
     lane.close()
-
-    assert future.result(0) == 1
-    with pytest.raises(Overloaded, match="closed"):
-        lane.put(2)
-
-
-async def test_the_event_loop_waits_without_being_blocked():
-    lane = Lane("test", lambda items: [item * 2 for item in items], batch_max=10, waiting_max=10)
-
-    assert await lane.do(21) == 42
-    lane.close()
+    assert done == [1]
