@@ -12,6 +12,8 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -19,6 +21,8 @@ from core.errors import Overloaded
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+_AnyFuture = Future[Answer] | asyncio.Future[Answer]
+_Waiting = tuple[Item, _AnyFuture[Answer]]
 
 
 class Lane(Generic[Item, Answer]):
@@ -39,24 +43,27 @@ class Lane(Generic[Item, Answer]):
         self._work = work
         self._batch_max = batch_max
         self._waiting_max = waiting_max
-        self._waiting: SimpleQueue[tuple[Item, asyncio.Future[Answer]] | None] = SimpleQueue()  # None is the end
+        self._waiting: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()  # None is the end
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
         self.name = name
         self._thread.start()
 
+    def put(self, item: Item) -> Future[Answer]:
+        """Hand in one item from a thread. Raises `Overloaded` when the lane is full or closed; then nothing was done."""
+        future: Future[Answer] = Future()
+        self._take_in(item, future)
+        return future
+
     async def do(self, item: Item, *, within_seconds: float | None = None) -> Answer:
-        """Hand in one item and wait for its answer. What was given up before its batch began is not done.
+        """Hand in one item from the event loop and wait for its answer; what was given up before its batch is not done.
 
         Raises `Overloaded` when the lane is full or closed, and nothing was done; `TimeoutError` after `within_seconds`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        with self._closing:
-            if self._closed or self._waiting.qsize() >= self._waiting_max:
-                raise Overloaded(f"the {self.name} lane is {'closed' if self._closed else 'full'}")
-            self._waiting.put((item, future))
+        self._take_in(item, future)
         if within_seconds is None:
             return await future
         expiry = loop.call_later(within_seconds, _expire, future)  # a third of what asyncio.timeout costs
@@ -78,17 +85,23 @@ class Lane(Generic[Item, Answer]):
                 self._waiting.put(None)
         self._thread.join(timeout_seconds)
 
+    def _take_in(self, item: Item, future: _AnyFuture[Answer]) -> None:
+        with self._closing:
+            if self._closed or self._waiting.qsize() >= self._waiting_max:
+                raise Overloaded(f"the {self.name} lane is {'closed' if self._closed else 'full'}")
+            self._waiting.put((item, future))
+
     def _run(self) -> None:
         is_open = True
         while is_open:
             batch, is_open = self._take()
-            running = [(item, future) for item, future in batch if not future.done()]
+            running = [(item, future) for item, future in batch if _is_awaited(future)]
             if running:
                 self._finish(running)
 
-    def _take(self) -> tuple[list[tuple[Item, asyncio.Future[Answer]]], bool]:
+    def _take(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """What waits, as soon as something does, and whether more may come."""
-        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        batch: list[_Waiting[Item, Answer]] = []
         try:
             while len(batch) < self._batch_max:
                 found = self._waiting.get(block=not batch)
@@ -99,7 +112,7 @@ class Lane(Generic[Item, Answer]):
             pass
         return batch, True
 
-    def _finish(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
+    def _finish(self, batch: list[_Waiting[Item, Answer]]) -> None:
         answers: Sequence[Answer | BaseException]
         try:
             answers = self._work([item for item, _ in batch])
@@ -107,18 +120,23 @@ class Lane(Generic[Item, Answer]):
                 raise RuntimeError(f"the {self.name} lane got {len(answers)} answers for {len(batch)} items")
         except BaseException as error:  # noqa: BLE001  # the thread must outlive any batch; the callers get the error
             answers = [error] * len(batch)
+        settled = list(zip((future for _, future in batch), answers, strict=True))
+        _settle([(future, answer) for future, answer in settled if isinstance(future, Future)])
         by_loop = defaultdict(list)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            by_loop[future.get_loop()].append((future, answer))
-        for loop, settled in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_settle, settled)  # one wake-up a batch, not one a caller
-            except RuntimeError:
-                continue  # that loop is closed, and nobody waits any more
+        for future, answer in settled:
+            if isinstance(future, asyncio.Future):
+                by_loop[future.get_loop()].append((future, answer))
+        for loop, rows in by_loop.items():
+            with suppress(RuntimeError):  # that loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(_settle, rows)  # one wake-up a batch, not one a caller
 
 
-def _settle(settled: list[tuple[asyncio.Future[Answer], Answer | BaseException]]) -> None:
-    for future, answer in settled:
+def _is_awaited(future: _AnyFuture[Answer]) -> bool:
+    return not future.done() if isinstance(future, asyncio.Future) else future.set_running_or_notify_cancel()
+
+
+def _settle(rows: Sequence[tuple[_AnyFuture[Answer], Answer | BaseException]]) -> None:
+    for future, answer in rows:
         if future.done():
             continue
         if isinstance(answer, BaseException):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from core.errors import HeliographError
 from service.api import messages, operate, page, problems, pushes, verifications
-from service.api.auth import PARTS
+from service.api.auth import Admission
 from service.api.parts import Parts
 from service.api.pressure import Pressure
 
@@ -41,7 +40,10 @@ def create_app(parts: Parts) -> Litestar:
     return Litestar(
         list(HANDLERS),
         dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
-        middleware=[Pressure(parts.telemetry, parts.minutes, waiting_max=parts.settings.requests_waiting_max)],
+        middleware=[
+            Pressure(parts.telemetry, parts.minutes, waiting_max=parts.settings.requests_waiting_max),
+            Admission(parts.keys),
+        ],
         exception_handlers={
             HeliographError: problems.on_own_error,
             HTTPException: problems.on_http_error,
@@ -49,6 +51,5 @@ def create_app(parts: Parts) -> Litestar:
         },
         request_max_body_size=parts.settings.body_bytes_max,
         openapi_config=page.openapi(),
-        state=State({PARTS: parts}),
         logging_config=None,
     )

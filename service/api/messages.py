@@ -25,7 +25,7 @@ _TAGS = ["Messages"]
 
 @post(
     "/v1/messages",
-    guards=[requires("send")],
+    opt=requires("send"),
     tags=_TAGS,
     summary="Send a message",
     responses={
@@ -80,7 +80,7 @@ async def send_message(
 
 @get(
     "/v1/messages/{message_id:uuid}",
-    guards=[requires("read")],
+    opt=requires("read"),
     tags=_TAGS,
     summary="Read a message",
     responses=documented(errors.UnknownRequest, Unavailable),
@@ -94,7 +94,7 @@ async def read_message(
 
 @post(
     "/v1/conversions",
-    guards=[requires("send")],
+    opt=requires("send"),
     status_code=200,
     tags=_TAGS,
     summary="Tell that a code of your own was used",

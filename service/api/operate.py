@@ -29,7 +29,7 @@ class FailoverOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 @get(
     "/v1/operate/failover",
-    guards=[requires("operate")],
+    opt=requires("operate"),
     tags=_TAGS,
     summary="How the stores stand",
     responses=documented(),
@@ -41,7 +41,7 @@ async def failover_status(parts: NamedDependency[Parts]) -> dict[str, Any]:
 
 @post(
     "/v1/operate/failover",
-    guards=[requires("operate")],
+    opt=requires("operate"),
     status_code=200,
     tags=_TAGS,
     summary="Declare a status, or recover",

@@ -48,7 +48,7 @@ async def send_once(
         except NotSent as error:
             return _refusal(error)
 
-    call = f"{request.method} {request.url.path}\0".encode() + await request.body()
+    call = f"{request.method} {request.scope['path']}\0".encode() + await request.body()
     reply = await parts.idempotency.once(app=app_of(request), key=key or "", call=call, do=doing, recover=recovering)
     return _response(reply)
 

@@ -32,7 +32,7 @@ _TAGS = ["Verifications"]
 
 @post(
     "/v1/verifications",
-    guards=[requires("send")],
+    opt=requires("send"),
     tags=_TAGS,
     summary="Send a code, or send it again",
     responses={
@@ -89,7 +89,7 @@ async def send_verification(
 
 @post(
     "/v1/verifications/{verification_id:uuid}/check",
-    guards=[requires("send")],
+    opt=requires("send"),
     status_code=200,
     tags=_TAGS,
     summary="Check a code",
@@ -109,7 +109,7 @@ async def check_code(
 
 @post(
     "/v1/verifications/check",
-    guards=[requires("send")],
+    opt=requires("send"),
     status_code=200,
     tags=_TAGS,
     summary="Check a code by number and purpose",
@@ -127,7 +127,7 @@ async def check_number(
 
 @get(
     "/v1/verifications/{verification_id:uuid}",
-    guards=[requires("read")],
+    opt=requires("read"),
     tags=_TAGS,
     summary="Read a verification",
     responses=documented(errors.UnknownRequest, Unavailable),

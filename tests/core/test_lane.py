@@ -125,3 +125,13 @@ async def test_what_a_caller_gave_up_before_its_batch_is_not_done(gate):
     assert await first == 1
     lane.close()
     assert done == [1]
+
+
+def test_a_thread_hands_in_and_waits_as_well():
+    lane = Lane("test", lambda items: [item or ValueError("nothing") for item in items], batch_max=10, waiting_max=10)
+    one, none = lane.put(1), lane.put(0)
+
+    assert one.result(5) == 1
+    with pytest.raises(ValueError, match="nothing"):
+        none.result(5)
+    lane.close()
