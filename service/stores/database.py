@@ -168,6 +168,7 @@ def open_engine(settings: StoreSettings, *, isolation: str) -> Engine:
         pool_size=1,
         max_overflow=0,
         pool_timeout=settings.connect_timeout_seconds,
+        pool_reset_on_return=None,  # every transaction is ended in `_once`; a second ROLLBACK is a round trip
     )
 
 

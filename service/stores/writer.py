@@ -6,13 +6,14 @@ hide values that do not fit, and with `ON DUPLICATE KEY UPDATE` the driver's row
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Table, func, insert, select, tuple_
+from sqlalchemy import Connection, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from service.facts import AnyFact, Fact, IdempotencyAnswer, IdempotencyClaim
@@ -32,6 +33,8 @@ Order = WriteFacts | CheckOrder | IdempotencyClaim
 Done = list[bool] | CheckVerdict | Claim
 Kind = TypeVar("Kind", bound=Fact)
 _Key = tuple[type[Fact], tuple[object, ...]]
+_STATEMENT_ROWS_MAX = 200
+"""Rows of one INSERT: the driver splits what is longer than a megabyte, and a failed half would not be undone."""
 
 
 class Writer:
@@ -57,7 +60,7 @@ def _write(connection: Connection, orders: Sequence[Order]) -> list[Done]:
     facts = [fact for order in orders for fact in _facts_of(order)]
     fresh = _insert(connection, facts)
     verdicts = iter(_check(connection, [order for order in orders if isinstance(order, CheckOrder)]))
-    claims = iter(_claims(connection, [order for order in orders if isinstance(order, IdempotencyClaim)]))
+    claims = iter(_claims(connection, [order for order in orders if isinstance(order, IdempotencyClaim)], fresh))
     answers: list[Done] = []
     for order in orders:
         if isinstance(order, WriteFacts):
@@ -96,16 +99,27 @@ def _insert(connection: Connection, facts: Iterable[AnyFact]) -> set[_Key]:
 
 
 def _insert_rows(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> list[AnyFact]:
-    statement = insert(table)
+    return [
+        fact
+        for start in range(0, len(facts), _STATEMENT_ROWS_MAX)
+        for fact in _insert_some(connection, table, facts[start : start + _STATEMENT_ROWS_MAX])
+    ]
+
+
+def _insert_some(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> Sequence[AnyFact]:
     if len(facts) > 1:
-        connection.exec_driver_sql("SAVEPOINT rows_of_one_table")
+        # MySQL undoes a failed statement by itself, which saves a round trip a table; SQLite runs one for each row.
+        is_sqlite = connection.dialect.name == "sqlite"
+        if is_sqlite:
+            connection.exec_driver_sql("SAVEPOINT rows_of_one_table")
         try:
-            connection.execute(statement, [schema.row_of(fact) for fact in facts])
-            return list(facts)
+            connection.execute(insert(table), [schema.row_of(fact) for fact in facts])
+            return facts
         except DBAPIError as error:
             if not is_duplicate(error):
                 raise
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rows_of_one_table")
+        if is_sqlite:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rows_of_one_table")
     return [fact for fact in facts if _insert_row(connection, table, fact)]
 
 
@@ -123,22 +137,18 @@ def _check(connection: Connection, orders: Sequence[CheckOrder]) -> list[CheckVe
     """Count all `orders` in their order. The row of the request is the lock between instances."""
     if not orders:
         return []
-    ids = sorted({order.request_id for order in orders})
-    locked = select(schema.requests.c.id).where(schema.requests.c.id.in_(ids)).order_by(schema.requests.c.id)
-    connection.execute(locked.with_for_update()).all()
-    counts = _counts(connection, ids)
-    approved = set(
-        connection.scalars(select(schema.approvals.c.request_id).where(schema.approvals.c.request_id.in_(ids)))
-    )
+    checked, approved = _checked(connection, sorted({order.request_id for order in orders}))
     verdicts: list[CheckVerdict] = []
     facts: list[AnyFact] = []
     for order in orders:
-        counted, last = counts.get(order.request_id, (0, 0))
-        verdict = next_verdict(order, counted=counted, last=last, approved=order.request_id in approved)
+        numbers = checked[order.request_id]
+        verdict = next_verdict(
+            order, counted=len(numbers), last=max(numbers, default=0), approved=order.request_id in approved
+        )
         verdicts.append(verdict)
         facts += facts_of_verdict(order, verdict)
         if verdict.check:
-            counts[order.request_id] = (counted + 1, verdict.check)
+            numbers.append(verdict.check)
         if verdict.result == "approved":
             approved.add(order.request_id)
     if len(_insert(connection, facts)) != len(facts):
@@ -146,19 +156,49 @@ def _check(connection: Connection, orders: Sequence[CheckOrder]) -> list[CheckVe
     return verdicts
 
 
-def _counts(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
-    checks = schema.checks.c
-    query = select(checks.request_id, func.count(), func.max(checks.check)).where(checks.request_id.in_(ids))
-    return {row[0]: (row[1], row[2]) for row in connection.execute(query.group_by(checks.request_id))}
+def _checked(connection: Connection, ids: Sequence[UUID]) -> tuple[dict[UUID, list[int]], set[UUID]]:
+    """The numbers of the checks that were counted, by request, and who is approved: read under the lock, in one question.
+
+    Facts come in any order: checks of a request that is not here yet count too.
+    """
+    requests, checks, approvals = schema.requests.c, schema.checks.c, schema.approvals.c
+    query = (
+        select(requests.id, checks.check, approvals.request_id)
+        .select_from(
+            schema.requests.outerjoin(schema.checks, checks.request_id == requests.id).outerjoin(
+                schema.approvals, approvals.request_id == requests.id
+            )
+        )
+        .where(requests.id.in_(ids))
+        .order_by(requests.id)
+        .with_for_update()
+    )
+    checked: dict[UUID, list[int]] = defaultdict(list)
+    approved: set[UUID] = set()
+    rows = connection.execute(query).all()
+    for request_id, check, approval in rows:
+        if check is not None:
+            checked[request_id].append(check)
+        if approval is not None:
+            approved.add(request_id)
+    if absent := set(ids) - {row[0] for row in rows}:
+        for request_id, check in connection.execute(
+            select(checks.request_id, checks.check).where(checks.request_id.in_(absent))
+        ):
+            checked[request_id].append(check)
+        approved.update(connection.scalars(select(approvals.request_id).where(approvals.request_id.in_(absent))))
+    return checked, approved
 
 
-def _claims(connection: Connection, claims: Sequence[IdempotencyClaim]) -> list[Claim]:
+def _claims(connection: Connection, claims: Sequence[IdempotencyClaim], fresh: set[_Key]) -> list[Claim]:
     """Who holds the keys, now that all `claims` were inserted where nobody had."""
-    if not claims:
-        return []
-    keys = sorted({claim.key for claim in claims}, key=str)
-    holders = {row.key: row for row in _select(connection, IdempotencyClaim, keys)}
-    answers = {row.key: row for row in _select(connection, IdempotencyAnswer, keys)}
+    holders: dict[tuple[object, ...], IdempotencyClaim] = {}
+    for claim in claims:
+        if (IdempotencyClaim, claim.key) in fresh:
+            holders.setdefault(claim.key, claim)  # the first of a batch is the one that was inserted
+    taken = sorted({claim.key for claim in claims if claim.key not in holders}, key=str)
+    holders |= {row.key: row for row in _select(connection, IdempotencyClaim, taken)}
+    answers = {row.key: row for row in _select(connection, IdempotencyAnswer, taken)}
     return [
         Claim(
             ours=holders[claim.key].request_id == claim.request_id,
@@ -170,6 +210,8 @@ def _claims(connection: Connection, claims: Sequence[IdempotencyClaim]) -> list[
 
 
 def _select(connection: Connection, kind: type[Kind], keys: Sequence[tuple[object, ...]]) -> list[Kind]:
+    if not keys:
+        return []
     table = schema.TABLES[kind]
     columns = [table.c[name] for name in kind.key_fields]
     query = select(table).where(tuple_(*columns).in_(keys))

@@ -105,3 +105,10 @@ async def test_two_instances_together_count_no_more_checks_than_allowed_and_appr
     }
     assert state is not None
     assert [row.check for row in state.checks] == [1, 2, 3, 4, 5]
+
+
+async def test_checks_of_a_request_that_is_not_here_yet_count_too(store: Store):
+    request = facts.request()
+    told = [await store.check(order(request, checks_max=2)) for _ in range(3)]
+
+    assert [(verdict.check, verdict.result) for verdict in told] == [(1, "wrong"), (2, "wrong"), (0, "too_many")]
