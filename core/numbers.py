@@ -43,20 +43,23 @@ def read(text: str, *, default_country: str = "") -> Number:
         raise InvalidNumber(_PARSE_FAULTS.get(error.error_type, "not a phone number"), hint=hint) from None
     if not phonenumbers.is_valid_number(parsed):
         raise InvalidNumber("no number of this length and prefix exists in its country")
-    if phonenumbers.number_type(parsed) in _CANNOT_RECEIVE:
+    kind = phonenumbers.number_type(parsed)
+    if kind in _CANNOT_RECEIVE:
         raise InvalidNumber("a number of this type cannot receive messages")
+    # Functions for numbers known to be valid: the others work the type out again, twice the time for all of `read`.
     return Number(
         e164=phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164),
         country=phonenumbers.region_code_for_number(parsed) or "",
-        region=_region(parsed),
-        carrier=carriers.name_for_number(parsed, "en"),
+        region=_region(parsed) if phonenumbers.is_number_type_geographical(kind, parsed.country_code or 0) else "",
+        carrier=carriers.name_for_valid_number(parsed, "en") if kind in _HAS_CARRIER else "",
     )
 
 
 def _region(parsed: phonenumbers.PhoneNumber) -> str:
     """The province or state: the widest place below the country that the prefix tells, empty when it tells none."""
-    place = geocoder.description_for_number(parsed, "en").rpartition(", ")[2]
-    return "" if place == geocoder.country_name_for_number(parsed, "en") else place
+    place = geocoder.description_for_valid_number(parsed, "en").rpartition(", ")[2]
+    country = geocoder.description_for_valid_number(parsed, "en", region=_NO_REGION)
+    return "" if place == country else place
 
 
 class NumberHash:
@@ -97,6 +100,13 @@ _PARSE_FAULTS = {
     phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: "the number is too short",
     phonenumbers.NumberParseException.TOO_SHORT_NSN: "the number is too short",
     phonenumbers.NumberParseException.TOO_LONG: "the number is too long",
+}
+_NO_REGION = "ZZ"
+"""Seen from anywhere but its own country, a number is described by the country alone."""
+_HAS_CARRIER = {
+    phonenumbers.PhoneNumberType.MOBILE,
+    phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+    phonenumbers.PhoneNumberType.PAGER,
 }
 _CANNOT_RECEIVE = {
     phonenumbers.PhoneNumberType.FIXED_LINE,

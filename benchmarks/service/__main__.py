@@ -11,6 +11,7 @@ import click
 import uvloop
 
 from benchmarks.lanes import laned
+from benchmarks.service import overload as flooding
 from benchmarks.service.ground import Calls, Ground, Side, module
 from benchmarks.service.load import Tally, load, post
 from benchmarks.service.profiling import Profiler, print_profile
@@ -42,7 +43,19 @@ class Comparison:
 @click.option(
     "--profile", is_flag=True, help="Show where the time of the service goes instead; one process, 64 callers."
 )
-def main(rounds: int, seconds: float, processes: int, idempotent: bool, profile: bool) -> None:
+@click.option(
+    "--overload", is_flag=True, help="Offer ten times the sends it can do instead, and show who is sent away."
+)
+@click.option("--flood-seconds", default=60.0, show_default=True, help="How long the overload lasts.")
+def main(
+    rounds: int,
+    seconds: float,
+    processes: int,
+    idempotent: bool,
+    profile: bool,
+    overload: bool,
+    flood_seconds: float,
+) -> None:
     """Measure sends and checks of the service beside the plain way to write it, in one run on this machine."""
     with (
         tempfile.TemporaryDirectory(prefix="heliograph-bench-") as folder,
@@ -50,6 +63,8 @@ def main(rounds: int, seconds: float, processes: int, idempotent: bool, profile:
     ):
         if profile:
             look_inside(ground, seconds=seconds, idempotent=idempotent)
+        elif overload:
+            flooding.overload(ground, seconds=seconds, flood_seconds=flood_seconds, idempotent=idempotent)
         else:
             compare(ground, rounds=rounds, seconds=seconds, idempotent=idempotent)
 

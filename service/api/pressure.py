@@ -1,4 +1,7 @@
-"""Counts calls in hand, measures them, and refuses those that are too many before anything is done for them."""
+"""Counts calls in hand, measures them, and refuses those that are too many before anything is done for them.
+
+A refusal is made once and sent as it is: were it an error like others, refusing would take the time of those served.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import Overloaded
+from service.api import problems
 from service.availability import Minutes
 from service.telemetry import Telemetry
 
@@ -27,12 +31,15 @@ class Pressure(ASGIMiddleware):
         self._minutes = minutes
         self._waiting_max = waiting_max
         self._in_hand = 0
+        self._refusal = _refusal()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         if self._in_hand >= self._waiting_max:
             self._telemetry.shed.inc()
             self._minutes.shed()
-            raise Overloaded("too many calls wait")
+            for message in self._refusal:
+                await send(message)
+            return
         self._in_hand += 1
         self._telemetry.in_hand.set(self._in_hand)
         begun = time.perf_counter()
@@ -56,3 +63,16 @@ class Pressure(ASGIMiddleware):
         route = scope.get("path_template", "")
         self._telemetry.calls.labels(route, str(scope.get("method")), str(status)).inc()
         self._telemetry.call_seconds.labels(route).observe(seconds)
+
+
+def _refusal() -> tuple[Message, Message]:
+    answer = problems.answer(problems.problem_of(Overloaded("too many calls wait")))
+    headers = {**answer.headers, "Content-Type": problems.MEDIA_TYPE, "Content-Length": str(len(answer.content))}
+    return (
+        {
+            "type": "http.response.start",
+            "status": answer.status_code or 503,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        },
+        {"type": "http.response.body", "body": answer.content, "more_body": False},
+    )
