@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,7 +24,7 @@ from core.clock import utc_now
 from core.settings import Settings
 from sandbox.chaos.proxy import Link, Proxies
 from sandbox.children import Child, Process, http_answers, launch, wait_until_ready
-from sandbox.errors import ServerMissing
+from sandbox.errors import SandboxError, ServerMissing
 from sandbox.ports import LOOPBACK, free_ports
 from sandbox.servers import ServerPlan, plan_mariadb, plan_redis
 from sandbox.stack import Ports, Stack, lay_out
@@ -173,13 +175,14 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a cluster is to be. `embedded` takes SQLite and Valkey instead of MariaDB and Redis; `fake_clock` lets clocks be moved."""
+    """What a cluster is to be. `embedded` takes SQLite and Valkey instead of MariaDB and Redis; `fake_clock` lets clocks be moved.
+    `database_disk_mb` gives MySQL a disk of its own of that size."""
 
     folder: Path
     seed: int = 0
     embedded: bool = False
     fake_clock: bool = False
-    database_folder: Path | None = None
+    database_disk_mb: int = 0
 
 
 class Starting:
@@ -189,6 +192,7 @@ class Starting:
         self._plan = plan
         self._proxies = Proxies(seed=plan.seed)
         self._cluster: Cluster | None = None
+        self._mounted: list[Path] = []
 
     async def __aenter__(self) -> Cluster:
         try:
@@ -209,6 +213,8 @@ class Starting:
                 member.go_on()  # one that hangs would not hear that it is to end
         await asyncio.to_thread(_side_by_side, [member.stop for member in members])
         await asyncio.to_thread(self._proxies.close)
+        for folder in self._mounted:
+            _run("umount", str(folder))
 
     async def _start(self, cluster: Cluster) -> None:
         members = cluster.members
@@ -222,7 +228,7 @@ class Starting:
     def _lay_out(self) -> Cluster:
         plan, folder = self._plan, self._plan.folder.absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = None if plan.embedded else plan_mariadb(plan.database_folder or folder / "mariadb")
+        database = None if plan.embedded else self._database(folder / "mariadb")
         changes: dict[str, dict[str, object]] = {section: dict(values) for section, values in SETTINGS.items()}
         mirror = None if plan.embedded else plan_redis(folder / "redis")
         if mirror is not None:
@@ -239,6 +245,13 @@ class Starting:
         ports = {name: server.port for name, server in servers.items()}
         ports["encryption"] = stack.ports.encryption
         return self._with_programs(stack, database, members, ports)
+
+    def _database(self, folder: Path) -> ServerPlan:
+        if self._plan.database_disk_mb:
+            folder.mkdir()
+            _run("mount", "-t", "tmpfs", "-o", f"size={self._plan.database_disk_mb}m,mode=700", "tmpfs", str(folder))
+            self._mounted.append(folder)
+        return plan_mariadb(folder)
 
     def _with_programs(
         self, stack: Stack, database: ServerPlan | None, members: dict[str, Member], ports: Mapping[str, int]
@@ -280,10 +293,23 @@ class Starting:
         return file
 
 
+def can_mount() -> bool:
+    """Whether a small disk can be made."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None
+
+
 def find_faketime() -> Path | None:
     """The library that moves the clock of a program, where it is installed."""
     found = [path for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
     return found[0] if found else None
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SandboxError(
+            f"{argv[0]} failed: {done.stderr.strip()}", hint="run this without the faults that need root"
+        )
 
 
 def _fake_clock(file: Path | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -117,17 +117,17 @@ class Load:
 
     async def verification(self) -> None:
         """Ask for a code, sometimes twice; enter it, sometimes wrongly first; look at what became of it."""
-        here, there = self._both()
+        here, there = self.both()
         number = self.new_number()
         with self.handsets.watch(number) as inbox:
             order = {"to": number, "purpose": "login", "template": "code-plain"}
             sent = await self._send("verify", "/v1/verifications", order, here, there)
             if sent is None:
                 return
-            code = await self._text(inbox)
+            code = await self.text(inbox)
             if code is None or self._now_and_then(0.15):
                 await self._send("verify", "/v1/verifications", order, there, here)
-                code = await self._text(inbox) or code
+                code = await self.text(inbox) or code
             if self._now_and_then(0.03):
                 await self._guess(sent, here, there)
             elif code is not None:
@@ -148,17 +148,17 @@ class Load:
 
     async def own_code(self) -> None:
         """An app with codes of its own: a message, then the word that its code was used."""
-        here, there = self._both()
+        here, there = self.both()
         number, code = self.new_number(), self.any_code()
         with self.handsets.watch(number) as inbox:
             order = {"to": number, "category": "code", "text": f"Your code: {code}"}
             message = await self._send("message", "/v1/messages", order, here, there)
-            if message is not None and await self._text(inbox) == code:
+            if message is not None and await self.text(inbox) == code:
                 await self.call("convert", there, "/v1/conversions", {"id": str(message)}, request_id=message)
 
     async def notification(self) -> None:
         """A message; now and then its reader wants no more of them."""
-        here, there = self._both()
+        here, there = self.both()
         number = self.new_number()
         order = {"to": number, "category": "notification", "text": "Your parcel is on its way."}
         if await self._send("message", "/v1/messages", order, here, there) and self._now_and_then(0.3):
@@ -236,6 +236,17 @@ class Load:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return 0, {}, False
 
+    async def push(self, path: str, body: bytes, headers: Mapping[str, str], *, intended: Collection[int] = ()) -> int:
+        """Push a body as a provider does; the HTTP status of the answer, 0 when there was none."""
+        begun, status = time.monotonic(), 0
+        url = f"http://{LOOPBACK}:{self.cluster.front.port}{path}"
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with self._session.post(url, data=body, headers=headers) as response:
+                status = response.status
+        if status not in intended:
+            self.pushed("receipts", body, status, time.monotonic() - begun)
+        return status
+
     # ---- what providers do
 
     def pushed(self, kind: Kind, body: bytes, status: int, seconds: float) -> None:
@@ -284,7 +295,7 @@ class Load:
         self.ledger.secrets.add(wrong)
         return wrong
 
-    async def _text(self, inbox: Inbox) -> str | None:
+    async def text(self, inbox: Inbox) -> str | None:
         """The code of the next text."""
         try:
             async with asyncio.timeout(TEXT_SECONDS):
@@ -293,7 +304,7 @@ class Load:
         except TimeoutError:
             return None
 
-    def _both(self) -> tuple[str, str]:
+    def both(self) -> tuple[str, str]:
         """Two instances of those that run; the same one twice when only one does."""
         live = self.cluster.live or list(INSTANCES)
         first = int(self.rng.integers(len(live)))

@@ -76,6 +76,7 @@ class Fault:
     --quick). `expects` are the statuses that each instance goes through, from the fault to the end of recovery.
     `detected_by` is the event in the log that tells of detection, where it is no status. `tolerates` are HTTP statuses
     that are right meanwhile. `impossible` says why this machine cannot make it. `plan` changes the cluster it needs.
+    `detection_max_seconds` is None where it depends on how many calls meet the fault.
     `restarts_instances` when the fault ends instances: calls that were under way are then judged by their repetition.
     """
 
@@ -92,6 +93,7 @@ class Fault:
     codes_may_expire: bool = False
     restarts_instances: bool = False
     p99_max_ms: float | None = None
+    detection_max_seconds: float | None = 3.0
 
 
 def needs_mysql(plan: Plan) -> str:

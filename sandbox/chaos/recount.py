@@ -48,7 +48,7 @@ def recount(table: pd.DataFrame, *, now: datetime, on_time_seconds: int) -> Coun
     delivered = accepted[accepted["status"] == "delivered"]
     failed = accepted[accepted["status"] == "failed"]
     pending = accepted[accepted["status"].isna()]
-    seconds = (delivered["at_final"] - delivered["at"]).dt.total_seconds()
+    seconds = (delivered["at_final"] - delivered["at"]).dt.total_seconds().clip(lower=0)  # a clock may step back
     codes = accepted[accepted["category"] == "code"]
     started = table[(table["category"] == "code") & (table["attempt"] == 1)]
     theirs = failed[failed["error_class"].isin(["handset", "number"])]

@@ -230,6 +230,10 @@ class Simulator:
         """Spoil the next `times` calls that are otherwise good; for an error or a refusal the message goes nowhere."""
         self._spoilt.extend([how] * times)
 
+    def calm(self) -> None:
+        """Spoil no more calls."""
+        self._spoilt.clear()
+
     async def reply(self, number: str, text: str) -> None:
         """The owner of `number` (E.164) sends `text` back. Raises `InvalidNumber`."""
         self._pusher.push("inbound", self.vendor.inbound(read(number), text))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from sandbox.chaos.faults import mysql
+from sandbox.chaos.faults import clock, mysql, pressure, providers, receipts
 from sandbox.chaos.nemesis import Fault
 
-MATRIX: tuple[Fault, ...] = (*mysql.FAULTS,)
+MATRIX: tuple[Fault, ...] = (
+    *mysql.FAULTS,
+    *clock.FAULTS,
+    *receipts.FAULTS,
+    *providers.FAULTS,
+    *pressure.FAULTS,
+)
 
-QUICK = ("F1",)
-"""What `--quick` runs."""
+QUICK = ("F1", "F3b", "F6", "F21a", "F21b")
+"""What `--quick` runs: a crash, a commit whose answer is lost, a server that reads and does not write, two races."""
