@@ -73,11 +73,17 @@ class State:
 
     @contextmanager
     def primary_counted(self) -> Iterator[None]:
-        """Count a failure of the primary store within the block, and raise it."""
+        """Count a failure of the primary store within the block, and raise it.
+
+        A call that began before the last word tells how things stood before it: seen under load, those that were still
+        waiting when an operator led back called a store down again that was well.
+        """
+        word = self.last_word
         try:
             yield
         except Unavailable as error:
-            self._primary_failed(error)
+            if self.last_word == word:
+                self._primary_failed(error)
             raise
 
     def trouble(self, kind: NoticeKind, component: str, reason: str) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailab
 from core.hooks import NO_HOOKS, Hooks
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
-from service.facts import AnyFact, ApiKey, ApiKeyRevocation, IdempotencyClaim, RequestState
+from service.facts import AnyFact, ApiKey, ApiKeyRevocation, DeliveryReceipt, IdempotencyClaim, RequestState
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
 from service.failover.makers import Maker
@@ -206,13 +206,18 @@ class Failover:
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         async def on_primary() -> list[bool]:
+            if self._is_merging:
+                for request_id in {fact.request_id for fact in facts if isinstance(fact, DeliveryReceipt)}:
+                    await self._bring_home(request_id)  # with the final receipt that may have come before this one
             told = await self.run_master(lambda store: store.write(facts))
             self._keep_warm(facts)
             return told
 
         async def on_backup() -> list[bool]:
             # Side by side: the caller waits for the slower of the two.
-            told, _ = await _both(self.run_backup(lambda store: store.write(facts)), self.record_sql(facts))
+            others = [fact for fact in facts if not isinstance(fact, DeliveryReceipt)]
+            told, _ = await _both(self.run_backup(lambda store: store.write(facts)), self.record_sql(others))
+            await self.record_sql(await self._as_kept(facts, told))
             self._recent.add(facts)
             return told
 
@@ -432,10 +437,32 @@ class Failover:
             facts = facts_of(state)
             await self.run_master(lambda store: store.write(facts))
 
+    async def _as_kept(self, facts: Sequence[AnyFact], told: Sequence[bool]) -> list[DeliveryReceipt]:
+        """The receipts among `facts`, each as the backup holds it.
+
+        Journals of several instances are replayed in any order: a receipt that came second, journaled as it came, might
+        be the first that the primary store hears of, and a final state would go back.
+        """
+        receipts = [fact for fact in facts if isinstance(fact, DeliveryReceipt)]
+        second = {
+            fact.request_id
+            for fact, new in zip(facts, told, strict=True)
+            if isinstance(fact, DeliveryReceipt) and not new
+        }
+        kept: dict[tuple[object, ...], DeliveryReceipt] = {}
+        for request_id in second:
+            state = await self.run_backup(partial(_request_in, request_id=request_id))
+            kept |= {receipt.key: receipt for receipt in (state.receipts if state else ())}
+        return [kept.get(receipt.key, receipt) for receipt in receipts]
+
     def _keep_warm(self, facts: Sequence[AnyFact]) -> None:
         """What the primary store took, the others must know before they have to answer for it."""
         self._recent.add(facts)
         self._mirroring.soon(facts)
+
+
+def _request_in(store: Store, *, request_id: UUID) -> Awaitable[RequestState | None]:
+    return store.request(request_id)
 
 
 async def _both(one: Coroutine[Any, Any, Answer], other: Coroutine[Any, Any, None]) -> tuple[Answer, None]:

@@ -158,7 +158,8 @@ def open_engine(settings: StoreSettings, *, isolation: str) -> Engine:
         "read_timeout": settings.read_timeout_seconds,
         "write_timeout": settings.read_timeout_seconds,
         "charset": "utf8mb4",
-        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}",
+        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}, "
+        f"lock_wait_timeout={_LOCK_WAIT_SECONDS}",
     }
     return create_engine(
         url,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from core.settings import Failover as FailoverSettings
 from service.failover import Status
 from service.failover.note import Note
 from service.failover.state import State
+from service.stores.faults import FaultClass, StoreFault
 from tests.service.stores.facts import NOW
 
 
@@ -47,3 +50,25 @@ def test_an_outage_found_here_is_later_than_every_word_heard_even_when_the_clock
     state.follow(recovered, is_stale=True)
 
     assert state.status is Status.MYSQL_FATAL
+
+
+def fail_after(state: State, word: Callable[[], None]) -> None:
+    """A call during which a word is given, and which fails then."""
+    with suppress(StoreFault), state.primary_counted():
+        word()
+        raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL)
+
+
+def test_a_call_that_began_before_the_way_back_and_fails_after_it_does_not_count(state: State):
+    state.primary_fatal("it does not answer")
+    fail_after(state, lambda: state.recover("an operator said so"))
+
+    assert not state.primary_window.is_suspicious
+
+
+def test_a_call_that_began_after_the_way_back_counts(state: State):
+    state.primary_fatal("it does not answer")
+    state.recover("an operator said so")
+    fail_after(state, lambda: None)
+
+    assert state.primary_window.is_suspicious

@@ -168,6 +168,20 @@ async def test_a_lock_that_is_held_for_a_while_is_waited_out(victim: Server):
     assert verdict.check == 1
 
 
+async def test_the_read_lock_of_a_backup_is_contention_and_no_outage(victim: Server):
+    store = SqlStore(StoreSettings(url=victim.url))
+    await store.write([facts.request()])
+    engine = sqlalchemy.create_engine(victim.admin_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as backup:
+        backup.execute(sqlalchemy.text("FLUSH TABLES WITH READ LOCK"))
+        with pytest.raises(StoreFault) as refused:
+            await store.write([facts.request()])
+        backup.execute(sqlalchemy.text("UNLOCK TABLES"))
+    await store.close()
+
+    assert refused.value.fault is FaultClass.TRANSIENT
+
+
 @pytest.mark.parametrize("url", ["nonsense", "sqlite://", "postgresql://host/db", "mysql+asyncmy://host/db"])
 def test_an_address_that_cannot_work_is_refused_at_once(url: str):
     with pytest.raises(ConfigurationError):
