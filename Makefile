@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos test check format docs lock bench-service servers clean
+.PHONY: help demo smoke chaos soak test check format docs lock bench-service servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -24,6 +24,9 @@ smoke: $(READY) ## Send 300 verifications through a whole stack and count what a
 
 chaos: $(READY) servers ## Break everything under load and look whether anything was lost; ARGS='--quick' for a taste
 	@$(BIN)/heliograph chaos $(ARGS)
+
+soak: $(READY) servers ## Break something every half minute for half an hour; ARGS='--minutes 5' for less
+	@$(BIN)/heliograph soak $(ARGS)
 
 test: $(READY) servers ## Run the whole suite on real servers, lint and types included
 	@$(MAKE) --no-print-directory check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -84,14 +85,30 @@ def smoke(count: int, store_url: str, keep: Path | None) -> None:
     raise SystemExit(run(count, store_url=store_url, keep=keep))
 
 
+_UNDER_LOAD = [
+    click.option("--rate", default=40.0, show_default=True, type=click.FloatRange(1, 2_000), help="Calls a second."),
+    click.option("--seed", default=0, show_default=True, help="The same seed draws the same people and faults."),
+    click.option("--embedded", is_flag=True, help="SQLite and Valkey instead of MariaDB and Redis."),
+    click.option(
+        "--keep", type=click.Path(path_type=Path), help="Work in this folder and leave it there, to look into."
+    ),
+]
+
+
+def _under_load(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_UNDER_LOAD):
+        command = option(command)
+    return command
+
+
 @click.command()
 @click.option("--only", default="", metavar="F1,F6", help="Only these; F3 means F3a, F3b and so on.")
 @click.option("--quick", is_flag=True, help="A few faults, short ones.")
-@click.option("--rate", default=40.0, show_default=True, type=click.FloatRange(1, 2_000), help="Calls a second.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same people and the same faults.")
-@click.option("--embedded", is_flag=True, help="SQLite and Valkey instead of MariaDB and Redis.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder and leave it there, to look into.")
-def chaos(only: str, quick: bool, rate: float, seed: int, embedded: bool, keep: Path | None) -> None:
+@click.option(
+    "--pairs", default=0, metavar="N", type=click.IntRange(0, 1_000), help="N random pairs, two faults at once."
+)
+@_under_load
+def chaos(only: str, quick: bool, pairs: int, rate: float, seed: int, embedded: bool, keep: Path | None) -> None:
     """Break things under load, and look afterwards whether anything was lost, doubled, or approved twice.
 
     Two instances of the service run on real MariaDB, Redis, NATS and the ClickHouse engine; people ask for codes
@@ -101,18 +118,46 @@ def chaos(only: str, quick: bool, rate: float, seed: int, embedded: bool, keep: 
     \b
       heliograph chaos --quick
       heliograph chaos --only F1,F6 --keep /tmp/chaos
+      heliograph chaos --pairs 10 --seed 7
     """
+    import numpy as np
+
+    from sandbox.chaos import nemesis
+    from sandbox.chaos.cluster import Plan
     from sandbox.chaos.faults import MATRIX, QUICK
     from sandbox.chaos.matrix import Wishes, run
-    from sandbox.chaos.nemesis import chosen
 
-    words = [word.strip() for word in only.split(",") if word.strip()] or (list(QUICK) if quick else [])
+    words = [word.strip() for word in only.split(",") if word.strip()] or (list(QUICK) if quick and not pairs else [])
     try:
-        faults = chosen(MATRIX, words)
+        faults = nemesis.chosen(MATRIX, words)
     except LookupError as error:
         raise click.BadParameter(str(error), param_hint="--only") from None
+    if pairs:
+        plan = Plan(folder=Path(), embedded=embedded)
+        faults = nemesis.pairs(faults, plan, count=pairs, rng=np.random.default_rng(seed))
+    if not faults:
+        raise click.BadParameter("no pair can be made of these", param_hint="--pairs")
     _forget_own_settings()
     raise SystemExit(run(faults, Wishes(seed=seed, rate=rate, quick=quick, embedded=embedded, keep=keep)))
+
+
+@click.command()
+@click.option("--minutes", default=30.0, show_default=True, type=click.FloatRange(0.5, 10_000), help="How long.")
+@_under_load
+def soak(minutes: float, rate: float, seed: int, embedded: bool, keep: Path | None) -> None:
+    """Break something every 20 to 40 seconds for a long time, under load, and judge the whole at the end.
+
+    Says what it does meanwhile; prints one table at the end, a row a fault and one over everything.
+
+    \b
+      heliograph soak --minutes 30
+    """
+    from sandbox.chaos import matrix
+    from sandbox.chaos.faults import MATRIX
+
+    _forget_own_settings()
+    wishes = matrix.Wishes(seed=seed, rate=rate, embedded=embedded, keep=keep)
+    raise SystemExit(matrix.soak(MATRIX, wishes, minutes=minutes))
 
 
 @click.command()

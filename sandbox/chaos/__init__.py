@@ -12,7 +12,7 @@ itself (`Field.fail`). A fault that ends an instance restarts it (`Member.restar
         yield
         await field.heal("redis")
 
-    Fault(number="F12h", title="Redis refuses connections", around=refused, expects=LOSES_MIRROR)
+    Fault(number="F12h", title="Redis refuses connections", victim="redis", around=refused, expects=LOSES_MIRROR)
 
 `cluster` runs the processes, `proxy` troubles the links between them, `load` calls the service and writes a `ledger`,
 `nemesis` says what a fault is, `checker` judges, `matrix` runs it all, `table` prints it.

@@ -49,6 +49,14 @@ class Findings:
         self.problems[invariant] += found
         return len(found)
 
+    def join(self, others: Findings) -> None:
+        """Add what somebody else has found."""
+        for invariant, problems in others.problems.items():
+            self.problems[invariant] += problems
+        self.lost += others.lost
+        self.doubled += others.doubled
+        self.approved_twice += others.approved_twice
+
 
 def judge(ledger: Ledger, evidence: Evidence, *, number_hash: NumberHash) -> Findings:
     """I1 to I5 of a cluster at rest, without the metrics."""

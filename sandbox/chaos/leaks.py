@@ -16,7 +16,7 @@ from core.settings import Warehouse as WarehouseSettings
 _SHORT = 10
 """Up to so many digits a secret must stand alone: among thousands of codes one is sure to be part of some longer figure."""
 _DIGITS = re.compile(rb"\d{7,}")
-_CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024
 _OVERLAP_BYTES = 64
 
 
@@ -72,7 +72,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             tail = b""
-            while part := file.read(_CHUNK_BYTES):
+            while part := file.read(CHUNK_BYTES):
                 yield tail + part
                 tail = part[-_OVERLAP_BYTES:]
     except FileNotFoundError:

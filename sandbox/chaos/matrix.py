@@ -22,12 +22,12 @@ from core import log
 from core import warehouse as door
 from core.errors import HeliographError, WarehouseRefused, WarehouseUnavailable
 from core.numbers import NumberHash
-from sandbox.chaos import checker, table
+from sandbox.chaos import checker, figures, table
 from sandbox.chaos.checker import Findings
 from sandbox.chaos.cluster import INSTANCES, Cluster, Plan, Starting
 from sandbox.chaos.evidence import Evidence, read_all, read_facts
 from sandbox.chaos.leaks import Secrets, leaks, leaks_in_warehouse
-from sandbox.chaos.ledger import Call, Ledger
+from sandbox.chaos.ledger import Ledger
 from sandbox.chaos.load import Load, running
 from sandbox.chaos.nemesis import Fault, Field
 from sandbox.chaos.operations import Operator
@@ -40,9 +40,9 @@ WARM_SECONDS = 3.0
 AFTER_SECONDS = 2.0
 RECOVERY_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
-NOT_OK_MAX_SHARE = 0.0001
+SOAK_EVERY_SECONDS = (20.0, 40.0)
+SOAK_FAULT_SECONDS = (5.0, 12.0)
 _POLL_SECONDS = 0.5
-_LATER = (429, 503)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,14 @@ class Stage:
 
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Struck:
+    """A fault that was made and healed, and what it left in its field."""
+
+    fault: Fault
+    field: Field
 
 
 def run(faults: Sequence[Fault], wishes: Wishes) -> int:
@@ -115,6 +123,46 @@ async def run_all(
                     break
 
 
+def soak(faults: Sequence[Fault], wishes: Wishes, *, minutes: float) -> int:
+    """One cluster, and a random fault every 20 to 40 s; the table at the end. Returns the exit status."""
+    log.configure("chaos", level="error")
+    with _folder(wishes) as folder:
+        rows = asyncio.run(soaked(faults, wishes, Path(folder), minutes=minutes, say=_progress))
+    click.echo("\n".join([table.heading(), *map(table.line, rows), table.summary(rows)]))
+    return 0 if all(row.is_ok for row in rows) else 1
+
+
+async def soaked(faults: Sequence[Fault], wishes: Wishes, folder: Path, *, minutes: float, say: Say) -> list[Row]:
+    """A row a fault, with what can be said while load goes on; the last row judges the whole."""
+    plan = Plan(folder=folder / "cluster", seed=wishes.seed, embedded=wishes.embedded)
+    fit = [fault for fault in faults if not fault.impossible(plan) and fault.plan(plan) == plan]
+    rng = np.random.default_rng([wishes.seed, 2])
+    rows: list[Row] = []
+    async with staged(plan, rate=wishes.rate) as stage:
+        began_at, until = time.time(), time.monotonic() + minutes * 60
+        while (left := until - time.monotonic()) > 0:
+            due = time.monotonic() + float(rng.uniform(*SOAK_EVERY_SECONDS))
+            fault = fit[int(rng.integers(len(fit)))]
+            struck = await strike(stage, fault, seconds=float(rng.uniform(*SOAK_FAULT_SECONDS)), say=say)
+            row, findings = row_of(stage, struck)
+            rows.append(closed(row, findings, judged=frozenset({"I8", "I9"})))
+            say(f"{row.number}: {row.calls} calls, {row.not_ok} not 2xx; {max(0.0, left) / 60:.0f} minutes to go")
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+        say("the last person is on the way home; then every store is read")
+        await stage.load.pause()
+        rows.append(await _whole(stage, began_at))
+    return rows
+
+
+async def _whole(stage: Stage, began_at: float) -> Row:
+    """The row over everything."""
+    calls = stage.ledger.since(began_at)
+    row = Row("all", "from the first call to the last", calls=len(calls))
+    row.not_ok = sum(call.is_failure for call in calls)
+    row.p99_ms = float(np.percentile([call.seconds * 1000 for call in calls], 99)) if calls else None
+    return closed(row, await settle(stage), judged=table.ALL - {"I8", "I9"})
+
+
 @asynccontextmanager
 async def staged(plan: Plan, *, rate: float) -> AsyncIterator[Stage]:
     """A cluster under load while the block runs."""
@@ -134,35 +182,54 @@ async def staged(plan: Plan, *, rate: float) -> AsyncIterator[Stage]:
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def measure(stage: Stage, fault: Fault, *, quick: bool, say: Say) -> Row:
-    """One fault, from warm load to the verdicts."""
-    load, seconds = stage.load, fault.quick_seconds if quick else fault.seconds
-    load.go_on()
-    say(f"{fault.number} {fault.title}: load")
-    await asyncio.sleep(WARM_SECONDS)
+async def strike(stage: Stage, fault: Fault, *, seconds: float, say: Say) -> Struck:
+    """Make a fault under load, heal it, and lead back."""
     rng = np.random.default_rng([stage.plan.seed, *fault.number.encode()])
-    field = Field(stage.cluster, load, stage.operator, rng, seconds)
-    load.tolerated, load.codes_may_expire = fault.tolerates, fault.codes_may_expire
+    field = Field(stage.cluster, stage.load, stage.operator, rng, seconds)
+    stage.load.tolerated, stage.load.codes_may_expire = fault.tolerates, fault.codes_may_expire
     say(f"{fault.number} {fault.title}: broken for {seconds:g} s")
     async with fault.around(field):
         await asyncio.sleep(max(0.0, field.began_at + seconds - time.time()))
     say(f"{fault.number} {fault.title}: healed, recovering")
     is_back = await stage.operator.lead_back(within_seconds=RECOVERY_SECONDS)
-    load.tolerated, load.codes_may_expire = frozenset(), False
-    await asyncio.sleep(AFTER_SECONDS)
-    await load.pause()
-    say(f"{fault.number} {fault.title}: reading every store")
-    row = Row(fault.number, fault.title, notes=field.notes)
-    _figures(row, fault, stage, field)
-    findings = await settle(stage)
-    for invariant, problem in field.problems:
-        findings.add(invariant, [problem])
     if not is_back:
-        findings.add("I6", [f"not recovered after {RECOVERY_SECONDS:g} s: {await stage.operator.statuses()}"])
-    _judge_answers(row, fault, stage, findings)
-    _judge_changes(fault, stage, field, findings)
+        field.fail("I6", f"not recovered after {RECOVERY_SECONDS:g} s: {await stage.operator.statuses()}")
+    stage.load.tolerated, stage.load.codes_may_expire = frozenset(), False
+    await asyncio.sleep(AFTER_SECONDS)
+    return Struck(fault, field)
+
+
+async def measure(stage: Stage, fault: Fault, *, quick: bool, say: Say) -> Row:
+    """One fault, from warm load to all verdicts."""
+    stage.load.go_on()
+    say(f"{fault.number} {fault.title}: load")
+    await asyncio.sleep(WARM_SECONDS)
+    struck = await strike(stage, fault, seconds=fault.quick_seconds if quick else fault.seconds, say=say)
+    await stage.load.pause()
+    say(f"{fault.number} {fault.title}: reading every store")
+    row, findings = row_of(stage, struck)
+    findings.join(await settle(stage))
+    return closed(row, findings, judged=table.ALL if fault.expects is not None else table.ALL - {"I8"})
+
+
+def row_of(stage: Stage, struck: Struck) -> tuple[Row, Findings]:
+    """What can be said of a fault without reading a store."""
+    fault, began_at = struck.fault, struck.field.began_at
+    row, findings = Row(fault.number, fault.title, notes=struck.field.notes), Findings()
+    failed = figures.measure(row, fault, stage.ledger, stage.operator, began_at=began_at)
+    calls, store = stage.ledger.since(began_at), stage.cluster.settings.store
+    findings.add("I8", figures.answers(row, fault, failed, calls, store))
+    findings.add("I9", figures.changes(fault, stage.operator, began_at=began_at))
+    for invariant, problem in struck.field.problems:
+        findings.add(invariant, [problem])
+    return row, findings
+
+
+def closed(row: Row, findings: Findings, *, judged: frozenset[str]) -> Row:
+    """The row with its verdicts."""
     row.lost, row.doubled, row.approved_twice = findings.lost, findings.doubled, findings.approved_twice
     row.problems = {name: found for name, found in sorted(findings.problems.items()) if found}
+    row.judged = judged
     return row
 
 
@@ -225,76 +292,6 @@ async def _replay_again(stage: Stage) -> list[str]:
     finally:
         await store.close()
     return list(checker.changed_by_replay(before, after))
-
-
-# ---- figures of one row
-
-
-def _figures(row: Row, fault: Fault, stage: Stage, field: Field) -> None:
-    calls = stage.ledger.since(field.began_at)
-    row.calls = len(calls)
-    row.not_ok = sum(is_failure(call, fault) for call in calls)
-    row.refused = sum(call.intended and call.ending != "ok" for call in calls)
-    if calls:
-        row.p99_ms = float(np.percentile([call.seconds * 1000 for call in calls], 99))
-    detected = [first for name in INSTANCES if (first := _detected_at(stage, fault, name, field.began_at))]
-    if (fault.expects or fault.detected_by) and detected:
-        row.detection_seconds = max(detected) - field.began_at
-
-
-def is_failure(call: Call, fault: Fault) -> bool:
-    """Not answered 2xx, although it was well-formed and nothing ended the instance that had it."""
-    return call.is_failure and not (fault.restarts_instances and call.made_good)
-
-
-def _detected_at(stage: Stage, fault: Fault, instance: str, since: float) -> float | None:
-    if fault.detected_by:
-        return min((at for at, _ in stage.operator.lines(instance, fault.detected_by) if at >= since), default=None)
-    changes = [change for change in stage.operator.changes() if change.instance == instance and change.at >= since]
-    return min((change.at for change in changes if change.new in fault.expects[:1]), default=None)
-
-
-def _judge_answers(row: Row, fault: Fault, stage: Stage, findings: Findings) -> None:
-    """I8."""
-    if row.not_ok > NOT_OK_MAX_SHARE * row.calls:
-        failed = [call for call in stage.ledger.calls if is_failure(call, fault)][-row.not_ok :]
-        words = [
-            f"{call}: {f'HTTP {call.status}' if call.status else 'no answer'} after {call.seconds:.1f} s"
-            for call in failed
-        ]
-        findings.add("I8", [f"{row.not_ok} of {row.calls} calls were not answered 2xx", *words])
-    store = stage.cluster.settings.store
-    p99_max_ms = fault.p99_max_ms or (max(store.connect_timeout_seconds, store.read_timeout_seconds) + 1) * 1000
-    if row.p99_ms is None or row.p99_ms > p99_max_ms:
-        findings.add("I8", [f"p99 is {row.p99_ms or 0:.0f} ms, and may be {p99_max_ms:.0f} ms"])
-    if fault.expects or fault.detected_by:
-        if row.detection_seconds is None:
-            findings.add("I8", ["the fault was not detected"])
-        elif fault.detection_max_seconds and row.detection_seconds > fault.detection_max_seconds:
-            findings.add(
-                "I8",
-                [
-                    f"detected after {row.detection_seconds:.1f} s, and should be within {fault.detection_max_seconds:g} s"
-                ],
-            )
-    silent = [
-        call
-        for call in stage.ledger.calls
-        if call.status in _LATER and not call.says_when and call.kind not in ("receipts", "inbound")
-    ]
-    if silent:
-        findings.add("I8", [f"{silent[-1]}: HTTP {silent[-1].status} without Retry-After"])
-
-
-def _judge_changes(fault: Fault, stage: Stage, field: Field, findings: Findings) -> None:
-    """I9."""
-    for name in INSTANCES:
-        seen = [
-            change.new for change in stage.operator.changes() if change.instance == name and change.at >= field.began_at
-        ]
-        if seen != list(fault.expects):
-            wanted = " → ".join(fault.expects) or "no change"
-            findings.add("I9", [f"instance {name} went {' → '.join(seen) or 'nowhere'}, expected {wanted}"])
 
 
 def _folder(wishes: Wishes) -> tempfile.TemporaryDirectory[str] | _Kept:

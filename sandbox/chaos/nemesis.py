@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -72,8 +71,10 @@ def always(_plan: Plan) -> str:
 class Fault:
     """One row of the matrix.
 
+    `victim` is what it breaks: two faults at once are made of different victims only.
     `around` makes the fault when it is entered and heals it when it is left; it lasts `seconds` (`quick_seconds` with
-    --quick). `expects` are the statuses that each instance goes through, from the fault to the end of recovery.
+    --quick). `expects` are the statuses that each instance goes through, from the fault to the end of recovery;
+    None where that cannot be foretold, and only flapping is wrong.
     `detected_by` is the event in the log that tells of detection, where it is no status. `tolerates` are HTTP statuses
     that are right meanwhile. `impossible` says why this machine cannot make it. `plan` changes the cluster it needs.
     `detection_max_seconds` is None where it depends on how many calls meet the fault.
@@ -83,7 +84,8 @@ class Fault:
     number: str
     title: str
     around: Around
-    expects: Sequence[str] = STAYS
+    victim: str
+    expects: Sequence[str] | None = STAYS
     seconds: float = 8.0
     quick_seconds: float = 4.0
     detected_by: str = ""
@@ -121,6 +123,40 @@ def _is_meant(fault: Fault, word: str) -> bool:
     return fault.number == word or (fault.number[:-1] == word and fault.number[-1].isalpha())
 
 
-def spare_folder(plan: Plan, name: str) -> Path:
-    """A folder beside the cluster's, for a fault that needs one."""
-    return plan.folder.parent / f"{plan.folder.name}-{name}"
+def pairs(faults: Iterable[Fault], plan: Plan, *, count: int, rng: np.random.Generator) -> list[Fault]:
+    """`count` pairs of faults at once, drawn among those that this machine can make on an ordinary cluster."""
+    fit = [fault for fault in faults if not fault.impossible(plan) and fault.plan(plan) == plan]
+    every = [(one, other) for place, one in enumerate(fit) for other in fit[place + 1 :] if one.victim != other.victim]
+    drawn = rng.choice(len(every), size=min(count, len(every)), replace=False)
+    return [both(*every[int(place)]) for place in drawn]
+
+
+def both(one: Fault, other: Fault) -> Fault:
+    """Two faults at once, as one row."""
+
+    @asynccontextmanager
+    async def around(field: Field) -> AsyncIterator[None]:
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for part in (one, other):
+                group.create_task(_last(part, field, over))
+            yield
+            over.set()
+
+    return Fault(
+        number=f"{one.number}+{other.number}",
+        title=f"{one.title}; {other.title}",
+        around=around,
+        victim=f"{one.victim} and {other.victim}",
+        expects=None,
+        seconds=max(one.seconds, other.seconds),
+        quick_seconds=max(one.quick_seconds, other.quick_seconds),
+        tolerates=one.tolerates | other.tolerates,
+        codes_may_expire=one.codes_may_expire or other.codes_may_expire,
+        restarts_instances=one.restarts_instances or other.restarts_instances,
+    )
+
+
+async def _last(fault: Fault, field: Field, over: asyncio.Event) -> None:
+    async with fault.around(field):
+        await over.wait()

@@ -18,6 +18,7 @@ INVARIANTS: Mapping[str, str] = {
     "I8": "99.99 % answered 2xx, p99 within the store timeout and a second, detected within 3 s",
     "I9": "every change of status once, none that should not be",
 }
+ALL = frozenset(INVARIANTS)
 _TITLE_WIDTH = 46
 _COLUMNS = (
     ("calls", 7),
@@ -47,7 +48,7 @@ class Row:
     lost: int = 0
     doubled: int = 0
     approved_twice: int = 0
-    judged: frozenset[str] = frozenset(INVARIANTS)
+    judged: frozenset[str] = ALL
     problems: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: str = ""
@@ -101,7 +102,7 @@ def summary(rows: Sequence[Row]) -> str:
     failed = [row.number for row in ran if not row.is_ok]
     calls = sum(row.calls for row in ran)
     told = (
-        f"{len(ran)} faults, {len(rows) - len(ran)} skipped, {calls} calls: lost {sum(row.lost for row in ran)}, "
+        f"{len(ran)} rows, {len(rows) - len(ran)} skipped, {calls} calls: lost {sum(row.lost for row in ran)}, "
         f"doubled {sum(row.doubled for row in ran)}, approved twice {sum(row.approved_twice for row in ran)}"
     )
     if not failed:

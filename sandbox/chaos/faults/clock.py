@@ -53,6 +53,7 @@ def _needs_faketime(_plan: Plan) -> str:
 
 _clock = partial(
     Fault,
+    victim="clock",
     impossible=_needs_faketime,
     plan=lambda plan: replace(plan, fake_clock=True),
     codes_may_expire=True,

@@ -252,7 +252,7 @@ def _needs_mount(plan: Plan) -> str:
     return needs_mysql(plan) or ("" if can_mount() else "a small disk can be mounted by root only")
 
 
-_mysql = partial(Fault, impossible=needs_mysql)
+_mysql = partial(Fault, victim="mysql", impossible=needs_mysql)
 
 FAULTS = (
     _mysql(number="F1", title="MySQL killed (-9), restarted later", around=killed, expects=FAILS_OVER, seconds=10.0),
@@ -278,6 +278,7 @@ FAULTS = (
     Fault(
         number="F9",
         title="MySQL's disk is full",
+        victim="mysql",
         around=disk_full,
         expects=FAILS_OVER,
         seconds=12.0,

@@ -52,6 +52,7 @@ FAULTS = (
         number="F24",
         title=f"{FACTOR} times the load",
         around=tenfold,
+        victim="load",
         seconds=60.0,
         quick_seconds=10.0,
         tolerates=frozenset({429, 503}),

@@ -38,7 +38,9 @@ async def dark(field: Field) -> AsyncIterator[None]:
     field.load.carriers.dark.clear()
 
 
-_provider = partial(Fault, seconds=12.0, quick_seconds=6.0, p99_max_ms=P99_MAX_MS, detection_max_seconds=None)
+_provider = partial(
+    Fault, victim="providers", seconds=12.0, quick_seconds=6.0, p99_max_ms=P99_MAX_MS, detection_max_seconds=None
+)
 
 FAULTS = (
     _provider(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID, uuid4
 
 from core.events import ReceiptStatus
@@ -103,8 +104,10 @@ async def _push(field: Field, attempt: Attempt, statuses: Sequence[ReceiptStatus
     return status
 
 
+_race = partial(Fault, victim="callers")
+
 FAULTS = (
-    Fault(number="F21a", title="100 checks of one code at once", around=one_code_checked_at_once, seconds=4.0),
-    Fault(number="F21b", title="100 sends with one key at once", around=one_key_sent_at_once, seconds=4.0),
-    Fault(number="F21c", title="receipts twice, late, reordered, forged", around=receipts_astray, seconds=6.0),
+    _race(number="F21a", title="100 checks of one code at once", around=one_code_checked_at_once, seconds=4.0),
+    _race(number="F21b", title="100 sends with one key at once", around=one_key_sent_at_once, seconds=4.0),
+    _race(number="F21c", title="receipts twice, late, reordered, forged", around=receipts_astray, seconds=6.0),
 )
