@@ -1,0 +1,127 @@
+"""The story of single messages: every attempt, receipt and check of a request, in order of time, and the requests of a number.
+
+A number is looked up by its keyed hash; no answer holds a number or a code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pandas as pd
+
+from core.errors import BadInput
+from core.ids import time_of
+from core.warehouse import Warehouse
+from metrics import cohorts
+
+STORY_COLUMNS = ("at", "kind", "attempt", "provider", "carrier", "what", "error_class", "error_code", "detail")
+MESSAGE_COLUMNS = (
+    "request_id",
+    "attempt",
+    "submitted_at",
+    "provider",
+    "carrier",
+    "country",
+    "region",
+    "app",
+    "purpose",
+    "template",
+    "category",
+    "state",
+    "error_class",
+    "error_code",
+    "delivery_seconds",
+    "filled",
+)
+_LIFE = timedelta(days=8)
+"""From a request to the last thing told of it: a verification lives for an hour, a receipt may take days."""
+
+
+@dataclass(frozen=True)
+class MessagesQuestion:
+    """The attempts submitted in [start, end) with these values, newest first; `troubled`: only those that did not arrive.
+
+    Raises `BadInput` for times without a zone, an empty window, a dimension that does not exist or a senseless `most`.
+    """
+
+    start: datetime
+    end: datetime
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    troubled: bool = False
+    most: int = 200
+
+    def __post_init__(self) -> None:
+        cohorts.check_window(self.start, self.end)
+        cohorts.check_filters(self.filters)
+        if not 1 <= self.most <= 10_000:
+            raise BadInput("at least one message and at most 10,000 can be listed")
+
+
+def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
+    """One row for everything told of a request, in order: `STORY_COLUMNS`; empty for an id nobody knows.
+
+    `kind` is send, receipt or verify; `what` is the outcome, the status or the result in our words; `detail` says more:
+    the cause of an attempt, the provider's raw status, who told of a check. `at` is by our clock, UTC.
+    """
+    parameters = {
+        "id": str(request_id),
+        "from": cohorts.text(time_of(request_id) - timedelta(hours=1)),
+        "until": cohorts.text(time_of(request_id) + _LIFE),
+    }
+    sql = f"""
+        SELECT at, 'send' AS kind, attempt, provider, carrier, outcome AS what, error_class, error_code,
+               concat(cause, ', ', toString(latency_ms), ' ms') AS detail
+        FROM send_events FINAL WHERE {_OF_REQUEST}
+        UNION ALL
+        SELECT at, 'receipt', attempt, provider, carrier, status, error_class, raw_code, raw_status
+        FROM receipt_events FINAL WHERE {_OF_REQUEST}
+        UNION ALL
+        SELECT at, 'verify', attempt, provider, carrier, result, '', '', concat('check ', toString(check), ', ', source)
+        FROM verify_events FINAL WHERE {_OF_REQUEST}"""
+    frame = warehouse.query_df(sql, parameters)
+    if frame.empty:
+        return pd.DataFrame(columns=list(STORY_COLUMNS))
+    frame["at"] = pd.to_datetime(frame["at"], utc=True)
+    order = {"send": 0, "receipt": 1, "verify": 2}
+    frame = frame.assign(_order=frame["kind"].map(order)).sort_values(["at", "_order", "attempt"], ignore_index=True)
+    return frame[list(STORY_COLUMNS)]
+
+
+def requests_of(warehouse: Warehouse, phone_hash: str, *, start: datetime, end: datetime) -> pd.DataFrame:
+    """The attempts to one number submitted in [start, end), newest first: `MESSAGE_COLUMNS`."""
+    cohorts.check_window(start, end)
+    parameters = {**cohorts.window(start, end), "hash": phone_hash}
+    return _messages(warehouse, f"{cohorts.WINDOW} AND phone_hash = {{hash:String}}", parameters, most=1000)
+
+
+def messages(warehouse: Warehouse, question: MessagesQuestion) -> pd.DataFrame:
+    """The messages behind a figure, newest first: `MESSAGE_COLUMNS`. `state` is as `attempts` has it, in one word."""
+    where = [cohorts.WINDOW, *cohorts.filter_clauses(question.filters)]
+    if question.troubled:
+        where.append("NOT delivered AND filled_at IS NULL")
+    parameters = {**cohorts.window(question.start, question.end), **cohorts.filter_values(question.filters)}
+    return _messages(warehouse, " AND ".join(where), parameters, most=question.most)
+
+
+_OF_REQUEST = """request_id = {id:UUID}
+            AND at >= {from:DateTime64(3, 'UTC')} AND at <= {until:DateTime64(3, 'UTC')}"""
+
+_STATE = """multiIf(delivered, 'delivered', failed, 'failed', pending, 'no receipt', outcome)"""
+
+
+def _messages(warehouse: Warehouse, where: str, parameters: Mapping[str, object], *, most: int) -> pd.DataFrame:
+    sql = f"""
+        SELECT toString(request_id) AS request_id, attempt, cohort_at AS submitted_at, provider, carrier, country, region,
+               app, purpose, template, category, {_STATE} AS state,
+               if(failed, failure_class, outcome_class) AS error_class, if(failed, failure_code, outcome_code) AS error_code,
+               delivery_seconds, filled_at IS NOT NULL AS filled
+        FROM attempts FINAL WHERE {where}
+        ORDER BY cohort_at DESC, request_id, attempt LIMIT {int(most)}"""
+    frame = warehouse.query_df(sql, parameters)
+    if frame.empty:
+        return pd.DataFrame(columns=list(MESSAGE_COLUMNS))
+    frame["submitted_at"] = pd.to_datetime(frame["submitted_at"], utc=True)
+    return frame[list(MESSAGE_COLUMNS)].astype({"filled": bool})

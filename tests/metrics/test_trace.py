@@ -1,0 +1,88 @@
+"""The story of one message, and the messages behind a figure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from core.errors import BadInput
+from core.ids import uuid7_from
+from core.warehouse import Warehouse
+from metrics.trace import MESSAGE_COLUMNS, STORY_COLUMNS, MessagesQuestion, messages, requests_of, story
+from tests.metrics.story import START, Request, all_of, at, tell
+
+HASH = "ab" * 16
+DAY = {"start": START, "end": START + timedelta(days=1)}
+BEN = (
+    Request("ben").sent("failed", error_class="provider", error_code="503", phone_hash=HASH)
+    .sent(attempt=2, after=1, cause="failover", provider="beacon", phone_hash=HASH)
+    .receipt("pending", 2, attempt=2).receipt("delivered", 6, attempt=2, raw_status="DELIVRD")
+    .check("wrong", 20, attempt=0).check("approved", 30, attempt=2)
+)  # fmt: skip
+OTHERS = (
+    Request("ana", seconds=60, carrier="south").sent().receipt("failed", 8, error_class="handset", raw_code="21"),
+    Request("cem", seconds=120).sent(),
+)
+
+
+@pytest.fixture(scope="module")
+def told(shared_warehouse: Warehouse) -> Warehouse:
+    tell(shared_warehouse, all_of(BEN, *OTHERS))
+    tell(shared_warehouse, BEN.events)  # delivered by the queue a second time
+    return shared_warehouse
+
+
+def test_a_story_has_every_step_once_and_in_order(told: Warehouse):
+    rows = story(told, BEN.id)
+
+    assert tuple(rows.columns) == STORY_COLUMNS
+    assert list(zip(rows["kind"], rows["attempt"], rows["what"], strict=True)) == [
+        ("send", 1, "failed"),
+        ("send", 2, "accepted"),
+        ("receipt", 2, "pending"),
+        ("receipt", 2, "delivered"),
+        ("verify", 0, "wrong"),
+        ("verify", 2, "approved"),
+    ]
+    assert rows["error_code"].iloc[0] == "503"
+    assert rows["detail"].iloc[3] == "DELIVRD"
+    assert rows["at"].iloc[3].to_pydatetime() == at(6)
+
+
+def test_an_id_nobody_knows_has_no_story(told: Warehouse):
+    rows = story(told, uuid7_from(at(0), "nobody"))
+
+    assert rows.empty
+    assert tuple(rows.columns) == STORY_COLUMNS
+
+
+def test_a_number_is_found_by_its_hash(told: Warehouse):
+    found = requests_of(told, HASH, **DAY)
+
+    assert [UUID(one) for one in found["request_id"]] == [BEN.id, BEN.id]
+    assert list(found["attempt"]) == [2, 1]
+    assert requests_of(told, "cd" * 16, **DAY).empty
+
+
+def test_the_messages_behind_a_figure_come_newest_first(told: Warehouse):
+    found = messages(told, MessagesQuestion(**DAY))
+
+    assert tuple(found.columns) == MESSAGE_COLUMNS
+    assert list(found["state"]) == ["no receipt", "failed", "delivered", "failed"]
+    assert list(found["error_code"]) == ["", "21", "", "503"]
+
+
+def test_those_in_trouble_are_those_that_did_not_arrive(told: Warehouse):
+    troubled = messages(told, MessagesQuestion(**DAY, troubled=True, filters={"carrier": ["south"]}))
+    newest = messages(told, MessagesQuestion(**DAY, troubled=True, most=1))
+
+    assert list(troubled["error_class"]) == ["handset"]
+    assert list(newest["state"]) == ["no receipt"]
+
+
+@pytest.mark.parametrize("wrong", [{"most": 0}, {"filters": {"moon": ["x"]}}, {"start": START, "end": START}])
+def test_a_question_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(BadInput):
+        MessagesQuestion(**{**DAY, **wrong})
