@@ -6,12 +6,16 @@ An error is never kept, so that a page recovers by itself.
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
+import pandas as pd
 import streamlit as st
 
 from app.data import basics
 from app.data import carriers as carriers_data
 from app.data import funnel as funnel_data
+from app.data import incidents as incidents_data
+from app.data import messages as messages_data
 from app.data import overview as overview_data
 from app.data import regions as regions_data
 from app.data.basics import FilterKey
@@ -114,3 +118,28 @@ def regions(window: Window, zone: str, filters: FilterKey, *, slug: str) -> regi
         now=utc_now(),
         on_time_seconds=settings().metrics.on_time_seconds,
     )
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=200)
+def incidents(window: Window, filters: FilterKey) -> incidents_data.IncidentsData:
+    return incidents_data.answer(warehouse(), window, filters)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=200)
+def incident(incident_id: str) -> incidents_data.StoryData | None:
+    return incidents_data.story(warehouse(), incident_id, now=utc_now())
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
+def messages(window: Window, filters: FilterKey, *, troubled: bool) -> pd.DataFrame:
+    return messages_data.within(warehouse(), window, filters, troubled=troubled)
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
+def messages_of_number(phone_hash: str) -> pd.DataFrame:
+    return messages_data.of_number(warehouse(), phone_hash, now=utc_now())
+
+
+@st.cache_data(ttl=5, show_spinner=False, max_entries=50)
+def story(request_id: UUID) -> pd.DataFrame:
+    return messages_data.of_request(warehouse(), request_id)

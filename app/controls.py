@@ -96,6 +96,26 @@ def keep_only(dimension: str, values: Sequence[str]) -> None:
     _write(replace(view, filters={**view.filters, dimension: tuple(values)}))
 
 
+def show_bar(view: View) -> None:
+    """What a page adds that lists messages: all of them, or those in trouble."""
+    st.session_state["show"] = view.show
+    st.segmented_control(
+        "Messages",
+        ["all", "troubled"],
+        format_func={"all": "All", "troubled": "Not arrived"}.__getitem__,
+        key="show",
+        required=True,
+        on_change=_changed,
+        args=("show",),
+        help="Not arrived: no receipt says delivered, and nobody entered the code.",
+    )
+
+
+def tell_of(**subject: str) -> None:
+    """Show an incident or a request (or none of them, when it is empty), in a callback of whatever chose it."""
+    _write(replace(st.session_state[_VIEW], **subject))
+
+
 def split_bar(view: View) -> None:
     """What a page adds that shows one thing by any dimension."""
     _select("By", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")

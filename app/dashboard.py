@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import cached
-from app.views import carriers, funnel, overview, regions
+from app.views import carriers, funnel, incidents, messages, overview, regions
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
@@ -24,6 +24,8 @@ def main() -> None:
         st.Page(carriers.page, title="Carriers", url_path="carriers"),
         st.Page(regions.page, title="Regions", url_path="regions"),
         st.Page(funnel.page, title="Funnel", url_path="funnel"),
+        st.Page(incidents.page, title="Incidents", url_path="incidents"),
+        st.Page(messages.page, title="Messages", url_path="messages"),
     ]
     chosen = st.navigation(pages, position="top")
     try:

@@ -35,6 +35,9 @@ class View:
     split: str = "provider"
     bucket: str = AUTO
     panels: str = "12"
+    show: str = "all"
+    incident: str = ""
+    request: str = ""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def window(self, now: datetime) -> Window:
@@ -56,8 +59,12 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
     "split": (*DIMENSIONS, NO_SPLIT),
     "bucket": (AUTO, *BUCKETS),
     "panels": PANEL_COUNTS,
+    "show": ("all", "troubled"),
 }
-_KEYS = {*_OPTIONS, *DIMENSIONS, "from", "to", "tz"}
+_SUBJECTS = ("incident", "request")
+"""Ids of what a page tells about; what they name may be gone, so the page says whether it exists."""
+_ID_LETTERS = 64
+_KEYS = {*_OPTIONS, *_SUBJECTS, *DIMENSIONS, "from", "to", "tz"}
 
 
 def read(params: Mapping[str, Sequence[str]], *, zone: str) -> tuple[View, list[str]]:
@@ -72,6 +79,9 @@ def read(params: Mapping[str, Sequence[str]], *, zone: str) -> tuple[View, list[
         split=chosen["split"] or View.split,
         bucket=chosen["bucket"] or View.bucket,
         panels=chosen["panels"] or View.panels,
+        show=chosen["show"] or View.show,
+        incident=_id("incident", params),
+        request=_id("request", params),
         filters={name: _values(params[name]) for name in DIMENSIONS if params.get(name)},
     )
     return _with_times(view, params, notices), notices
@@ -88,7 +98,7 @@ def write(view: View) -> dict[str, str | list[str]]:
     params["tz"] = view.zone
     if not view.live:
         params["live"] = "off"
-    for name in ("metric", "split", "bucket", "panels"):
+    for name in ("metric", "split", "bucket", "panels", "show", *_SUBJECTS):
         if getattr(view, name) != getattr(plain, name):
             params[name] = getattr(view, name)
     params |= {name: [value or UNKNOWN for value in values] for name, values in view.filters.items() if values}
@@ -114,6 +124,10 @@ def _one_of(key: str, params: Mapping[str, Sequence[str]], notices: list[str]) -
         notices.append(f"The link asks for {key} “{value}”, which does not exist; the usual one is shown.")
         return ""
     return value
+
+
+def _id(key: str, params: Mapping[str, Sequence[str]]) -> str:
+    return next(iter(params.get(key, ())), "")[:_ID_LETTERS]
 
 
 def _zone(params: Mapping[str, Sequence[str]], usual: str, notices: list[str]) -> str:

@@ -86,6 +86,15 @@ def ago(span: timedelta) -> str:
     return f"{total} s ago"
 
 
+def lasting(span: timedelta) -> str:
+    """How long something lasted, in two units at most."""
+    minutes = max(0, round(span.total_seconds() / 60))
+    days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {rest} min" if hours else f"{rest} min"
+
+
 def moment(at: datetime, zone: str, *, now: datetime) -> str:
     """A time of day with its zone; with the date when it is another day."""
     local = at.astimezone(ZoneInfo(zone))

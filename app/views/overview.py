@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import cached, controls, shell, tiles
+from app.banners import banner
 from app.controls import Opened
 from app.filters import View, write
 from app.timeframe import Window
@@ -25,6 +26,7 @@ def _draw(opened: Opened, window: Window) -> None:
     if newest is None:
         shell.nothing_at_all()
         return
+    banner(cached.incidents(window, view.filter_key()).open, view)
     answers = cached.overview(window, view.zone, view.filter_key())
     shell.freshness_line(newest, window, view.zone)
     if answers.empty:

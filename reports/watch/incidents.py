@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from core.alerts import Alert, Event, Picture, Severity
+from metrics.detection.handbook import NAMES, STEPS
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
 from reports.watch import evidence
 from reports.words import capitalized, count
@@ -25,59 +26,6 @@ _SEVERITY: dict[Kind, Severity] = {
     "data-stopped": "critical",
     "receipts-stop": "warning",
     "slow-channel": "warning",
-}
-
-NAMES: dict[Kind, str] = {
-    "provider-outage": "Provider outage",
-    "receipts-stop": "Receipt feed broken",
-    "black-hole": "Black hole",
-    "template-blocked": "Template blocked",
-    "delivery-drop": "Delivery drop",
-    "slow-channel": "Slow channel",
-    "fake-receipts": "Fake receipts",
-    "pumping": "Pumping attack",
-    "verification-broken": "Verification broken",
-    "data-stopped": "No data",
-}
-
-STEPS: dict[Kind, tuple[str, ...]] = {
-    "provider-outage": (
-        "Look at the codes below: account, balance and rights are yours to mend, the rest is the provider's.",
-        "Lower its weight in [[providers]], so that traffic goes to the others, and tell its support.",
-    ),
-    "receipts-stop": (
-        "Messages arrive: do not move traffic for this alone.",
-        "Check that the provider's pushes reach /v1/receipts (address, signature, firewall), then ask its support to push again.",
-    ),
-    "black-hole": (
-        "Move this traffic to another provider now: lower the weight of this one in [[providers]].",
-        "Give the provider's support the time it began and a few message ids from the dashboard.",
-    ),
-    "template-blocked": (
-        "Send with another template, or have the provider register the text and the sender.",
-        "Compare with the other templates on the dashboard: they are normal when only this one is filtered.",
-    ),
-    "delivery-drop": (
-        "Move this traffic to a provider that is normal there: lower the weight of this one in [[providers]].",
-        "Send the provider's support the leading code, the carrier and the time it began.",
-    ),
-    "slow-channel": (
-        "Compare other providers to the same carrier; move time-critical codes to one that is fast.",
-        "Ask the provider about its queue to this carrier.",
-    ),
-    "fake-receipts": (
-        "Receipts of this route cannot be believed: move its traffic to another provider.",
-        "Send test messages to handsets of your own over it, and take the result to the provider.",
-    ),
-    "pumping": (
-        "Lower the caps for this range or country, or stop it, before the bill grows: see [guard] in the settings.",
-        "Look which app the requests come from, and put a challenge before its send button.",
-    ),
-    "verification-broken": (
-        "Look at what was deployed or changed last: `code.secret` has to be the same on all instances.",
-        "`heliograph failover status` shows whether the stores agree.",
-    ),
-    "data-stopped": ("Look at ingester, queue and warehouse, in this order.",),
 }
 
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from metrics.detection.handbook import NAMES, STEPS
 from metrics.detection.incidents import KINDS
 from metrics.detection.records import keep, keep_evidence
-from reports.watch.incidents import NAMES, STEPS, Teller, severity
+from reports.watch.incidents import Teller, severity
 from reports.watch.relay import Relay
 from tests.reports.watch.conftest import ONSET, an_incident, minutes_of, notice
 

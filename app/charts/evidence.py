@@ -1,0 +1,125 @@
+"""The evidence of an incident: what came, minute by minute, against the band in which a good day's minutes lie."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.palette import BAD, LINES, Shade
+from metrics.detection.incidents import Channel, Incident
+
+CHANNEL_TITLES: dict[Channel, str] = {
+    "accepted": "Messages accepted a minute",
+    "receipts": "Receipts a minute",
+    "delivered": "Deliveries a minute",
+    "filled": "Codes entered a minute",
+    "right": "First checks that passed a minute",
+    "delay": "Receipts in time a minute",
+    "data": "Attempts a minute",
+}
+_HEIGHT = 340
+
+
+def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now: datetime) -> go.Figure:
+    """`evidence` as `metrics.detection.records.evidence` gives it, not empty; times as the zone's clock shows them."""
+    minutes = _wall_clock(evidence["minute"], zone, now)
+    band, usual, came = LINES[shade][6], LINES[shade][6], LINES[shade][0]
+    traces: list[dict[str, Any]] = [
+        _line(minutes, evidence["high"], color=band, width=0, name="", hover=False),
+        _line(minutes, evidence["low"], color=band, width=0, name="expected, 95 of 100 minutes", hover=False)
+        | {"fill": "tonexty", "fillcolor": f"rgba({_rgb(band)},0.25)", "showlegend": True},
+        _line(minutes, evidence["expected"], color=usual, width=1.5, name="expected") | {"line": _dashed(usual)},
+        _line(minutes, evidence["observed"], color=came, width=2, name="what came"),
+    ]
+    return go.Figure({"data": traces, "layout": _layout(one, zone, shade, now)})
+
+
+def told(one: Incident, evidence: pd.DataFrame) -> str:
+    """The chart in words."""
+    since = evidence[evidence["minute"] >= one.onset]
+    return (
+        f"{CHANNEL_TITLES[one.channel]}: since the onset {since['observed'].sum():,.0f} came "
+        f"where {since['expected'].sum():,.0f} were to be expected."
+    )
+
+
+def _line(
+    x: pd.Series[pd.Timestamp], y: pd.Series[float], *, color: str, width: float, name: str, hover: bool = True
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y.astype(float),
+        "name": name,
+        "showlegend": bool(name) and hover,
+        "line": {"color": color, "width": width},
+        **({"hovertemplate": f"{name}: %{{y:,.1f}}<extra></extra>"} if hover else {"hoverinfo": "skip"}),
+    }
+
+
+def _dashed(colour: str) -> dict[str, Any]:
+    return {"color": colour, "width": 1.5, "dash": "dash"}
+
+
+def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, Any]:
+    marks = [("onset", one.onset), ("found", one.detected_at), ("over", one.resolved_at)]
+    shapes, notes = [], []
+    for place, (word, moment) in enumerate(marks):
+        if moment is None:
+            continue
+        at = _wall_clock(pd.Series(pd.to_datetime([moment], utc=True)), zone, now).iloc[0]
+        shapes.append(
+            {
+                "type": "line",
+                "xref": "x",
+                "yref": "paper",
+                "x0": at,
+                "x1": at,
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": BAD[shade], "width": 1.5, "dash": "dot"},
+            }
+        )
+        notes.append(
+            {
+                "xref": "x",
+                "yref": "paper",
+                "x": at,
+                "y": 1.0 - 0.09 * place,
+                "text": word,
+                "showarrow": False,
+                "xanchor": "left",
+                "font": {"color": BAD[shade]},
+            }
+        )
+    return {
+        "height": _HEIGHT,
+        "margin": {"l": 4, "r": 10, "t": 30, "b": 4},
+        "hovermode": "x unified",
+        "dragmode": False,
+        "shapes": shapes,
+        "annotations": notes,
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {"fixedrange": True, "showgrid": False, "hoverformat": f"%a %d %b, %H:%M {zone}"},
+        "yaxis": {
+            "title": {"text": CHANNEL_TITLES[one.channel]},
+            "fixedrange": True,
+            "rangemode": "tozero",
+            "automargin": True,
+        },
+    }
+
+
+def _wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, now: datetime) -> pd.Series[pd.Timestamp]:
+    offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
+    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
+    return shown
+
+
+def _rgb(colour: str) -> str:
+    return ",".join(str(int(colour[place : place + 2], 16)) for place in (1, 3, 5))

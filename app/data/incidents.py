@@ -1,0 +1,63 @@
+"""The Incidents page asks two questions: what was broken in the window, and what is now. One incident asks four more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from app.data.basics import FilterKey
+from app.timeframe import Window
+from core.warehouse import Warehouse
+from metrics.detection.incidents import Incident, Notification, Scope
+from metrics.detection.records import evidence, incident, incidents_between, notifications_since, open_incidents
+from metrics.detection.words import Word, comments_on
+
+_BEFORE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class IncidentsData:
+    """What is open now, and what was at any moment of the window, the newest first."""
+
+    open: Sequence[Incident]
+    within: Sequence[Incident]
+
+
+@dataclass(frozen=True)
+class StoryData:
+    """One incident with its evidence (`metrics.detection.records.evidence`), what was told of it, what else was broken
+    meanwhile, and what operators said."""
+
+    incident: Incident
+    evidence: pd.DataFrame
+    told: Sequence[Notification]
+    beside: Sequence[Incident]
+    comments: Sequence[Word]
+
+
+def answer(warehouse: Warehouse, window: Window, filters: FilterKey) -> IncidentsData:
+    """The lists, of incidents that touch what the filters keep."""
+    chosen = dict(filters)
+    return IncidentsData(
+        open=[one for one in open_incidents(warehouse) if touches(one.scope, chosen)],
+        within=[one for one in incidents_between(warehouse, window.start, window.end) if touches(one.scope, chosen)],
+    )
+
+
+def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData | None:
+    """All about one incident; None when there is none of that id."""
+    one = incident(warehouse, incident_id)
+    if one is None:
+        return None
+    until = one.resolved_at or now
+    told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
+    beside = [row for row in incidents_between(warehouse, one.onset, until) if row.id != one.id]
+    return StoryData(one, evidence(warehouse, one.id), told, beside, comments_on(warehouse, one.id))
+
+
+def touches(scope: Scope, filters: dict[str, tuple[str, ...]]) -> bool:
+    """Whether an incident of this scope may concern messages that have one of the values in each dimension."""
+    return all(not values or name not in scope or set(values) & set(scope[name]) for name, values in filters.items())

@@ -1,0 +1,207 @@
+"""The Incidents page: what is broken, what was, and of each one what is known, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, controls, downloads, shell, words
+from app.banners import banner, told
+from app.charts import evidence as charts
+from app.charts.panels import CONFIG
+from app.controls import Opened
+from app.data.incidents import StoryData
+from app.filters import View, write
+from app.timeframe import Window
+from core.clock import utc_now
+from metrics.catalogue import METRICS, metric
+from metrics.detection.handbook import NAMES, STEPS
+from metrics.detection.incidents import Incident, sentence, where
+
+_TABLE = "incidents-table"
+_EVENTS = {"opened": "opened", "updated": "known better", "resolved": "over", "reopened": "back again"}
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Incidents", anchor=False)
+    opened = controls.open_view()
+    shell.live(opened, _one if opened.view.incident else _all)
+
+
+def _all(opened: Opened, window: Window) -> None:
+    view = opened.view
+    answers = cached.incidents(window, view.filter_key())
+    if answers.open:
+        st.subheader(f"Open now ({len(answers.open)})", anchor=False)
+        banner(answers.open, view)
+    else:
+        st.success("Nothing is broken at the moment, as far as detection sees.", icon=":material/check_circle:")
+    st.subheader("In this range", anchor=False)
+    if not answers.within:
+        over = words.window(window.start, window.end, view.zone)
+        st.info(f"**No incident between {over}.** A longer range may show earlier ones.")
+        return
+    table = _table(answers.within, view.zone)
+    # The rows are kept beside the widget, whose choice is a place among them.
+    st.session_state["incidents-ids"] = [one.id for one in answers.within]
+    st.dataframe(
+        table,
+        key=_TABLE,
+        hide_index=True,
+        height="content" if len(table) <= 25 else 900,
+        on_select=_chosen,
+        selection_mode="single-row",
+        placeholder=words.UNDEFINED,
+        column_config={
+            "affected": st.column_config.NumberColumn("Messages affected", format="localized"),
+            "share": st.column_config.NumberColumn(
+                "Explains", format="%.0f %%", help="Of everything lost anywhere meanwhile, the part in this scope."
+            ),
+            "what": st.column_config.TextColumn("What happened", width="large"),
+        },
+    )
+    st.caption("Choose a row to see the evidence.")
+    downloads.csv("Download this list (CSV)", table, downloads.name("incidents", window), key="incidents")
+
+
+def _chosen() -> None:
+    state: Mapping[str, Any] = st.session_state[_TABLE]
+    rows = state["selection"]["rows"]
+    ids: list[str] = st.session_state.get("incidents-ids", [])
+    if rows and rows[0] < len(ids):
+        controls.tell_of(incident=ids[rows[0]])
+
+
+def _table(incidents: Sequence[Incident], zone: str) -> pd.DataFrame:
+    now = utc_now()
+    return pd.DataFrame(
+        {
+            "state": ["open" if one.state == "open" else "over" for one in incidents],
+            "name": [NAMES[one.kind] for one in incidents],
+            "where": [where(one.scope) for one in incidents],
+            "since": [words.moment(one.onset, zone, now=now) for one in incidents],
+            "lasted": [words.lasting((one.resolved_at or now) - one.onset) for one in incidents],
+            "found after": [words.lasting(one.detected_at - one.onset) for one in incidents],
+            "affected": [one.affected for one in incidents],
+            "share": [None if one.share is None else one.share * 100 for one in incidents],
+            "what": [sentence(one) for one in incidents],
+        }
+    )
+
+
+def _one(opened: Opened, _window: Window) -> None:
+    view = opened.view
+    st.button("All incidents", icon=":material/arrow_back:", on_click=controls.tell_of, kwargs={"incident": ""})
+    answers = cached.incident(view.incident)
+    if answers is None:
+        st.warning("**No incident has this id.** The link may be older than the warehouse, or cut short.")
+        return
+    one = answers.incident
+    st.subheader(f"{NAMES[one.kind]} {where(one.scope)}", anchor=False)
+    st.markdown(controls.plain(told(one, view.zone)) + ".")
+    _figures(one, view.zone)
+    _evidence(answers, view.zone)
+    left, right = st.columns(2)
+    with left:
+        _explained(one)
+        _timeline(answers, view.zone)
+    with right:
+        _steps(one)
+        _further(answers, view)
+
+
+def _figures(one: Incident, zone: str) -> None:
+    now = utc_now()
+    unit = metric(one.metric).unit if one.metric else "ratio"
+    columns = st.columns(5)
+    state = "over" if one.resolved_at else "open"
+    lasted = words.lasting((one.resolved_at or now) - one.onset)
+    columns[0].metric("State", state, f"{'lasted' if one.resolved_at else 'for'} {lasted}", delta_color="off")
+    found = words.lasting(one.detected_at - one.onset)
+    columns[1].metric("Began", words.moment(one.onset, zone, now=now), f"found after {found}", delta_color="off")
+    columns[2].metric(
+        "Messages affected", words.count(one.affected), f"{words.count(one.lost)} lost", delta_color="off"
+    )
+    observed, expected = words.figure(one.observed, unit), words.figure(one.expected, unit)
+    columns[3].metric("Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off")
+    share = words.UNDEFINED if one.share is None else f"{one.share:.0%}"
+    columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off")
+    if one.silenced:
+        st.info("An operator's silence or maintenance window covers this incident: no alert is sent.")
+
+
+def _evidence(answers: StoryData, zone: str) -> None:
+    st.subheader("Evidence", anchor=False)
+    if answers.evidence.empty:
+        st.info("No minutes were kept for this incident.")
+        return
+    st.plotly_chart(
+        charts.chart(answers.incident, answers.evidence, zone=zone, shade=shell.shade(), now=utc_now()),
+        key="evidence",
+        config=CONFIG,
+        alt=charts.told(answers.incident, answers.evidence),
+    )
+
+
+def _explained(one: Incident) -> None:
+    st.subheader("What is known", anchor=False)
+    scope = "; ".join(f"{words.DIMENSION_TITLES[name]}: {', '.join(values)}" for name, values in one.scope.items())
+    lines = [f"Scope: {scope or 'everything'}"]
+    lines += [
+        f"Code {code.code} ({code.error_class or 'no class'}): {code.share:.0%} of what failed more"
+        for code in one.codes
+    ]
+    lines += [text[:1].upper() + text[1:] for text in one.normal]
+    st.markdown("\n".join(f"- {controls.plain(line)}" for line in lines))
+
+
+def _timeline(answers: StoryData, zone: str) -> None:
+    st.subheader("Timeline", anchor=False)
+    rows: list[tuple[datetime, str]] = [(answers.incident.onset, "began")]
+    rows += [(one.at, f"{_EVENTS[one.event]}: {sentence(one.incident)}") for one in answers.told]
+    rows += [(word.said_at or answers.incident.onset, f"{word.said_by}: {word.text}") for word in answers.comments]
+    now = utc_now()
+    st.markdown(
+        "\n".join(
+            f"- **{words.moment(at, zone, now=now)}** {controls.plain(text)}"
+            for at, text in sorted(rows, key=lambda row: row[0])
+        )
+    )
+
+
+def _steps(one: Incident) -> None:
+    st.subheader("What to do", anchor=False)
+    st.markdown("\n".join(f"1. {controls.plain(step)}" for step in STEPS[one.kind]))
+
+
+def _further(answers: StoryData, view: View) -> None:
+    one = answers.incident
+    st.subheader("Look further", anchor=False)
+    local = replace(
+        view,
+        incident="",
+        filters={name: tuple(values) for name, values in one.scope.items()},
+        metric=one.metric if one.metric in {entry.slug for entry in METRICS} else view.metric,
+        show="troubled",
+    )
+    links = [("carriers", "The course of its metric by carrier"), ("funnel", "Where codes are lost there")]
+    links.append(("messages", "The messages behind it"))
+    st.html(
+        "<ul>"
+        + "".join(
+            f'<li><a href="{page}?{escape(urlencode(write(local), doseq=True))}" target="_self">{text}</a></li>'
+            for page, text in links
+        )
+        + "</ul>"
+    )
+    if answers.beside:
+        st.markdown("**Broken at the same time**")
+        banner(answers.beside, view)

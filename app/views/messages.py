@@ -1,0 +1,187 @@
+"""The Messages page: what happened to this one message? By request id, by number, or from the list behind a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, controls, downloads, shell, stories, words
+from app.controls import Opened
+from app.data.messages import LISTED_MAX
+from app.timeframe import Window
+from core.clock import utc_now
+from core.errors import InvalidNumber
+from core.ids import time_of
+from core.numbers import NumberHash, read
+
+_TABLE = "messages-table"
+_ASKED, _HASH, _PROBLEM = "messages-asked", "messages-hash", "messages-problem"
+_COLUMNS = {
+    "submitted_at": "Submitted",
+    "provider": "Provider",
+    "carrier": "Carrier",
+    "country": "Country",
+    "purpose": "Purpose",
+    "template": "Template",
+    "attempt": "Attempt",
+    "state": "State",
+    "error_code": "Code",
+    "delivery_seconds": "Delivered after",
+    "filled": "Code entered",
+    "request_id": "Request id",
+}
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Messages", anchor=False)
+    opened = controls.open_view()
+    _search()
+    if opened.view.request:
+        shell.live(opened, _story)
+        return
+    if not st.session_state.get(_HASH):
+        controls.show_bar(opened.view)
+    shell.live(opened, _list)
+
+
+def _search() -> None:
+    """A field for an id or a number. A number is hashed here and forgotten: it is in no link and in no log."""
+    with st.form("messages-search", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Request id or number",
+            key=_ASKED,
+            placeholder="an id as the API gave it, or a number in E.164",
+            help="A number is turned into its keyed hash at once and not kept.",
+            width=420,
+        )
+        st.form_submit_button("Find", on_click=_asked)
+    problem = st.session_state.pop(_PROBLEM, "")
+    if problem:
+        st.error(problem)
+
+
+def _asked() -> None:
+    text = str(st.session_state[_ASKED]).strip()
+    st.session_state[_ASKED] = ""
+    st.session_state[_HASH] = ""
+    if not text:
+        controls.tell_of(request="")
+        return
+    try:
+        controls.tell_of(request=str(UUID(text)))
+        return
+    except ValueError:
+        pass  # no id: then it may be a number
+    settings = cached.settings().numbers
+    key = settings.hash_key.get_secret_value()
+    if not key:
+        st.session_state[_PROBLEM] = (
+            "Numbers can be looked up where `numbers.hash_key` is set as it is for the service; it is not set here."
+        )
+        return
+    try:
+        number = read(text, default_country=settings.default_country)
+    except InvalidNumber as error:
+        st.session_state[_PROBLEM] = f"That is neither a request id nor a number: {error}."
+        return
+    st.session_state[_HASH] = NumberHash(key)(number.e164)
+    controls.tell_of(request="")
+
+
+def _list(opened: Opened, window: Window) -> None:
+    view = opened.view
+    phone_hash = st.session_state.get(_HASH, "")
+    if phone_hash:
+        st.button("All messages", icon=":material/arrow_back:", on_click=_forget)
+        found = cached.messages_of_number(phone_hash)
+        st.caption("Attempts of the last 30 days to the number you asked for.")
+    else:
+        found = cached.messages(window, view.filter_key(), troubled=view.show == "troubled")
+    if found.empty:
+        newest = cached.newest()
+        if newest is None:
+            shell.nothing_at_all()
+        elif phone_hash:
+            st.info("**Nothing was sent to this number** in the last 30 days.")
+        else:
+            shell.nothing_here(newest, opened)
+        return
+    _table(found, view.zone, window)
+
+
+def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
+    st.session_state["messages-ids"] = found["request_id"].tolist()
+    shown = found.assign(submitted_at=found["submitted_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
+    shown = shown.assign(filled=["yes" if filled else "no" for filled in found["filled"]])
+    st.dataframe(
+        shown[list(_COLUMNS)],
+        key=_TABLE,
+        hide_index=True,
+        height=min(900, 80 + 36 * len(shown)),
+        on_select=_chosen,
+        selection_mode="single-row",
+        placeholder=words.UNDEFINED,
+        column_config={
+            **{name: st.column_config.Column(title) for name, title in _COLUMNS.items()},
+            "submitted_at": st.column_config.TextColumn(f"Submitted ({zone})"),
+            "delivery_seconds": st.column_config.NumberColumn("Delivered after", format="%.1f s"),
+        },
+    )
+    most = f" The newest {LISTED_MAX} are listed." if len(found) >= LISTED_MAX else ""
+    st.caption(f"Choose a row to read its story.{most}")
+    downloads.csv("Download this list (CSV)", found, downloads.name("messages", window), key="messages")
+
+
+def _chosen() -> None:
+    state: Mapping[str, Any] = st.session_state[_TABLE]
+    rows = state["selection"]["rows"]
+    ids: list[str] = st.session_state.get("messages-ids", [])
+    if rows and rows[0] < len(ids):
+        controls.tell_of(request=ids[rows[0]])
+
+
+def _forget() -> None:
+    st.session_state[_HASH] = ""
+
+
+def _story(opened: Opened, _window: Window) -> None:
+    view = opened.view
+    st.button("Back to the list", icon=":material/arrow_back:", on_click=controls.tell_of, kwargs={"request": ""})
+    try:
+        request_id = UUID(view.request)
+        begun = time_of(request_id)
+    except (ValueError, OverflowError):
+        st.warning("**The link's request id is none.** It has 32 hexadecimal digits in five groups.")
+        return
+    rows = cached.story(request_id)
+    st.subheader(f"Request {request_id}", anchor=False)
+    if rows.empty:
+        st.warning(
+            f"**Nothing is known of this request.** By its id it would be from "
+            f"{words.moment(begun, view.zone, now=utc_now())}; events reach the warehouse within seconds and stay for "
+            f"{cached.settings().warehouse.retention_days} days."
+        )
+        return
+    local = rows["at"].dt.tz_convert(view.zone)
+    told = pd.DataFrame(
+        {
+            "at": local.dt.strftime("%Y-%m-%d %H:%M:%S.%f").str[:-3],
+            "after": (rows["at"] - rows["at"].iloc[0]).dt.total_seconds(),
+            "what": [stories.step(row) for row in rows.to_dict("records")],
+        }
+    )
+    st.dataframe(
+        told,
+        hide_index=True,
+        height="content",
+        column_config={
+            "at": st.column_config.TextColumn(f"When ({view.zone})", width="medium"),
+            "after": st.column_config.NumberColumn("After", format="%.1f s", help="Since the first attempt."),
+            "what": st.column_config.TextColumn("What happened", width="large"),
+        },
+    )

@@ -1,0 +1,126 @@
+"""The Incidents page: none, some, one by its link, one that does not exist."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.charts import evidence as charts
+from app.data.incidents import touches
+from core.warehouse import Warehouse
+from metrics.detection.incidents import Incident, LeadingCode, Notification
+from metrics.detection.records import keep, keep_evidence
+from tests.app.looking import run, text
+from tests.app.traffic import load
+
+NOW = datetime.now(UTC).replace(second=0, microsecond=0)
+ONSET = NOW - timedelta(minutes=20)
+
+
+def incident(name: str = "one", **changes) -> Incident:
+    usual = {
+        "id": name,
+        "kind": "delivery-drop",
+        "channel": "delivered",
+        "scope": {"provider": ("aurora",), "carrier": ("Vodafone",)},
+        "onset": ONSET,
+        "detected_at": ONSET + timedelta(minutes=3),
+        "updated_at": ONSET + timedelta(minutes=4),
+        "affected": 1240,
+        "lost": 1100,
+        "share": 0.93,
+        "expected": 0.95,
+        "observed": 0.71,
+        "n": 5000,
+        "codes": (LeadingCode("MK:0004", "route", 0.8),),
+        "normal": ("the other providers are normal there",),
+    }
+    return Incident(**(usual | changes))
+
+
+def evidence_of(minutes: int = 40) -> pd.DataFrame:
+    start = ONSET - timedelta(minutes=20)
+    return pd.DataFrame(
+        {
+            "minute": pd.to_datetime([start + timedelta(minutes=place) for place in range(minutes)], utc=True),
+            "channel": "delivered",
+            "expected": 95.0,
+            "observed": [95.0] * 20 + [70.0] * (minutes - 20),
+            "low": 80.0,
+            "high": 110.0,
+            "n": 100,
+        }
+    )
+
+
+@pytest.fixture
+def page(at_warehouse: None) -> AppTest:
+    return AppTest.from_string("from app.views import incidents\nincidents.page()", default_timeout=30)
+
+
+def test_without_incidents_it_says_that_nothing_is_broken(warehouse: Warehouse, page: AppTest) -> None:
+    shown = run(page)
+
+    assert "Nothing is broken at the moment" in shown.success[0].value
+    assert "No incident between" in text(shown)
+
+
+def test_open_ones_stand_on_top_and_past_ones_in_the_list(warehouse: Warehouse, page: AppTest) -> None:
+    over = incident("past", state="resolved", onset=NOW - timedelta(hours=5), resolved_at=NOW - timedelta(hours=4))
+    keep(warehouse, [incident(), over])
+
+    shown = run(page)
+
+    assert "Open now (1)" in [heading.value for heading in shown.subheader]
+    assert "incident=one" in text(shown)
+    assert list(shown.dataframe[0].value["state"]) == ["open", "over"]
+
+
+def test_filters_keep_the_incidents_that_may_concern_them(warehouse: Warehouse, page: AppTest) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+    keep(warehouse, [incident(), incident("other", scope={"provider": ("beacon",)})])
+
+    shown = run(page, provider="beacon")
+
+    assert len(shown.dataframe[0].value) == 1
+
+
+def test_one_incident_tells_all_that_is_known(warehouse: Warehouse, page: AppTest) -> None:
+    one = incident()
+    keep(
+        warehouse, [one, incident("beside", scope={"country": ("DE",)})], [Notification("opened", one, one.detected_at)]
+    )
+    keep_evidence(warehouse, one.id, evidence_of(), at=NOW)
+
+    shown = run(page, incident="one", tz="UTC")
+    written = text(shown)
+
+    assert "Delivery drop through aurora to Vodafone" in [heading.value for heading in shown.subheader]
+    assert "Code MK:0004 (route): 80% of what failed more" in written.replace("\\", "")
+    assert "The other providers are normal there" in written.replace("\\", "")
+    assert "messages?" in written
+    assert "incident=beside" in written
+    assert len(shown.get("plotly_chart")) == 1
+
+
+def test_an_incident_that_does_not_exist_is_told(warehouse: Warehouse, page: AppTest) -> None:
+    assert "No incident has this id" in text(run(page, incident="nothing"))
+
+
+def test_the_evidence_shows_the_band_what_came_and_the_moments() -> None:
+    figure = charts.chart(incident(), evidence_of(), zone="Asia/Shanghai", shade="dark", now=NOW)
+
+    assert [trace.name for trace in figure.data] == ["", "expected, 95 of 100 minutes", "expected", "what came"]
+    assert [note.text for note in figure.layout.annotations] == ["onset", "found"]
+    assert "came where" in charts.told(incident(), evidence_of())
+
+
+def test_an_incident_touches_what_its_scope_does_not_exclude() -> None:
+    scope = {"provider": ("aurora",)}
+
+    assert touches(scope, {"provider": ("aurora", "beacon"), "country": ("DE",)})
+    assert touches({}, {"provider": ("beacon",)})
+    assert not touches(scope, {"provider": ("beacon",)})

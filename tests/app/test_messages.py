@@ -1,0 +1,116 @@
+"""The Messages page: the list, one story, a number that is hashed and forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.stories import step
+from core.events import Receipt, Send, encode_lines
+from core.ids import uuid7_from
+from core.numbers import NumberHash
+from core.warehouse import Warehouse
+from tests.app.looking import run, text
+from tests.app.traffic import load
+from tests.support.providers import a_number
+
+KEY = "hash, a secret of the tests, long enough"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def page(at_warehouse: None, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("HELIOGRAPH_NUMBERS_HASH_KEY", KEY)
+    return AppTest.from_string("from app.views import messages\nmessages.page()", default_timeout=30)
+
+
+def find(page: AppTest, asked: str) -> AppTest:
+    page.text_input[0].set_value(asked)
+    page.button[0].click()
+    page.run()
+    assert not page.exception
+    return page
+
+
+def send_to(warehouse: Warehouse, number: str) -> str:
+    at = NOW - timedelta(minutes=5)
+    request = uuid7_from(at, number)
+    sent = Send(
+        at=at,
+        request_id=request,
+        attempt=1,
+        category="code",
+        cause="first",
+        outcome="accepted",
+        provider="aurora",
+        phone_hash=NumberHash(KEY)(number),
+    )
+    receipt = Receipt(
+        at=at + timedelta(seconds=3), request_id=request, attempt=1, status="failed", error_class="handset"
+    )
+    warehouse.insert_json("send_events", encode_lines([sent]))
+    warehouse.insert_json("receipt_events", encode_lines([receipt]))
+    return str(request)
+
+
+def test_the_list_has_the_messages_of_the_range(warehouse: Warehouse, page: AppTest) -> None:
+    attempts = load(warehouse, until=NOW, hours=1)
+
+    every = run(page).dataframe[0].value
+    troubled = run(page, show="troubled").dataframe[0].value
+
+    assert len(every) == attempts
+    assert set(troubled["state"]) == {"failed"}
+
+
+def test_a_request_by_its_link_has_its_story(warehouse: Warehouse, page: AppTest) -> None:
+    request = send_to(warehouse, a_number())
+
+    story = run(page, request=request).dataframe[0].value
+
+    assert list(story["after"]) == [0.0, 3.0]
+    assert "handset off" in story["what"].iloc[1]
+
+
+@pytest.mark.parametrize(
+    ("request_id", "words"),
+    [("nonsense", "is none"), (str(uuid7_from(NOW, "nobody")), "Nothing is known of this request")],
+)
+def test_a_request_that_is_not_there_is_told(warehouse: Warehouse, page: AppTest, request_id: str, words: str) -> None:
+    assert words in text(run(page, request=request_id))
+
+
+def test_a_number_is_found_and_stays_in_no_link_and_no_state(warehouse: Warehouse, page: AppTest) -> None:
+    number = a_number()
+    request = send_to(warehouse, number)
+    send_to(warehouse, a_number())
+
+    shown = find(run(page), number)
+
+    assert list(shown.dataframe[0].value["request_id"]) == [request]
+    assert shown.text_input[0].value == ""
+    assert shown.session_state["messages-asked"] == ""
+    assert number not in str(shown.query_params)
+
+
+def test_what_is_neither_is_told_without_being_repeated(warehouse: Warehouse, page: AppTest) -> None:
+    shown = text(find(run(page), "12 monkeys"))
+
+    assert "neither a request id nor a number" in shown
+    assert "monkeys" not in shown
+
+
+def test_without_data_it_says_how_to_get_some(warehouse: Warehouse, page: AppTest) -> None:
+    assert "There is no data yet" in text(run(page))
+
+
+def test_every_step_is_a_sentence() -> None:
+    row = {"kind": "send", "attempt": 2, "provider": "beacon", "carrier": "O2", "what": "failed", "error_class": "provider",
+           "error_code": "503", "detail": "failover, 80 ms"}  # fmt: skip
+
+    assert step(row) == "Attempt 2 to beacon for O2: failed, the provider's own fault, code 503 (failover, 80 ms)"
+    assert step(row | {"kind": "verify", "attempt": 0, "what": "wrong", "detail": "check 1"}).startswith(
+        "Entered a code that is nobody's: wrong code"
+    )
