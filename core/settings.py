@@ -346,11 +346,18 @@ class AlertRoute(Section):
 
 
 class Reports(Section):
-    """The daily quality report."""
+    """The quality reports: of a day, a week, a month."""
 
     folder: Path = Field(Path(".heliograph/reports"), description="Where sent reports are kept, and which were sent.")
     time_zone: TimeZone = Field("UTC", description="Whose midnight ends a day.")
-    hour: int = Field(8, ge=0, le=23, description="Hour of the day, in that zone, at which yesterday's report is sent.")
+    hour: int = Field(8, ge=0, le=23, description="Hour of the day, in that zone, at which reports are sent.")
+    daily: bool = Field(True, description="Send yesterday's report every day.")
+    weekly: bool = Field(True, description="Send the report of the last week, Monday to Sunday.")
+    weekly_on: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "monday", description="Weekday on which the weekly report is sent."
+    )
+    monthly: bool = Field(True, description="Send the report of the last month.")
+    monthly_on: int = Field(1, ge=1, le=28, description="Day of the month on which the monthly report is sent.")
     dashboard_url: str = Field("", description="Address of the dashboard, for links in mails.")
 
 

@@ -1,4 +1,4 @@
-"""Makes a day's report and sends it once: claimed, handed over, marked, in this order.
+"""Makes a report and sends it once: claimed, handed over, marked, in this order.
 
 A crash between the mail server's yes and the mark sends it a second time, with the same Message-ID; losing a report is
 the worse of the two. Half a report is never sent.
@@ -18,11 +18,11 @@ from core.errors import HeliographError
 from core.mail import Mailer
 from core.settings import Settings
 from core.warehouse import Warehouse
-from reports.daily import DailyReport, gather
-from reports.days import Day
 from reports.errors import LedgerUnavailable
+from reports.gather import Report, gather
 from reports.ledger import FAILED, Claim, Entry, Ledger
 from reports.render import Rendered, message, render
+from reports.spans import Span
 
 _log = structlog.get_logger(__name__)
 
@@ -47,43 +47,43 @@ class Office:
     open_warehouse: Callable[[], Warehouse]
     clock: Clock
 
-    def make(self, day: Day) -> tuple[DailyReport, Rendered]:
-        """The report of `day`, rendered. Raises what `gather` raises, and `LedgerUnavailable`."""
-        before = self.ledger.figures_of(day.plus(-1))
+    def make(self, span: Span) -> tuple[Report, Rendered]:
+        """The report of `span`, rendered. Raises what `gather` raises, and `LedgerUnavailable`."""
+        before = self.ledger.figures_of(span.previous)
         warehouse = self.open_warehouse()
         try:
             report = gather(
                 warehouse,
-                day,
+                span,
                 now=self.clock(),
                 on_time_seconds=self.settings.metrics.on_time_seconds,
-                of_day_before=before,
+                of_previous=before,
             )
         finally:
             warehouse.close()
         return report, render(report, dashboard_url=self.settings.reports.dashboard_url)
 
-    def deliver(self, day: Day, recipients: Sequence[str], *, again: bool = False) -> Delivery:
-        """Send the report of `day`, unless it was sent to these recipients before; `again` sends it all the same.
+    def deliver(self, span: Span, recipients: Sequence[str], *, again: bool = False) -> Delivery:
+        """Send the report of `span`, unless it was sent to these recipients before; `again` sends it all the same.
 
         Raises what `make` raises, and `MailUnavailable`; the ledger then holds the reason.
         """
-        entry = self.ledger.entry(day, recipients)
+        entry = self.ledger.entry(span, recipients)
         with entry.claim() as claim:
             if claim is None:
                 return Delivery("somebody else is at it")
             if entry.sent_at and not again:
                 return Delivery("sent before", entry.sent_at)
             try:
-                report = self._send(day, recipients, entry, claim)
+                report = self._send(span, recipients, entry, claim)
             except HeliographError as error:
                 claim.note(FAILED, reason=str(error))
                 raise
             self._mark(entry, claim, report)
             return Delivery("sent", self.clock())
 
-    def _send(self, day: Day, recipients: Sequence[str], entry: Entry, claim: Claim) -> DailyReport:
-        report, rendered = self.make(day)
+    def _send(self, span: Span, recipients: Sequence[str], entry: Entry, claim: Claim) -> Report:
+        report, rendered = self.make(span)
         if claim.was_cut_off:
             _log.warning("an earlier hand-over of this report was cut off; it may arrive twice", report=entry.name)
         name = entry.name if not claim.times_sent else f"{entry.name}.{claim.times_sent}"
@@ -92,10 +92,10 @@ class Office:
         self.mailer.send(mail)
         return report
 
-    def _mark(self, entry: Entry, claim: Claim, report: DailyReport) -> None:
+    def _mark(self, entry: Entry, claim: Claim, report: Report) -> None:
         try:
             claim.sent()
-            self.ledger.keep_figures(report.day, report.figures)
+            self.ledger.keep_figures(report.span, report.figures)
         except LedgerUnavailable as error:
             # Raised on, it would be tried again, and the mail repeated for as long as the disk is full.
             _log.error("the report was sent, and that could not be noted", report=entry.name, reason=str(error))

@@ -29,11 +29,11 @@ def fonts() -> list[str]:
     return [name for name in _FONTS if name in there]
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, *, transparent: bool = False) -> bytes:
     """The figure as a PNG."""
     file = BytesIO()
     with warnings.catch_warnings():
         # A script that no font here has is drawn as boxes; the tables beside the picture name it in letters.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format="png", metadata={"Software": None})
+        figure.savefig(file, format="png", metadata={"Software": None}, transparent=transparent)
     return file.getvalue()

@@ -10,7 +10,7 @@ from metrics.catalogue import METRICS, Metric
 from metrics.readings import Reading, verdict
 from reports.readings import Compared, Slice
 
-Against = Literal["day_before", "week_before"]
+Against = Literal["previous", "earlier"]
 Place = tuple[str, str, str]
 """Provider, country and carrier; a provider or a carrier as a whole has '*' for the rest."""
 
@@ -83,18 +83,18 @@ def _placed(
 
 
 def _reference(figure: Compared) -> Against | None:
-    if figure.now.n < LOOK_N:
+    if figure.now.n < LOOK_N or not figure.now.settled:
         return None
-    if figure.week_before.n >= LOOK_N:
-        return "week_before"  # the day before may be a Sunday
-    return "day_before" if figure.day_before.n >= LOOK_N else None
+    if figure.earlier.n >= LOOK_N:
+        return "earlier"  # the day before may be a Sunday
+    return "previous" if figure.previous.n >= LOOK_N else None
 
 
 def _finding(metric: Metric, place: Place, figure: Compared, *, judged_together: int) -> Finding | None:
     against = _reference(figure)
     if against is None:
         return None
-    before = figure.week_before if against == "week_before" else figure.day_before
+    before = figure.earlier if against == "earlier" else figure.previous
     if verdict(metric, figure.now, before, judged_together=judged_together) != "worse":
         return None
     assert figure.now.value is not None

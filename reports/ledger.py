@@ -21,52 +21,52 @@ import structlog
 from core.clock import Clock
 from core.files import held, replace_whole, sync_folder
 from metrics.readings import Reading
-from reports.daily import Figures
-from reports.days import Day
 from reports.errors import LedgerUnavailable
+from reports.gather import Figures
+from reports.spans import Span
 
 _log = structlog.get_logger(__name__)
 
-REPORT = "daily"
 HANDING_OVER, SENT, FAILED = "handing over", "sent", "failed"
 
 
 class Ledger:
-    """The folder: one subfolder for each (report, day, recipients), and the figures that each day's report gave."""
+    """The folder: one subfolder for each (report, span, recipients), and the figures that each report gave."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
 
-    def entry(self, day: Day, recipients: Sequence[str]) -> Entry:
+    def entry(self, span: Span, recipients: Sequence[str]) -> Entry:
         """The place of one report to these recipients, in whatever order they are named."""
-        key = "\n".join([REPORT, day.date.isoformat(), day.zone, *sorted({one.casefold() for one in recipients})])
+        key = "\n".join([span.kind, span.date.isoformat(), span.zone, *sorted({one.casefold() for one in recipients})])
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return Entry(self._folder / f"{REPORT}-{day.date}-{digest}", f"{REPORT}.{day.date}.{digest}", self._clock)
+        folder = self._folder / f"{span.kind}-{span.date}-{digest}"
+        return Entry(folder, f"{span.kind}.{span.date}.{digest}", self._clock)
 
-    def figures_of(self, day: Day) -> Figures | None:
-        """What the first report of `day` said; None when none was kept, or it was of another time zone's day."""
-        path = self._figures_path(day)
+    def figures_of(self, span: Span) -> Figures | None:
+        """What the first report of `span` said; None when none was kept, or it was of another time zone's day."""
+        path = self._figures_path(span)
         with _translated(self._folder):
             try:
                 kept = json.loads(path.read_text(encoding="utf-8"))
-                return _figures(kept) if kept["time_zone"] == day.zone else None
+                return _figures(kept) if kept["time_zone"] == span.zone else None
             except FileNotFoundError:
                 return None
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("kept figures cannot be read", file=path.name, reason=type(error).__name__)
                 return None
 
-    def keep_figures(self, day: Day, figures: Figures) -> None:
-        """Keep what a report of `day` said, unless an earlier one of it did."""
-        if self.figures_of(day) is not None:
+    def keep_figures(self, span: Span, figures: Figures) -> None:
+        """Keep what a report of `span` said, unless an earlier one of it did."""
+        if self.figures_of(span) is not None:
             return
         values = {slug: [one.value, one.n, one.settled, one.p95] for slug, one in figures.items()}
         with _translated(self._folder):
-            _write(self._figures_path(day), {"v": 1, "time_zone": day.zone, "figures": values})
+            _write(self._figures_path(span), {"v": 1, "time_zone": span.zone, "figures": values})
 
-    def _figures_path(self, day: Day) -> Path:
-        return self._folder / f"{REPORT}-{day.date}.figures.json"
+    def _figures_path(self, span: Span) -> Path:
+        return self._folder / f"{span.kind}-{span.date}.figures.json"
 
 
 def _figures(kept: dict[str, Any]) -> Figures:

@@ -8,20 +8,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
+from core.mail import Attachment, Inline, Letter, compose, templates
 from metrics.catalogue import METRICS, Metric, metric
-from reports import charts, words
-from reports.daily import DailyReport
-from reports.readings import Slice
+from reports import charts, happenings, words
+from reports.gather import Group, Report
+from reports.movers import METRIC as MOVED
+from reports.movers import Mover
+from reports.readings import TREND, Slice
+from reports.table import table
 from reports.words import Change
 
-CHART = "hours"
-ROWS_MAX = 12
+CHART = "course"
+TOTAL_TREND = "trend"
 LOOKS_MAX = 5
 
 COLUMNS = (
@@ -30,22 +33,33 @@ COLUMNS = (
     ("on_time_rate", "On time"),
     ("verification_success_rate", "Verified"),
 )
-"""What a row of the tables by provider and by carrier tells, beside its volume."""
+"""What a row of the tables by provider, carrier and country tells, beside its volume."""
+
+_TITLES: dict[tuple[str, ...], tuple[str, str, Callable[..., str], int]] = {
+    ("provider",): ("Provider", "providers", words.provider_name, 10),
+    ("country", "carrier"): ("Carrier", "carriers", words.carrier_name, 12),
+    ("country",): ("Country", "countries", words.country_name, 8),
+}
+"""Heading, plural, how a row is called, and the most rows of each group."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A mail before it has an address. `picture` is a PNG, None on a day without data."""
+    """A mail before it has an address."""
 
     subject: str
     html: str
     text: str
-    picture: bytes | None
+    pictures: tuple[Inline, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
     def page(self) -> str:
-        """The HTML with the picture in it, for a browser."""
-        data = base64.b64encode(self.picture or b"").decode()
-        return self.html.replace(f"cid:{CHART}", f"data:image/png;base64,{data}")
+        """The HTML with its pictures in it, for a browser."""
+        html = self.html
+        for one in self.pictures:
+            data = base64.b64encode(one.png).decode()
+            html = html.replace(f'"cid:{one.cid}"', f'"data:image/png;base64,{data}"')
+        return html
 
 
 @dataclass(frozen=True)
@@ -57,25 +71,34 @@ class MetricRow:
     n: str
     beside: str
     state: str
-    day: Change
-    week: Change
+    previous: Change
+    earlier: Change
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value of a slice, with its change against the week before."""
+    """A value of a slice, with its change against the earlier span."""
 
     value: str
     change: Change
 
 
 @dataclass(frozen=True)
+class Spark:
+    """A small chart: the id of its picture, and what it shows in words."""
+
+    cid: str
+    alt: str
+
+
+@dataclass(frozen=True)
 class SliceRow:
-    """A line of the table by provider or by carrier."""
+    """A line of a table by provider, carrier or country."""
 
     name: str
     submitted: str
     cells: tuple[Cell, ...]
+    spark: Spark | None
 
 
 @dataclass(frozen=True)
@@ -83,135 +106,185 @@ class Table:
     """The largest slices of a kind; `left` more of them, with `left_n` attempts, are not in it."""
 
     title: str
+    plural: str
     rows: tuple[SliceRow, ...]
     left: int
     left_n: str
 
 
-def render(report: DailyReport, *, dashboard_url: str = "") -> Rendered:
-    """Subject, HTML, text and picture of a report."""
-    picture = None if report.hours is None else charts.hourly(report.hours, report.day)
+def render(report: Report, *, dashboard_url: str = "") -> Rendered:
+    """Subject, HTML, text, pictures and the CSV of a report."""
     view = _view(report, dashboard_url)
     return Rendered(
         subject=words.subject(report),
-        html=_templates().get_template("daily.html.j2").render(view),
-        text=_templates().get_template("daily.txt.j2").render(view).strip() + "\n",
-        picture=picture,
+        html=_templates().get_template("report.html.j2").render(view),
+        text=_templates().get_template("report.txt.j2").render(view).strip() + "\n",
+        pictures=_pictures(report),
+        attachments=()
+        if report.is_empty
+        else (Attachment(f"sms-quality-{report.span.kind}-{report.span.date}.csv", table(report)),),
     )
 
 
 def message(rendered: Rendered, *, name: str, sender: str, recipients: Sequence[str], at: datetime) -> EmailMessage:
     """The mail. `name` makes its Message-ID: the same name is the same mail, to whoever sorts out doubles."""
-    mail = EmailMessage()
-    mail["Subject"] = rendered.subject
-    mail["From"] = sender
-    mail["To"] = ", ".join(recipients)
-    mail["Date"] = format_datetime(at)
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
-    mail["Message-ID"] = f"<{name}@{domain}>"
-    mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence note answers it (RFC 3834)
-    mail.set_content(rendered.text, cte="quoted-printable")
-    # Some mailers split references off from what they refer to unless the picture is related to the HTML part itself.
-    mail.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
-    if rendered.picture is not None:
-        html = mail.get_payload()[1]  # type: ignore[index]
-        assert isinstance(html, EmailMessage)
-        html.add_related(rendered.picture, "image", "png", cid=f"<{CHART}>", disposition="inline", filename="hours.png")
-    return mail
+    letter = Letter(
+        name=name,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        at=at,
+        pictures=rendered.pictures,
+        attachments=rendered.attachments,
+    )
+    return compose(letter, sender=sender, recipients=recipients)
 
 
-def _view(report: DailyReport, dashboard_url: str) -> dict[str, object]:
-    day = report.day
+def _pictures(report: Report) -> tuple[Inline, ...]:
+    if report.course is None:
+        return ()
+    shown = [(group, one) for group in report.groups for one in _shown(group)]
+    lowest = _lowest([report.trend, *(group.trends.get(one.names, ()) for group, one in shown)])
+    sparks = [
+        Inline(_spark_id(group, index), charts.sparkline(group.trends[one.names], lowest=lowest))
+        for group in report.groups
+        for index, one in enumerate(_shown(group))
+        if group.trends.get(one.names)
+    ]
+    return (Inline(CHART, charts.course(report.course, report.span)), *sparks)
+
+
+def _lowest(trends: Sequence[Sequence[float | None]]) -> float:
+    """Where the small charts begin, the same for all of them so that they can be compared."""
+    values = [value for trend in trends for value in trend if value is not None]
+    return min(0.9, int(min(values, default=0.9) * 10) / 10)
+
+
+def _shown(group: Group) -> tuple[Slice, ...]:
+    return group.slices[: _TITLES[group.dimensions][3]]
+
+
+def _spark_id(group: Group, index: int) -> str:
+    return f"{group.dimensions[-1]}{index}"
+
+
+def _view(report: Report, dashboard_url: str) -> dict[str, object]:
+    span = report.span
     return {
         "subject": words.subject(report),
-        "day": day,
-        "day_before": day.plus(-1),
-        "week_before": day.plus(-7),
+        "span": span,
         "headline": words.headline(report),
         "sentences": words.sentences(report),
         "is_empty": report.is_empty,
         "metrics": [_metric_row(one, report) for one in METRICS],
         "columns": [heading for _, heading in COLUMNS],
-        "tables": [
-            _table("Provider", report.providers, words.provider_name),
-            _table("Carrier", report.carriers, words.carrier_name),
-        ],
+        "tables": [_table(group, report) for group in report.groups],
         "looks": [
-            (words.place_name(look.place), words.finding(look.worst), [one.title.lower() for one in look.others])
+            (words.place_name(look.place), words.finding(look.worst, span), [one.title.lower() for one in look.others])
             for look in report.looks[:LOOKS_MAX]
         ],
         "looks_left": max(0, len(report.looks) - LOOKS_MAX),
+        "movers": [_mover_row(one) for one in report.movers],
+        "incidents": happenings.incident_lines(report),
+        "incidents_sentence": happenings.incidents_sentence(report),
+        "incidents_left": max(0, len(report.incidents or ()) - happenings.INCIDENTS_MAX),
+        "availability": happenings.availability_sentence(report),
         "restated": report.restated,
-        "has_picture": report.hours is not None,
         "notes": _notes(report),
         "chart": CHART,
-        "chart_alternative": "" if report.hours is None else charts.alternative(report.hours, day),
-        "made_at": f"{report.made_at.astimezone(ZoneInfo(day.zone)):%Y-%m-%d %H:%M %Z}",
+        "chart_alternative": "" if report.course is None else charts.alternative(report.course, span),
+        "made_at": f"{report.made_at.astimezone(ZoneInfo(span.zone)):%Y-%m-%d %H:%M %Z}",
         "window": _window(report),
+        "trend_note": f"{metric(TREND).title} of the last {span.trend_days} days in each small chart.",
         "dashboard_url": dashboard_url if dashboard_url.startswith(("http://", "https://")) else "",
     }
 
 
-def _notes(report: DailyReport) -> str:
+def _notes(report: Report) -> str:
+    noun = report.span.noun
     return (
-        "A rate belongs to the day on which its messages were submitted, however late their receipts come. A figure has "
-        "settled when the day is old enough that it will hardly move; until then it is settling. A dash is undefined: "
-        f"there was nothing to count. On time means delivered within {report.on_time_seconds}\N{NO-BREAK SPACE}s. More than chance: "
-        "chance alone would name any figure of a table on fewer than one day in a hundred."
+        f"A rate belongs to the {noun} in which its messages were submitted, however late their receipts come. A figure has "
+        f"settled when the {noun} is old enough that it will hardly move; until then it is settling, and not judged. A dash "
+        f"is undefined: there was nothing to count. On time means delivered within {report.on_time_seconds}\N{NO-BREAK SPACE}s. More "
+        "than chance: chance alone would name any figure of a table in fewer than one report in a hundred."
     )
 
 
-def _window(report: DailyReport) -> str:
-    zone = ZoneInfo(report.day.zone)
-    hours = (report.day.end - report.day.start).total_seconds() / 3600
-    length = "" if hours == 24 else f", a day of {hours:g} hours"
-    return f"{report.day.start.astimezone(zone):%Y-%m-%d %H:%M %Z} to {report.day.end.astimezone(zone):%Y-%m-%d %H:%M %Z}{length}"
+def _window(report: Report) -> str:
+    span, zone = report.span, ZoneInfo(report.span.zone)
+    hours = (span.end - span.start).total_seconds() / 3600
+    length = f", a day of {hours:g} hours" if span.kind == "daily" and hours != 24 else ""
+    return f"{span.start.astimezone(zone):%Y-%m-%d %H:%M %Z} to {span.end.astimezone(zone):%Y-%m-%d %H:%M %Z}{length}"
 
 
-def _metric_row(one: Metric, report: DailyReport) -> MetricRow:
+def _metric_row(one: Metric, report: Report) -> MetricRow:
     compared = report.total.figures[one.slug]
-    day, week = words.changes(one, compared)
+    previous, earlier = words.changes(one, compared)
     return MetricRow(
         metric=one,
         value=words.figure(compared.now.value, one.unit),
         n=words.count(compared.now.n),
         beside="" if compared.now.p95 is None else f"p95 {words.figure(compared.now.p95, one.unit)}",
         state="" if not compared.now.n else "settled" if compared.now.settled else "settling",
-        day=day,
-        week=week,
+        previous=previous,
+        earlier=earlier,
     )
 
 
-def _table(title: str, slices: Sequence[Slice], name: Callable[..., str]) -> Table:
-    rows, rest = slices[:ROWS_MAX], slices[ROWS_MAX:]
+def _table(group: Group, report: Report) -> Table:
+    title, plural, name, _ = _TITLES[group.dimensions]
+    rows, rest = _shown(group), group.slices[len(_shown(group)) :]
     return Table(
         title=title,
-        rows=tuple(_slice_row(name(*one.names), one, len(rows)) for one in rows),
+        plural=plural,
+        rows=tuple(
+            _slice_row(name(*one.names), one, len(rows), _spark(group, index, name(*one.names)))
+            for index, one in enumerate(rows)
+        ),
         left=len(rest),
         left_n=words.count(sum(one.submitted.now.n for one in rest)),
     )
 
 
-def _slice_row(name: str, one: Slice, rows: int) -> SliceRow:
+def _spark(group: Group, index: int, name: str) -> Spark | None:
+    trend = group.trends.get(group.slices[index].names)
+    if not trend:
+        return None
+    defined = [value for value in trend if value is not None]
+    unit = metric(TREND).unit
+    spread = (
+        f"between {words.figure(min(defined), unit)} and {words.figure(max(defined), unit)}" if defined else "no data"
+    )
+    return Spark(_spark_id(group, index), f"{metric(TREND).title}, last {len(trend)} days: {spread}")
+
+
+def _slice_row(name: str, one: Slice, rows: int, spark: Spark | None) -> SliceRow:
     def cell(slug: str) -> Cell:
         compared = one.figures[slug]
         declared = metric(slug)
-        moved = words.change(declared, compared.now, compared.week_before, judged_together=rows * len(COLUMNS))
+        moved = words.change(declared, compared.now, compared.earlier, judged_together=rows * len(COLUMNS))
         return Cell(words.figure(compared.now.value, declared.unit), moved)
 
-    return SliceRow(name, words.count(one.submitted.now.n), tuple(cell(slug) for slug, _ in COLUMNS))
+    return SliceRow(name, words.count(one.submitted.now.n), tuple(cell(slug) for slug, _ in COLUMNS), spark)
+
+
+def _mover_row(one: Mover) -> tuple[str, str, str, str, str]:
+    """Place, rate, rate before, how many messages, and whether they are more or fewer."""
+    unit = metric(MOVED).unit
+    more = "more" if one.messages > 0 else "fewer"
+    return (
+        words.place_name(one.place),
+        words.figure(one.now.value, unit),
+        words.figure(one.before.value, unit),
+        words.count(round(abs(one.messages))),
+        more,
+    )
 
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=lambda name: bool(name) and ".html" in str(name),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    environment = templates("reports").overlay()
+    environment.filters = environment.filters | {
         "figure": words.figure,
         "sample": words.sample,
         "whole": words.whole,

@@ -1,4 +1,4 @@
-"""Sends yesterday's report every morning, once however many schedulers run, and tries again until it went or is stale;
+"""Sends the reports of every morning, each once however many schedulers run, and tries again until it went or is stale;
 between them it runs the job of every minute.
 
 A morning missed because no scheduler ran is caught up on the same day; older ones are left to `heliograph report`.
@@ -22,15 +22,16 @@ from apscheduler.triggers.date import DateTrigger
 
 from core.clock import Clock
 from core.errors import HeliographError
-from reports.days import Day
 from reports.delivery import Office
+from reports.spans import Day, Month, Span, Week
 from reports.watch.minute import Minute
 
 _log = structlog.get_logger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=30)
-STALE_AFTER = timedelta(hours=24)
-"""From the end of a report's day on the next one is on its way; this one is then no news any more."""
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class Mornings:
@@ -46,17 +47,29 @@ class Mornings:
         """The last day that is over."""
         return Day.of(self._clock(), self._reports.time_zone).plus(-1)
 
-    def due(self) -> Day | None:
-        """Yesterday, once the hour of its report has come today."""
-        return self.yesterday() if self._clock() >= self.yesterday().plus(1).at(self._reports.hour) else None
+    def of_today(self) -> list[Span]:
+        """The reports that belong to this morning."""
+        reports, yesterday = self._reports, self.yesterday()
+        today = yesterday.plus(1)
+        wanted: list[tuple[bool, Span]] = [
+            (reports.daily, yesterday),
+            (reports.weekly and WEEKDAYS[today.date.weekday()] == reports.weekly_on, Week.of(today).previous),
+            (reports.monthly and today.date.day == reports.monthly_on, Month.of(today).previous),
+        ]
+        return [span for is_wanted, span in wanted if is_wanted]
 
-    def attempt(self, day: Day, *, tries: int) -> datetime | None:
-        """Send the report of `day` if it was not sent. Returns when to look again; None when nothing is left to do."""
-        log = _log.bind(day=day.date.isoformat(), tries=tries)
+    def due(self) -> list[Span]:
+        """The reports of this morning, once its hour has come."""
+        today = self.yesterday().plus(1)
+        return self.of_today() if self._clock() >= today.at(self._reports.hour) else []
+
+    def attempt(self, span: Span, *, tries: int) -> datetime | None:
+        """Send the report of `span` if it was not sent. Returns when to look again; None when nothing is left to do."""
+        log = _log.bind(kind=span.kind, begins=span.date.isoformat(), tries=tries)
         try:
-            delivery = self._office.deliver(day, self._recipients)
+            delivery = self._office.deliver(span, self._recipients)
         except HeliographError as error:
-            again = self._again(day, tries)
+            again = self._again(tries)
             told = log.warning if again else log.error
             told("report not sent", reason=str(error), hint=error.hint, again_at=again and again.isoformat())
             return again
@@ -64,10 +77,15 @@ class Mornings:
         # Whoever is at it may fail or die: look again, and find it sent or send it.
         return self._clock() + FIRST_WAIT if delivery.result == "somebody else is at it" else None
 
-    def _again(self, day: Day, tries: int) -> datetime | None:
+    def _again(self, tries: int) -> datetime | None:
         at = self._clock() + min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 10))
-        stale = day.plus(1).at(self._reports.hour) + STALE_AFTER
-        return at if at < stale else None
+        return at if at < self._stale_at() else None
+
+    def _stale_at(self) -> datetime:
+        """The next morning: then the next report is on its way, and this one is no news any more."""
+        today = self.yesterday().plus(1)
+        this_morning = today.at(self._reports.hour)
+        return this_morning if self._clock() < this_morning else today.plus(1).at(self._reports.hour)
 
 
 class Timetable:
@@ -80,7 +98,7 @@ class Timetable:
         self._at_work = threading.Lock()
 
     def fill(self, *, at_once: bool) -> None:
-        """Add the daily job, and what is due already; with `at_once` yesterday's report whatever the hour."""
+        """Add the job of each morning, and what is due already; with `at_once` this morning's reports whatever the hour."""
         self._scheduler.add_job(
             self._morning,
             CronTrigger(hour=self._hour, minute=0, timezone=self._scheduler.timezone),
@@ -90,9 +108,9 @@ class Timetable:
             # A machine that slept over the hour still sends it, as long as it is the same day.
             misfire_grace_time=(24 - self._hour) * 3600,
         )
-        day = self._mornings.yesterday() if at_once else self._mornings.due()
-        if day is not None:
-            self._scheduler.add_job(self._try, args=[day, 1], id=f"report {day.date}", misfire_grace_time=None)
+        due = self._mornings.of_today() if at_once else self._mornings.due()
+        for span in due:
+            self._add(span)
 
     def watch(self, minute: Minute) -> None:
         """Add the job of every minute. It has a thread of its own: a report may take longer than a minute."""
@@ -107,25 +125,35 @@ class Timetable:
         )
 
     def _morning(self) -> None:
-        self._try(self._mornings.yesterday(), 1)
+        for span in self._mornings.of_today():
+            self._add(span)
+
+    def _add(self, span: Span) -> None:
+        self._scheduler.add_job(
+            self._try, args=[span, 1], id=_job_of(span), replace_existing=True, misfire_grace_time=None
+        )
 
     def finish(self) -> None:
         """Wait for the report under way, after the scheduler has stopped."""
         with self._at_work:
             pass
 
-    def _try(self, day: Day, tries: int) -> None:
+    def _try(self, span: Span, tries: int) -> None:
         with self._at_work:
-            again = self._mornings.attempt(day, tries=tries)
+            again = self._mornings.attempt(span, tries=tries)
         if again is not None:
             self._scheduler.add_job(
                 self._try,
                 DateTrigger(again),
-                args=[day, tries + 1],
-                id=f"report {day.date}",
+                args=[span, tries + 1],
+                id=_job_of(span),
                 replace_existing=True,
                 misfire_grace_time=None,
             )
+
+
+def _job_of(span: Span) -> str:
+    return f"{span.kind} report {span.date}"
 
 
 def run(office: Office, recipients: Sequence[str], minute: Minute, *, clock: Clock, at_once: bool) -> None:

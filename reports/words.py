@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from metrics.catalogue import METRICS, Metric, metric
 from metrics.readings import Reading, Verdict, verdict
-from reports.daily import DailyReport
-from reports.days import Day
+from reports.gather import Report
 from reports.judge import Finding, Place
 from reports.readings import Compared
+from reports.spans import Span
 
 UNDEFINED = "–"
 _GROUP = "\N{NARROW NO-BREAK SPACE}"
@@ -32,9 +32,9 @@ def whole(text: str) -> str:
     return text.replace(" ", _SPACE)
 
 
-def date_of(day: Day) -> str:
-    """A day in a sentence."""
-    return whole(day.short)
+def date_of(span: Span) -> str:
+    """A day, a week or a month in a sentence."""
+    return whole(span.short)
 
 
 def sample(n: int) -> str:
@@ -74,15 +74,17 @@ def change(one: Metric, now: Reading, before: Reading, *, judged_together: int) 
         return NO_CHANGE
     text = signed(now.value - before.value, one.unit)
     arrow = {"+": "▲", "−": "▼"}.get(text[0], "=")
-    return Change(text, arrow, verdict(one, now, before, judged_together=judged_together))
+    # A figure that settles would be held against one that has: what is missing looks like a loss.
+    judged = verdict(one, now, before, judged_together=judged_together) if now.settled else ""
+    return Change(text, arrow, judged)
 
 
 def changes(one: Metric, compared: Compared) -> tuple[Change, Change]:
-    """Against the day before and against the week before, judged together with the other nine metrics."""
+    """Against the span before and the earlier one, judged together with the other nine metrics."""
     together = 2 * len(METRICS)
     return (
-        change(one, compared.now, compared.day_before, judged_together=together),
-        change(one, compared.now, compared.week_before, judged_together=together),
+        change(one, compared.now, compared.previous, judged_together=together),
+        change(one, compared.now, compared.earlier, judged_together=together),
     )
 
 
@@ -99,6 +101,11 @@ def provider_name(name: str) -> str:
 def carrier_name(country: str, carrier: str) -> str:
     """A carrier with its country, as people read it."""
     return f"{shown(carrier) or '(carrier unknown)'}, {shown(country) or '(country unknown)'}"
+
+
+def country_name(country: str) -> str:
+    """A country as people read it."""
+    return shown(country) or "(country unknown)"
 
 
 def place_name(place: Place) -> str:
@@ -121,21 +128,21 @@ def channels(number: int) -> str:
     return f"{number} channel{'' if number == 1 else 's'} worth a look"
 
 
-def subject(report: DailyReport) -> str:
+def subject(report: Report) -> str:
     """The news in one line."""
-    start = f"SMS quality, {report.day.short}: "
+    start = f"SMS quality, {report.span.short}: "
     if report.is_empty:
         return start + "no message was submitted"
     slug = _told(report)
     compared, unit = report.total.figures[slug], metric(slug).unit
-    value, before = compared.now.value, compared.day_before.value
+    value, before = compared.now.value, compared.previous.value
     moved = f" ({signed(value - before, unit)})" if value is not None and before is not None else ""
     looks = f", {channels(len(report.looks))}" if report.looks else ""
     # Plain spaces: a subject is searched for, and no-break ones are not found.
     return f"{start}{_short(slug)} {figure(value, unit)}{moved}{looks}".replace(_SPACE, " ")
 
 
-def _told(report: DailyReport) -> str:
+def _told(report: Report) -> str:
     return next((slug for slug in _NEWS if report.total.figures[slug].now.value is not None), _NEWS[0])
 
 
@@ -143,10 +150,10 @@ def _short(slug: str) -> str:
     return _SHORT.get(slug, metric(slug).title.lower())
 
 
-def headline(report: DailyReport) -> str:
+def headline(report: Report) -> str:
     """The one sentence to read when there is time for one."""
     if report.is_empty:
-        return f"No message was submitted on {report.day.title}."
+        return f"No message was submitted, {report.span.title}."
     slug = _told(report)
     now, unit = report.total.figures[slug].now, metric(slug).unit
     what = {"verification_success_rate": "verifications succeeded", "delivery_rate": "accepted messages were delivered"}
@@ -156,8 +163,8 @@ def headline(report: DailyReport) -> str:
     return f"{figure(now.value, unit)} of {count(now.n)} {said}."
 
 
-def sentences(report: DailyReport) -> list[str]:
-    """What changed, in words: the volume, the news against both days, whatever else is more than chance, the channels."""
+def sentences(report: Report) -> list[str]:
+    """What changed, in words: the volume, the news against both spans, whatever else is more than chance, the channels."""
     if report.is_empty:
         return [_empty(report)]
     told = _told(report)
@@ -165,21 +172,21 @@ def sentences(report: DailyReport) -> list[str]:
     return [_volume(report), _moved(report, told), *_others(report, rest), _looks(report)]
 
 
-def _empty(report: DailyReport) -> str:
-    before = report.total.submitted.day_before.n
+def _empty(report: Report) -> str:
+    before = report.total.submitted.previous.n
     if before:
         return (
-            f"On the day before there were {count(before)} attempts. If traffic was expected, look at the senders, the "
+            f"{capitalized(report.span.previous_name)} there were {count(before)} attempts. If traffic was expected, look at the senders, the "
             "service and the way of events into the warehouse first."
         )
-    return "On the day before there was none either."
+    return f"{capitalized(report.span.previous_name)} there was none either."
 
 
-def _volume(report: DailyReport) -> str:
-    submitted, day = report.total.submitted, report.day
+def _volume(report: Report) -> str:
+    submitted, span = report.total.submitted, report.span
     return (
-        f"{count(submitted.now.n)} attempts were submitted: {_counted(submitted.day_before.n)} the day before, "
-        f"{_counted(submitted.week_before.n)} on {date_of(day.plus(-7))}."
+        f"{count(submitted.now.n)} attempts were submitted: {_counted(submitted.previous.n)} {span.previous_name}, "
+        f"{_counted(submitted.earlier.n)} {span.earlier_name} ({date_of(span.earlier)})."
     )
 
 
@@ -187,34 +194,37 @@ def _counted(number: int) -> str:
     return count(number) if number else "none"
 
 
-def _moved(report: DailyReport, slug: str) -> str:
+def _moved(report: Report, slug: str) -> str:
     one, compared = metric(slug), report.total.figures[slug]
     name, moves = capitalized(_short(slug)), changes(one, compared)
-    befores = (compared.day_before, compared.week_before)
+    befores = (compared.previous, compared.earlier)
     if all(before.value is None for before in befores):
-        return f"{name}: there is no earlier day to compare with."
+        return f"{name}: there is no earlier {report.span.noun} to compare with."
     parts = [
         _so_much(one, move) + than
-        for move, before, than in zip(moves, befores, _days(report), strict=True)
+        for move, before, than in zip(moves, befores, _spans(report), strict=True)
         if before.value is not None
     ]
     clear = [move for move in moves if move.verdict]
     chance = "more than chance" if clear else "within chance"
-    return f"{name}: {', '.join(parts)}; {chance}{_apart(moves)}."
+    if not compared.now.settled:
+        return f"{name}: {', '.join(parts)}; still settling, so not judged."
+    return f"{name}: {', '.join(parts)}; {chance}{_apart(report.span, moves)}."
 
 
-def _apart(moves: tuple[Change, Change]) -> str:
+def _apart(span: Span, moves: tuple[Change, Change]) -> str:
     """Which of the two the judgement is about, when it is about one of them."""
-    day, week = moves
-    if bool(day.verdict) == bool(week.verdict) or NO_CHANGE in moves:
+    previous, earlier = moves
+    if bool(previous.verdict) == bool(earlier.verdict) or NO_CHANGE in moves:
         return ""
-    return " against the day before alone" if day.verdict else " against last week alone"
+    return f" against {span.previous_name if previous.verdict else span.earlier_name} alone"
 
 
-def _days(report: DailyReport) -> tuple[str, str]:
+def _spans(report: Report) -> tuple[str, str]:
+    span = report.span
     return (
-        f" the day before ({date_of(report.day.plus(-1))})",
-        f" the same weekday last week ({date_of(report.day.plus(-7))})",
+        f" {span.previous_name} ({date_of(span.previous)})",
+        f" {span.earlier_name} ({date_of(span.earlier)})",
     )
 
 
@@ -226,27 +236,31 @@ def _so_much(one: Metric, move: Change) -> str:
     return f"{size} {more if move.text.startswith('+') else less} than"
 
 
-def _others(report: DailyReport, rest: list[Metric]) -> list[str]:
+def _others(report: Report, rest: list[Metric]) -> list[str]:
     figures = [report.total.figures[one.slug] for one in rest]
-    if not any(one.day_before.n + one.week_before.n for one in figures):
+    if not any(one.previous.n + one.earlier.n for one in figures):
         return []
     kinds: tuple[Verdict, Verdict] = ("worse", "better")
     said = [told for kind in kinds if (told := _of_kind(report, rest, kind))]
     return said or ["Nothing else changed by more than chance."]
 
 
-def _of_kind(report: DailyReport, rest: list[Metric], kind: Verdict) -> str:
+def _of_kind(report: Report, rest: list[Metric], kind: Verdict) -> str:
     told = []
     for one in rest:
         compared = report.total.figures[one.slug]
-        both = zip(changes(one, compared), ("on the day before", "on last week"), strict=True)
+        both = zip(
+            changes(one, compared),
+            (f"on {date_of(report.span.previous)}", f"on {date_of(report.span.earlier)}"),
+            strict=True,
+        )
         moves = [f"{move.text} {than}" for move, than in both if move.verdict == kind]
         if moves:
             told.append(f"{one.title.lower()} {figure(compared.now.value, one.unit)} ({', '.join(moves)})")
     return f"{capitalized(kind)} by more than chance: {'; '.join(told)}." if told else ""
 
 
-def _looks(report: DailyReport) -> str:
+def _looks(report: Report) -> str:
     if not report.looks:
         return "No channel is worse than it was by more than chance."
     names = [place_name(look.place) for look in report.looks]
@@ -254,9 +268,9 @@ def _looks(report: DailyReport) -> str:
     return f"{channels(len(names))}: {'; '.join(names[:_NAMED_MAX])}{rest}."
 
 
-def finding(one: Finding) -> str:
+def finding(one: Finding, span: Span) -> str:
     """What is worse at a place, with both sample sizes."""
-    than = "a week before" if one.against == "week_before" else "the day before"
+    than = span.earlier_name if one.against == "earlier" else span.previous_name
     return (
         f"{one.metric.title.lower()} {figure(one.now.value, one.metric.unit)} (n {count(one.now.n)}) after "
         f"{figure(one.before.value, one.metric.unit)} {than} ({sample(one.before.n)})"

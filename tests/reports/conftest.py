@@ -14,9 +14,9 @@ from core.mail import KeptMail
 from core.settings import Mail, Reports, Settings
 from core.settings import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
-from reports.days import Day
 from reports.delivery import Office
 from reports.ledger import Ledger
+from reports.spans import Day
 from sandbox.ports import free_port
 
 MONDAY = Day(datetime(2026, 3, 2, tzinfo=UTC).date(), "UTC")

@@ -100,7 +100,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from core.clock import utc_now
-from reports.days import Day
+from reports.spans import Day
 from reports.ledger import Ledger
 
 entry = Ledger(Path(sys.argv[1]), clock=utc_now).entry(Day(date.fromisoformat(sys.argv[2]), "UTC"), sys.argv[4:])

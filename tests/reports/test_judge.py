@@ -86,12 +86,12 @@ def test_a_rise_is_no_reason_to_look():
     assert worth_a_look([part("aurora", delivery_rate=fallen(990, 1000, before=0.8))], [], []) == ()
 
 
-def test_a_channel_without_a_last_week_is_held_against_the_day_before():
+def test_a_channel_without_a_last_week_is_held_against_the_previous():
     new = Compared(Reading(0.7, 1000), Reading(0.95, 1000), Reading())
 
     (look,) = worth_a_look([part("aurora", delivery_rate=new)], [], [])
 
-    assert look.worst.against == "day_before"
+    assert look.worst.against == "previous"
 
 
 def test_a_sunday_is_held_against_a_sunday():

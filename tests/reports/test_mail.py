@@ -12,10 +12,10 @@ import pytest
 from core.errors import BadInput
 from core.warehouse import Warehouse
 from metrics.readings import Reading
-from reports.daily import DailyReport, gather
-from reports.days import Day
+from reports.gather import Report, gather
 from reports.readings import ALL
 from reports.render import Rendered, message, render
+from reports.spans import Day
 from tests.metrics.story import tell
 from tests.reports.conftest import MONDAY, NEXT_MORNING, RECIPIENTS
 from tests.reports.crowd import crowd
@@ -24,7 +24,7 @@ HTML_BYTES_MAX = 102_000
 """Gmail cuts a longer one off."""
 
 
-def make(warehouse: Warehouse, day: Day = MONDAY, *, now: datetime = NEXT_MORNING, **kept) -> DailyReport:
+def make(warehouse: Warehouse, day: Day = MONDAY, *, now: datetime = NEXT_MORNING, **kept) -> Report:
     return gather(warehouse, day, now=now, on_time_seconds=60, **kept)
 
 
@@ -87,14 +87,14 @@ def test_the_subject_tells_the_news_and_the_mail_the_place(small_world):
 
     assert rendered.subject == "SMS quality, Mon 2 Mar: verification success 63.3 % (−16.7), 1 channel worth a look"
     assert "1 channel worth a look: beacon → (carrier unknown), US." in plain(rendered.text)
-    assert "50.0 % (n 100) after 95.0 % a week before (n 100)" in plain(rendered.text)
+    assert "50.0 % (n 100) after 95.0 % the same weekday last week (n 100)" in plain(rendered.text)
 
 
 def test_the_headline_counts_and_compares(small_world):
     text = plain(render(make(small_world)).text)
 
     assert "63.3 % of 300 verifications succeeded." in text
-    assert "300 attempts were submitted: 100 the day before, 100 on Mon 23 Feb." in text
+    assert "300 attempts were submitted: 100 the day before, 100 the same weekday last week (Mon 23 Feb)." in text
     assert (
         "16.7 points lower than the day before (Sun 1 Mar), 21.7 points lower than the same weekday last week" in text
     )
@@ -137,7 +137,7 @@ def test_an_empty_day_says_so_and_still_arrives(warehouse):
     rendered = render(make(warehouse))
 
     assert rendered.subject == "SMS quality, Mon 2 Mar: no message was submitted"
-    assert "On the day before there were 10 attempts." in plain(rendered.text)
+    assert "The day before there were 10 attempts." in plain(rendered.text)
     assert [part.get_content_type() for part in mailed(rendered).walk()] == [
         "multipart/alternative",
         "text/plain",
@@ -156,26 +156,26 @@ def test_a_report_made_right_after_midnight_says_that_figures_settle(small_world
 
     text = plain(render(make(small_world, now=datetime(2026, 3, 3, 0, 10, tzinfo=UTC))).text)
 
-    assert re.search(r"Delivery rate \S+ % 300 \S+ ! \S+ ! settling", text)
+    assert re.search(r"Delivery rate \S+ % 300 \S+ \S+ settling", text)
     assert re.search(r"Third-party success rate \S+ % 310 \S+ \S+ settled", text)
 
 
-def test_the_day_before_is_restated_where_it_moved(small_world):
+def test_the_previous_is_restated_where_it_moved(small_world):
     report = make(small_world)
-    then = {slug: figure.day_before for slug, figure in report.total.figures.items()}
+    then = {slug: figure.previous for slug, figure in report.total.figures.items()}
     then["delivery_rate"] = Reading(0.8, 100)
 
-    text = plain(render(make(small_world, of_day_before=then)).text)
+    text = plain(render(make(small_world, of_previous=then)).text)
 
     assert "SUN 1 MAR, RESTATED - Delivery rate: 80.0 % (n 100) in its report, now 90.0 % (n 100)" in text
     assert text.count("in its report, now") == 1
 
 
-def test_a_day_before_that_stands_is_said_to_stand(small_world):
+def test_a_previous_that_stands_is_said_to_stand(small_world):
     report = make(small_world)
-    then = {slug: figure.day_before for slug, figure in report.total.figures.items()}
+    then = {slug: figure.previous for slug, figure in report.total.figures.items()}
 
-    assert "Nothing has moved since its report." in render(make(small_world, of_day_before=then)).text
+    assert "Nothing has moved since its report." in render(make(small_world, of_previous=then)).text
     assert "RESTATED" not in render(report).text
 
 
@@ -190,29 +190,29 @@ def test_names_from_the_data_cannot_act(warehouse):
     assert "&lt;img src=x onerror=1&gt;" in rendered.html
     assert "javascript:" not in rendered.html + rendered.text
     assert "‮" not in rendered.html + rendered.text
-    assert rendered.picture is not None
+    assert rendered.pictures
 
 
 def test_the_mail_is_text_or_html_with_its_picture_inside(small_world):
     mail = mailed(render(make(small_world)))
 
-    assert [part.get_content_type() for part in mail.walk()] == [
-        "multipart/alternative",
-        "text/plain",
-        "multipart/related",
-        "text/html",
-        "image/png",
-    ]
-    picture = list(mail.walk())[-1]
-    assert picture["Content-ID"] == "<hours>"
-    assert picture.get_content().startswith(b"\x89PNG")
+    parts = [part.get_content_type() for part in mail.walk()]
+    assert parts[:5] == ["multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html"]
+    assert set(parts[5:-1]) == {"image/png"}
+    assert parts[-1] == "text/csv"
+    pictures = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert [one["Content-ID"] for one in pictures][:3] == ["<course>", "<provider0>", "<provider1>"]
+    assert all(one.get_content().startswith(b"\x89PNG") for one in pictures)
     assert (mail["Message-ID"], mail["To"]) == ("<daily.x@example.org>", ", ".join(RECIPIENTS))
 
 
 def test_the_html_fetches_nothing_and_is_not_cut_off(small_world):
-    html = render(make(small_world), dashboard_url="https://dashboard.example.org/?a=1&b=2").html
+    rendered = render(make(small_world), dashboard_url="https://dashboard.example.org/?a=1&b=2")
+    html = rendered.html
 
-    assert re.findall(r'(?:src|background|srcset)="([^"]*)"', html) == ["cid:hours"]
+    named = re.findall(r'(?:src|background|srcset)="([^"]*)"', html)
+    assert sorted(named) == sorted(f"cid:{one.cid}" for one in rendered.pictures)
+    assert all(re.findall(r'<img [^>]*alt="([^"]*)"', html))
     assert re.findall(r'href="([^"]*)"', html) == ["https://dashboard.example.org/?a=1&amp;b=2"]
     assert "url(" not in html
     assert "<script" not in html
@@ -233,7 +233,7 @@ def test_many_channels_with_long_names_make_a_mail_that_is_not_cut_off(warehouse
     rendered = render(make(warehouse))
 
     assert len(rendered.html.encode()) < HTML_BYTES_MAX
-    assert "and 3 more providers 12" in plain(rendered.text)
+    assert "and 5 more providers 20" in plain(rendered.text)
     assert "and 28 more carriers 56" in plain(rendered.text)
 
 
@@ -263,8 +263,8 @@ def test_the_days_on_which_clocks_change_are_whole(warehouse, day, length):
     rendered = render(report)
 
     assert report.total.submitted.now.n == length
-    assert report.hours is not None
-    assert len(report.hours) == length
+    assert report.course is not None
+    assert len(report.course) == length
     assert f"a day of {length} hours" in plain(rendered.text)
 
 

@@ -14,9 +14,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from core.clock import utc_now
 from core.settings import Settings
-from reports.days import Day
 from reports.delivery import Office
 from reports.scheduler import Mornings, Timetable
+from reports.spans import Day
 from sandbox.children import Child, Process, http_answers, launch, wait_until_ready
 from sandbox.mailbox.store import MailFolder
 from sandbox.ports import free_ports
@@ -41,7 +41,7 @@ def test_the_report_is_due_from_its_hour_to_midnight(mornings, clock):
         clock.now = datetime(2026, 3, 3, hour, tzinfo=UTC)
         found.append(mornings.due())
 
-    assert found == [None, MONDAY, MONDAY]
+    assert found == [[], [MONDAY], [MONDAY]]
 
 
 def test_what_was_sent_needs_no_second_look(mornings, mail):
@@ -136,7 +136,7 @@ def test_a_try_that_failed_puts_the_next_on_the_timetable(office, scheduler, mai
     mornings = Mornings(office, RECIPIENTS, clock=utc_now)  # the timetable's own clock is the real one
     Timetable(mornings, scheduler, hour=8).fill(at_once=True)
     scheduler.resume()
-    name = f"report {mornings.yesterday().date}"
+    name = f"daily report {mornings.yesterday().date}"
 
     until(lambda: (job := scheduler.get_job(name)) is not None and job.args[1] == 2)
     wait = scheduler.get_job(name).next_run_time - utc_now()

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from reports.days import Day
+from reports.spans import Day
 
 
 def test_a_day_begins_at_midnight_of_its_zone():

@@ -1,0 +1,215 @@
+"""What a report is about: a day, a week or a month of a time zone, from midnight to midnight, with the two it is held against.
+
+A day is 23 or 25 hours long when summer time begins or ends; a week begins on Monday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+Kind = Literal["daily", "weekly", "monthly"]
+
+_Date = date
+"""Its name where a field is called date."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """The calendar day `date` in the time zone `zone`."""
+
+    date: date
+    zone: str
+
+    kind: ClassVar[Kind] = "daily"
+    noun: ClassVar[str] = "day"
+    previous_name: ClassVar[str] = "the day before"
+    earlier_name: ClassVar[str] = "the same weekday last week"
+    bucket: ClassVar[str] = "1h"
+    trend_days: ClassVar[int] = 14
+
+    @classmethod
+    def of(cls, moment: datetime, zone: str) -> Day:
+        """The day in which `moment` lies."""
+        return cls(moment.astimezone(ZoneInfo(zone)).date(), zone)
+
+    @property
+    def start(self) -> datetime:
+        """Its midnight, in UTC."""
+        return self.at(0)
+
+    @property
+    def end(self) -> datetime:
+        """The midnight that ends it, in UTC; not of it any more."""
+        return self.plus(1).start
+
+    def at(self, hour: int) -> datetime:
+        """The moment its clocks show `hour`, in UTC; an hour that summer time skips is the one after it."""
+        return datetime.combine(self.date, time(hour), tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+
+    def plus(self, days: int) -> Day:
+        """The day so many days later, or earlier."""
+        return Day(self.date + timedelta(days=days), self.zone)
+
+    @property
+    def previous(self) -> Day:
+        """The day before."""
+        return self.plus(-1)
+
+    @property
+    def earlier(self) -> Day:
+        """The same weekday a week before."""
+        return self.plus(-7)
+
+    @property
+    def first(self) -> Day:
+        """Itself."""
+        return self
+
+    @property
+    def next_day(self) -> Day:
+        """The day on which it is reported."""
+        return self.plus(1)
+
+    @property
+    def title(self) -> str:
+        """As in `Monday 23 November 2026`."""
+        return f"{self.date:%A} {self.date.day} {self.date:%B %Y}"
+
+    @property
+    def short(self) -> str:
+        """As in `Mon 23 Nov`."""
+        return f"{self.date:%a} {self.date.day} {self.date:%b}"
+
+
+class _Longer:
+    """What a week and a month share: they are made of days."""
+
+    date: date
+    zone: str
+
+    def _after(self) -> _Date:
+        raise NotImplementedError
+
+    @property
+    def first(self) -> Day:
+        """Its first day."""
+        return Day(self.date, self.zone)
+
+    @property
+    def start(self) -> datetime:
+        """The midnight with which it begins, in UTC."""
+        return self.first.start
+
+    @property
+    def end(self) -> datetime:
+        """The midnight that ends it, in UTC; not of it any more."""
+        return self.next_day.start
+
+    @property
+    def next_day(self) -> Day:
+        """The first day after it."""
+        return Day(self._after(), self.zone)
+
+
+@dataclass(frozen=True)
+class Week(_Longer):
+    """The seven days from the Monday `date` on."""
+
+    date: date
+    zone: str
+
+    kind: ClassVar[Kind] = "weekly"
+    noun: ClassVar[str] = "week"
+    previous_name: ClassVar[str] = "the week before"
+    earlier_name: ClassVar[str] = "four weeks before"
+    bucket: ClassVar[str] = "1d"
+    trend_days: ClassVar[int] = 28
+
+    @classmethod
+    def of(cls, day: Day) -> Week:
+        """The week in which `day` lies."""
+        return cls(day.date - timedelta(days=day.date.weekday()), day.zone)
+
+    @property
+    def previous(self) -> Week:
+        """The week before."""
+        return Week(self.date - timedelta(days=7), self.zone)
+
+    @property
+    def earlier(self) -> Week:
+        """The week four weeks before."""
+        return Week(self.date - timedelta(days=28), self.zone)
+
+    @property
+    def title(self) -> str:
+        """As in `Week of Monday 23 November 2026`."""
+        return f"Week of {self.first.title}"
+
+    @property
+    def short(self) -> str:
+        """As in `week of 23 Nov`."""
+        return f"week of {self.date.day} {self.date:%b}"
+
+    def _after(self) -> _Date:
+        return self.date + timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Month(_Longer):
+    """The month that begins on `date`."""
+
+    date: date
+    zone: str
+
+    kind: ClassVar[Kind] = "monthly"
+    noun: ClassVar[str] = "month"
+    previous_name: ClassVar[str] = "the month before"
+    earlier_name: ClassVar[str] = "the same month last year"
+    bucket: ClassVar[str] = "1d"
+    trend_days: ClassVar[int] = 62
+
+    @classmethod
+    def of(cls, day: Day) -> Month:
+        """The month in which `day` lies."""
+        return cls(day.date.replace(day=1), day.zone)
+
+    @property
+    def previous(self) -> Month:
+        """The month before."""
+        return Month((self.date - timedelta(days=1)).replace(day=1), self.zone)
+
+    @property
+    def earlier(self) -> Month:
+        """The same month a year before."""
+        return Month(self.date.replace(year=self.date.year - 1), self.zone)
+
+    @property
+    def title(self) -> str:
+        """As in `November 2026`."""
+        return f"{self.date:%B %Y}"
+
+    @property
+    def short(self) -> str:
+        """As in `Nov 2026`."""
+        return f"{self.date:%b %Y}"
+
+    def _after(self) -> _Date:
+        return (self.date.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+Span = Day | Week | Month
+
+
+def last_over(kind: Kind, moment: datetime, zone: str) -> Span:
+    """The last day, week or month that is over at `moment`."""
+    return span_of(kind, Day.of(moment, zone)).previous
+
+
+def span_of(kind: Kind, day: Day) -> Span:
+    """The day, week or month in which `day` lies."""
+    spans: dict[Kind, Callable[[Day], Span]] = {"daily": lambda one: one, "weekly": Week.of, "monthly": Month.of}
+    return spans[kind](day)
