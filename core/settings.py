@@ -203,7 +203,10 @@ class Api(Section):
         description="How long an API key is believed without asking the store; a revoked key works that long.",
     )
     requests_waiting_max: int = Field(
-        1_000, ge=1, description="Requests in hand at once; beyond it callers get 503 with Retry-After."
+        1_000,
+        ge=1,
+        description="Requests in hand at once; beyond it callers get 503 with Retry-After, and earlier while the process has no "
+        "time to answer them.",
     )
     idempotency_hours: float = Field(24.0, gt=0, description="How long the answer to an Idempotency-Key is kept.")
 

@@ -111,7 +111,10 @@ def measure(side: Side, calls: Calls, operation: str, *, callers: int, seconds: 
     """One cell of one round. The first quarter warms up and is not counted."""
     warm = seconds / 4
     prepared = prepare(side, calls, operation, callers=callers, seconds=seconds + warm)
-    return uvloop.run(load(side.ports, prepared, callers=callers, warm_seconds=warm, seconds=seconds))
+    waiting, cpu = len(prepared), side.cpu_seconds()
+    tally = uvloop.run(load(side.ports, prepared, callers=callers, warm_seconds=warm, seconds=seconds))
+    tally.cpu_ms = (side.cpu_seconds() - cpu) * 1000 / max(1, waiting - len(prepared))
+    return tally
 
 
 def prepare(side: Side, calls: Calls, operation: str, *, callers: int, seconds: float) -> deque[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from collections import deque
@@ -57,6 +58,10 @@ class Side:
     def headers(self) -> list[str]:
         """Of every call."""
         return [f"Authorization: Bearer {self.key}"]
+
+    def cpu_seconds(self) -> float:
+        """Processor time of its processes so far."""
+        return sum(_cpu_seconds(child.pid) for child in self.children)
 
 
 class Ground:
@@ -147,6 +152,11 @@ class Ground:
     def _kept(self, server: Server) -> Server:
         self._ending.callback(server.stop)
         return server
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def module(name: str, *arguments: str) -> list[str]:

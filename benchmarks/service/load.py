@@ -15,9 +15,11 @@ _LENGTH = b"content-length:"
 
 @dataclass
 class Tally:
-    """What was answered while it counted. Latencies are in seconds, of answers with a 2xx only."""
+    """What was answered while it counted. Latencies are in seconds, of answers with a 2xx only; `cpu_ms` is the side's
+    processor time a call."""
 
     seconds: float = 0.0
+    cpu_ms: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
 

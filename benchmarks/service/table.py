@@ -24,6 +24,7 @@ class Cell:
     fastest: float
     p50_ms: float
     p99_ms: float
+    cpu_ms: float
     refused: Counter[int]
 
     @classmethod
@@ -37,6 +38,7 @@ class Cell:
             fastest=max(rates),
             p50_ms=statistics.median(tally.quantile_ms(0.5) for tally in rounds),
             p99_ms=statistics.median(tally.quantile_ms(0.99) for tally in rounds),
+            cpu_ms=statistics.median(tally.cpu_ms for tally in rounds),
             refused=Counter({status: count for status, count in statuses.items() if status >= 300}),
         )
 
@@ -56,8 +58,9 @@ class Limits:
 
 def print_report(cell: Callable[[str, int, str], Cell], limits: Limits, *, processes: int) -> None:
     """One table, the limits, and how the goals stand."""
-    head = f"{'':5} {'callers':>7}   {'service':>8} {'(spread)':>13} {'p50':>7} {'p99':>7}   {'plain':>7} {'(spread)':>11} {'p50':>7} {'p99':>7}   {'rate':>6} {'p99':>6}"
-    unit = f"{'':5} {'':>7}   {'calls/s':>8} {'':>13} {'ms':>7} {'ms':>7}   {'calls/s':>7} {'':>11} {'ms':>7} {'ms':>7}   {'×':>6} {'×':>6}"
+    side = f"{'calls/s':>8} {'(spread)':>15} {'p50 ms':>7} {'p99 ms':>7} {'cpu ms':>7}"
+    head = f"{'':13}   {'the service':^{len(side)}}   {'the plain way':^{len(side)}}   service / plain"
+    unit = f"{'':5} {'callers':>7}   {side}   {side}   {'rate':>6} {'p99':>6} {'cpu':>6}"
     click.echo(head)
     click.echo(unit)
     refused: Counter[str] = Counter()
@@ -76,13 +79,15 @@ def print_report(cell: Callable[[str, int, str], Cell], limits: Limits, *, proce
 
 
 def _line(operation: str, callers: int, ours: Cell, plain: Cell) -> str:
-    spread = f"({ours.slowest:,.0f}–{ours.fastest:,.0f})"
-    plains = f"({plain.slowest:,.0f}–{plain.fastest:,.0f})"
     return (
-        f"{operation:5} {callers:7}   {ours.rate:8,.0f} {spread:>13} {ours.p50_ms:7.1f} {ours.p99_ms:7.1f}   "
-        f"{plain.rate:7,.0f} {plains:>11} {plain.p50_ms:7.1f} {plain.p99_ms:7.1f}   "
-        f"{ours.rate / plain.rate:6.1f} {ours.p99_ms / plain.p99_ms:6.2f}"
+        f"{operation:5} {callers:7}   {_side(ours)}   {_side(plain)}   {ours.rate / plain.rate:6.2f} "
+        f"{ours.p99_ms / plain.p99_ms:6.2f} {ours.cpu_ms / plain.cpu_ms:6.2f}"
     )
+
+
+def _side(cell: Cell) -> str:
+    spread = f"({cell.slowest:,.0f}–{cell.fastest:,.0f})"
+    return f"{cell.rate:8,.0f} {spread:>15} {cell.p50_ms:7.1f} {cell.p99_ms:7.1f} {cell.cpu_ms:7.2f}"
 
 
 def _print_goals(cell: Callable[[str, int, str], Cell], limits: Limits) -> None:

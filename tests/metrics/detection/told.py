@@ -24,7 +24,7 @@ def world(*, hours: float, per_minute: float = 60, seed: int = 1) -> pd.DataFram
     seconds = np.sort(rng.uniform(0, hours * 3600, count))
     country = rng.choice(["CN", "DE"], count, p=[0.6, 0.4])
     accepted, fate = rng.random(count) < 0.98, rng.random(count)
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "submitted_at": pd.Timestamp(START) + pd.to_timedelta(seconds, unit="s"),
             "provider": rng.choice(["alpha", "beta", "gamma"], count, p=[0.4, 0.35, 0.25]),
@@ -48,7 +48,6 @@ def world(*, hours: float, per_minute: float = 60, seed: int = 1) -> pd.DataFram
             "draw": rng.random(count),
         }
     )
-    return frame
 
 
 def finished(frame: pd.DataFrame) -> pd.DataFrame:
