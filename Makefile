@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos soak test check format docs lock bench-service servers clean
+.PHONY: help demo smoke chaos soak test check format docs lock bench-service bench-detect servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -53,6 +53,9 @@ lock: ## Renew requirements.lock to the newest versions that fit together
 
 bench-service: $(READY) servers ## Measure the service beside the plain way to write one (about four minutes; ARGS=--help)
 	@$(BIN)/python -m benchmarks.service $(ARGS)
+
+bench-detect: $(READY) ## Judge the detector on labelled worlds, beside two rules that others use (ARGS=--help)
+	@$(BIN)/python -m benchmarks.detection $(ARGS)
 
 servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
 	@.ci/install-servers

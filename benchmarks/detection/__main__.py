@@ -1,0 +1,95 @@
+"""`make bench-detect`: the detector on labelled worlds that nobody tuned it on, beside two rules that others use."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+
+import click
+
+from benchmarks.detection.cells import Cell, Rival, World, run_world
+from benchmarks.detection.table import misses, report
+from sandbox.drills import VOLUMES
+
+DEVELOPMENT_SEEDS = (1, 2, 3, 4, 5)
+"""For tuning. What is printed by default comes from other seeds, on which nothing was tuned."""
+UNSEEN_SEEDS = (101, 102, 103)
+
+_RULES = ("benchmarks/detection/rules.py", "benchmarks/detection/windows.py")
+RIVALS = {
+    "fixed": Rival("fixed threshold", "benchmarks.detection.rules:FixedThreshold", _RULES),
+    "plivo": Rival("same hour (Plivo)", "benchmarks.detection.rules:SameHour", _RULES),
+}
+
+
+@click.command()
+@click.option("--seed", "seeds", type=int, multiple=True, help=f"Worlds; default {', '.join(map(str, UNSEEN_SEEDS))}.")
+@click.option(
+    "--development", is_flag=True, help=f"The worlds to tune on: seeds {', '.join(map(str, DEVELOPMENT_SEEDS))}."
+)
+@click.option("--volume", "volumes", type=click.Choice(list(VOLUMES)), multiple=True, help="Default: every one.")
+@click.option("--detector", "names", type=click.Choice(list(RIVALS)), multiple=True, help="Default: every one.")
+@click.option("--baseline-days", default=14, show_default=True, type=click.IntRange(8), help="Days without faults.")
+@click.option("--test-days", default=7, show_default=True, type=click.IntRange(1), help="Days with faults, judged.")
+@click.option("--faults", default=40, show_default=True, type=click.IntRange(1), help="Faults in the days with faults.")
+@click.option("--processes", default=2, show_default=True, type=click.IntRange(1), help="Worlds at a time, 4 GB each.")
+@click.option("--misses", "told", is_flag=True, help="List what was missed, misnamed and false.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Where alerts are kept; default below the temporary folder."
+)
+def main(
+    seeds: tuple[int, ...],
+    development: bool,
+    volumes: tuple[str, ...],
+    names: tuple[str, ...],
+    baseline_days: int,
+    test_days: int,
+    faults: int,
+    processes: int,
+    told: bool,
+    cache: Path | None,
+) -> None:
+    """Judge detectors on labelled worlds: what they find, how soon, how right, and how often they cry wolf.
+
+    \b
+      make bench-detect
+      make bench-detect ARGS='--development --volume small --misses'
+
+    Alerts are kept: what ran before with the same code is not run again. Rules of judgement: benchmarks/README.md.
+    """
+    chosen = seeds or (DEVELOPMENT_SEEDS if development else UNSEEN_SEEDS)
+    worlds = [
+        World(seed, volume, baseline_days, test_days, faults)
+        for volume, seed in product(volumes or tuple(VOLUMES), chosen)
+    ]
+    rivals = [RIVALS[name] for name in names or RIVALS]
+    folder = cache or Path(tempfile.gettempdir()) / f"heliograph-bench-detect-{os.getuid()}"
+    order = {world: number for number, world in enumerate(worlds)}
+    cells = sorted(_run(worlds, rivals, folder, processes), key=lambda cell: order[cell.world])
+    click.echo(report(cells))
+    if told:
+        for rival in rivals:
+            click.echo(f"\n{rival.name}\n{misses(cells, rival.name)}")
+
+
+def _run(worlds: list[World], rivals: list[Rival], cache: Path, processes: int) -> Iterator[Cell]:
+    """All cells, as they come; progress goes to stderr."""
+    began = time.monotonic()
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        tasks = {pool.submit(run_world, world, rivals, cache): world for world in worlds}
+        for done, task in enumerate(as_completed(tasks), 1):
+            world = tasks[task]
+            yield from task.result()
+            click.echo(
+                f"{done}/{len(worlds)} {world.volume}-{world.seed} after {time.monotonic() - began:.0f} s", err=True
+            )
+
+
+if __name__ == "__main__":
+    main()
