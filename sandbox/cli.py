@@ -71,6 +71,49 @@ def demo(folder: Path, fresh: bool, fault: str, api_port: int, dashboard_port: i
 
 
 @click.command()
+@click.option("--seed", required=True, type=click.IntRange(0), help="The same seed draws the same world.")
+@click.option(
+    "--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where to write."
+)
+@click.option(
+    "--volume",
+    type=click.Choice(["small", "large"]),
+    default="small",
+    show_default=True,
+    help="120 or 480 requests a minute.",
+)
+@click.option("--rate-per-minute", type=click.FloatRange(1, 2_000), help="Requests a minute, instead of --volume.")
+@click.option("--baseline-days", default=14, show_default=True, type=click.IntRange(1, 60), help="Days without faults.")
+@click.option("--test-days", default=7, show_default=True, type=click.IntRange(1, 30), help="Days with faults.")
+@click.option(
+    "--faults", default=40, show_default=True, type=click.IntRange(1, 500), help="Faults in the days with faults."
+)
+def drill(
+    seed: int, folder: Path, volume: str, rate_per_minute: float | None, baseline_days: int, test_days: int, faults: int
+) -> None:
+    """Draw a world with faults whose truth is known, and write its events and labels as files.
+
+    Writes send.parquet, receipt.parquet and verify.parquet, which `heliograph ingest` reads, and labels.json: what was
+    broken or only unusual, where, from when to when, and whom it cost. The first day is Monday, 2 March 2026.
+
+    \b
+      heliograph drill --seed 1 --out drill
+      heliograph drill --seed 1 --out drill --rate-per-minute 30 --baseline-days 8 --test-days 1 --faults 5
+    """
+    from sandbox.drills.main import run
+
+    run(
+        folder,
+        seed=seed,
+        volume=volume,
+        rate_per_minute=rate_per_minute,
+        baseline_days=baseline_days,
+        test_days=test_days,
+        faults=faults,
+    )
+
+
+@click.command()
 @click.option("--count", default=300, show_default=True, type=click.IntRange(1, 100_000), help="Verifications to send.")
 @click.option("--store-url", default="", help="Primary store instead of SQLite, as in [store] url.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder and leave it there, to look into.")

@@ -7,11 +7,24 @@ from datetime import datetime, timedelta
 
 from sandbox.world import NAMED_FAULTS, Fault
 
-_CUMULUS_OUT = replace(NAMED_FAULTS["provider-outage"].fault, provider="cumulus")
+
+def _named(name: str) -> Fault:
+    return NAMED_FAULTS[name].fault
+
+
 _INCIDENTS = (
-    # days before the end, time of that day in UTC, length, what
-    (9, timedelta(hours=11, minutes=20), timedelta(minutes=95), NAMED_FAULTS["carrier-drop"].fault),
-    (3, timedelta(hours=13, minutes=10), timedelta(minutes=45), _CUMULUS_OUT),
+    # days before the end, time of that day in UTC, length, what; each large enough to be found at the demo's volume
+    (12, timedelta(hours=8, minutes=5), timedelta(minutes=70), _named("receipts-stop")),
+    (9, timedelta(hours=11, minutes=20), timedelta(minutes=95), _named("carrier-drop")),
+    (6, timedelta(hours=9, minutes=40), timedelta(minutes=80), _named("template-blocked")),
+    (5, timedelta(hours=2, minutes=30), timedelta(minutes=60), _named("verification-broken")),
+    (3, timedelta(hours=13, minutes=10), timedelta(minutes=45), replace(_named("provider-outage"), provider="cumulus")),
+    (
+        1,
+        timedelta(hours=12, minutes=25),
+        timedelta(minutes=55),
+        replace(_named("black-hole"), provider="aurora", country="CN"),
+    ),
 )
 
 

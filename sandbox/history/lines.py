@@ -99,9 +99,15 @@ def lines_of(past: Past, rng: np.random.Generator, *, seed: int) -> dict[str, Li
 
 def request_ids(rng: np.random.Generator, at: Floats) -> list[str]:
     """A UUIDv7 for each moment, canonical."""
-    high = (np.floor(at * 1000).astype(np.uint64) << np.uint64(16)) | np.uint64(0x7000)
-    high |= rng.integers(0, 1 << 12, len(at), dtype=np.uint64)
-    low = np.uint64(0b10 << 62) | rng.integers(0, 1 << 62, len(at), dtype=np.uint64)
+    twelve = rng.integers(0, 1 << 12, len(at), dtype=np.uint64)
+    rest = rng.integers(0, 1 << 62, len(at), dtype=np.uint64)
+    return uuid7_texts(np.floor(at * 1000).astype(np.uint64), twelve, rest)
+
+
+def uuid7_texts(milliseconds: NDArray[np.uint64], twelve: NDArray[np.uint64], rest: NDArray[np.uint64]) -> list[str]:
+    """UUIDv7s, canonical, of their time and the 12 and 62 bits that are free."""
+    high = (milliseconds << np.uint64(16)) | np.uint64(0x7000) | twelve
+    low = np.uint64(0b10 << 62) | rest
     return [f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}" for h in _hex(high, low)]
 
 

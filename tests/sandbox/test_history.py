@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +20,7 @@ from sandbox.history.lines import RECEIPTS, REFUSALS, request_ids
 from sandbox.world import PROVIDERS, Area, Fault, World, areas, lives, named_fault
 from sandbox.world.channels import FAILURES
 from sandbox.world.channels import REFUSALS as REFUSAL_CLASSES
+from sandbox.world.faults import DENIED
 from service.providers.base.pushed import receipt_row
 from service.providers.base.references import reference_of
 
@@ -229,8 +231,24 @@ def test_the_incidents_of_the_past_are_known_and_show(tmp_path: Path):
 
     assert len(meanwhile) > 20
     assert np.mean(meanwhile) < 0.3 < 0.95 < np.mean(otherwise)
-    assert [incident.kind for incident in past_incidents(end=END, days=14)] == ["carrier-drop", "provider-outage"]
+    assert [incident.kind for incident in past_incidents(end=END, days=14)] == [
+        "receipts-stop", "carrier-drop", "template-blocked", "verification-broken", "provider-outage", "black-hole",
+    ]  # fmt: skip
     assert past_incidents(end=END, days=1) == ()
+
+
+def test_a_broken_verification_of_the_past_calls_right_codes_wrong(tmp_path: Path):
+    broken = replace(named_fault("verification-broken", start=END - timedelta(hours=12)), app="bank")
+    first = [check for check in Telling(tell(tmp_path, faults=(broken,), days=1)).checks if check.check == 1]
+
+    def right(app: str, *, meanwhile: bool) -> float:
+        told = [
+            check.result == "approved" for check in first if check.app == app and broken.active(check.at) == meanwhile
+        ]
+        return float(np.mean(told))
+
+    assert right("bank", meanwhile=True) == pytest.approx((1 - DENIED) * right("bank", meanwhile=False), abs=0.06)
+    assert right("shop", meanwhile=True) > 0.9
 
 
 def test_a_fault_of_the_world_that_began_before_the_end_is_in_the_history(tmp_path: Path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.numbers import read
 from core.settings import Code
+from sandbox.drills import FAULT_KINDS
 from sandbox.world import (
     COUNTRIES,
     NAMED_FAULTS,
@@ -249,3 +251,10 @@ def test_every_text_exists_in_every_language_and_is_recognised_when_filled_in():
         for body in text.locales.values():
             assert text.name == template_of(body.format_map(values))
     assert template_of("hello") == ""
+
+
+def test_the_readme_names_every_fault_there_is():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert [name for name in NAMED_FAULTS if f"`{name}`" not in readme] == []
+    assert {*FAULT_KINDS} - {"delivery-drop"} | {"carrier-drop"} == {*NAMED_FAULTS}
