@@ -23,6 +23,9 @@ UNSEEN_SEEDS = (101, 102, 103)
 
 _RULES = ("benchmarks/detection/rules.py", "benchmarks/detection/windows.py")
 RIVALS = {
+    "heliograph": Rival(
+        "heliograph", "benchmarks.detection.product:Replay", ("metrics/detection", "benchmarks/detection/product.py")
+    ),
     "fixed": Rival("fixed threshold", "benchmarks.detection.rules:FixedThreshold", _RULES),
     "plivo": Rival("same hour (Plivo)", "benchmarks.detection.rules:SameHour", _RULES),
 }

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.detection.alerts import Alert, from_lines, to_lines
 from benchmarks.detection.cells import Rival, World, run_world
+from benchmarks.detection.product import Replay
 from benchmarks.detection.rules import FixedThreshold, SameHour
 from benchmarks.detection.table import misses, report
 from sandbox.drills import Drill
@@ -84,3 +85,12 @@ def test_a_cell_that_is_kept_is_judged_the_same_and_told(tmp_path):
     assert report(again) == report(drawn)
     assert "3 faults in 1 days" in report(drawn)
     assert {"missed", "unlike", "false"} >= {line.split()[0] for line in misses(drawn, "fixed").splitlines()}
+
+
+def test_heliograph_sees_a_provider_that_takes_nothing(drill: Drill):
+    outage = next(label for label in drill.labels if label.kind == "provider-outage")
+    around = {"start": outage.start - timedelta(minutes=10), "end": outage.start + timedelta(minutes=30)}
+    seen = list(Replay()(drill.attempts, **around))
+
+    assert outage.start <= seen[0].detected_at < outage.end
+    assert seen[0].kind == "provider-outage"
