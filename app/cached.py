@@ -17,6 +17,7 @@ from app.data import funnel as funnel_data
 from app.data import incidents as incidents_data
 from app.data import messages as messages_data
 from app.data import overview as overview_data
+from app.data import providers as providers_data
 from app.data import regions as regions_data
 from app.data.basics import FilterKey
 from app.palette import Colours
@@ -143,3 +144,17 @@ def messages_of_number(phone_hash: str) -> pd.DataFrame:
 @st.cache_data(ttl=5, show_spinner=False, max_entries=50)
 def story(request_id: UUID) -> pd.DataFrame:
     return messages_data.of_request(warehouse(), request_id)
+
+
+@st.cache_data(ttl=60, show_spinner=False, max_entries=100)
+def providers(window: Window, zone: str, filters: FilterKey, *, slug: str) -> providers_data.ProvidersData:
+    return providers_data.answer(
+        warehouse(),
+        window,
+        zone,
+        filters,
+        slug=slug,
+        prices=settings().prices,
+        now=utc_now(),
+        on_time_seconds=settings().metrics.on_time_seconds,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import cached
-from app.views import carriers, funnel, incidents, messages, overview, regions
+from app.views import carriers, funnel, incidents, messages, overview, providers, regions
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
@@ -22,6 +22,7 @@ def main() -> None:
     pages = [
         st.Page(overview.page, title="Overview", url_path="overview", default=True),
         st.Page(carriers.page, title="Carriers", url_path="carriers"),
+        st.Page(providers.page, title="Providers", url_path="providers"),
         st.Page(regions.page, title="Regions", url_path="regions"),
         st.Page(funnel.page, title="Funnel", url_path="funnel"),
         st.Page(incidents.page, title="Incidents", url_path="incidents"),

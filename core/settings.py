@@ -236,6 +236,16 @@ class Template(Section):
     )
 
 
+class Price(Section):
+    """What one part of a message costs: `[[prices]]` in the file; all in one currency."""
+
+    provider: str = Field(description="Name of the provider.")
+    country: str = Field(
+        "", pattern=r"^([A-Z]{2})?$", description="ISO code; empty for all that have no price of their own."
+    )
+    per_part: float = Field(ge=0, description="Price of one part (segment) that the provider accepted.")
+
+
 class Routing(Section):
     """How a message finds its provider."""
 
@@ -364,6 +374,12 @@ class Reports(Section):
     dashboard_url: str = Field("", description="Address of the dashboard, for links in mails.")
 
 
+class Dashboard(Section):
+    """What the dashboard shows beside the warehouse's figures."""
+
+    currency: str = Field("", max_length=8, description="Name of the currency of `[[prices]]`, such as EUR.")
+
+
 class Settings(Section):
     """All sections. A program takes the sections it needs and passes them on as arguments."""
 
@@ -385,8 +401,10 @@ class Settings(Section):
     mail: Mail = Mail()
     alerts: Alerts = Alerts()
     reports: Reports = Reports()
+    dashboard: Dashboard = Dashboard()
     providers: list[Provider] = []
     templates: list[Template] = []
+    prices: list[Price] = []
     alert_channels: list[AlertChannel] = []
     alert_routes: list[AlertRoute] = []
 

@@ -25,6 +25,7 @@ from sandbox.providers import Stand
 from sandbox.servers import ServerPlan, plan_nats, plan_valkey
 from sandbox.servers.base import write_private
 from sandbox.world import PROVIDER_WEIGHTS, PROVIDERS, TEXTS
+from sandbox.world.prices import CURRENCY, PRICES
 
 Tables = dict[str, Any]
 
@@ -173,7 +174,12 @@ def _tables(
         "api": {"port": ports.api},
         "mail": {"port": ports.smtp, "recipients": ["operators@heliograph.example"]},
         "reports": {"folder": str(folder / "reports"), "dashboard_url": f"http://{LOOPBACK}:{ports.dashboard}"},
+        "dashboard": {"currency": CURRENCY},
         "providers": [_provider(stand) for stand in stands],
+        "prices": [
+            {"provider": provider, "country": country, "per_part": price}
+            for (provider, country), price in PRICES.items()
+        ],
         "templates": [
             {"name": text.name, "locale": locale, "text": words}
             for text in TEXTS

@@ -1,0 +1,104 @@
+"""Providers side by side: raw and on equal traffic with their intervals, and how fast messages arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import words
+from app.palette import LINES, Colours, Shade
+from metrics.catalogue import Metric
+from metrics.mix import Adjusted
+from metrics.readings import interval
+
+_ROW_HEIGHT, _HEAD_HEIGHT = 58, 90
+_TICKS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
+_TICK_TEXTS = ("0.5 s", "1 s", "2 s", "5 s", "10 s", "30 s", "1 min", "5 min", "15 min", "1 h")
+
+
+def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figure:
+    """A mark a provider for the raw value with its 95 % interval, and one for the value on equal traffic."""
+    names = [escape(words.named("provider", row.provider)) for row in rows]
+    bounds = [interval(row.raw, row.n) for row in rows]
+    raw: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "as it was (95 % interval)",
+        "x": [row.raw for row in rows],
+        "y": names,
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [ends[1] - (row.raw or 0) if ends else 0 for row, ends in zip(rows, bounds, strict=True)],
+            "arrayminus": [(row.raw or 0) - ends[0] if ends else 0 for row, ends in zip(rows, bounds, strict=True)],
+            "thickness": 1.5,
+        },
+        "marker": {"size": 11, "color": LINES[shade][0]},
+        "customdata": [words.count(row.n) for row in rows],
+        "hovertemplate": "as it was: %{x:.2%}, n %{customdata}<extra></extra>",
+    }
+    equal: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "on equal traffic",
+        "x": [row.value for row in rows],
+        "y": names,
+        "marker": {"size": 12, "color": LINES[shade][1], "symbol": "diamond"},
+        "hovertemplate": "on equal traffic: %{x:.2%}<extra></extra>",
+    }
+    layout = {
+        "height": _HEAD_HEIGHT + _ROW_HEIGHT * len(rows),
+        "margin": {"l": 4, "r": 20, "t": 34, "b": 4},
+        "dragmode": False,
+        "hovermode": "y unified",
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {"title": {"text": metric.title}, "tickformat": ".1%", "fixedrange": True, "automargin": True},
+        "yaxis": {"autorange": "reversed", "fixedrange": True, "automargin": True, "showgrid": True},
+    }
+    return go.Figure({"data": [raw, equal], "layout": layout})
+
+
+def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
+    """The share of accepted messages delivered within each time; a line a provider, seconds on a logarithmic axis."""
+    traces = []
+    for name, line in table.groupby("provider", sort=True):
+        colour, dash = colours.line("provider", str(name), shade)
+        label = escape(words.named("provider", str(name)))
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": f"{label}  n {words.count(int(line['n'].iloc[0]))}",
+                "x": line["seconds"],
+                "y": line["share"].astype(float),
+                "line": {"color": colour, "dash": dash, "width": 2},
+                "hovertemplate": f"{label}: %{{y:.1%}}<extra></extra>",
+            }
+        )
+    layout = {
+        "height": 380,
+        "margin": {"l": 4, "r": 10, "t": 30, "b": 4},
+        "dragmode": False,
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {
+            "title": {"text": "Seconds from submission to delivery"},
+            "type": "log",
+            "tickvals": list(_TICKS),
+            "ticktext": list(_TICK_TEXTS),
+            "fixedrange": True,
+            "automargin": True,
+        },
+        "yaxis": {
+            "title": {"text": "Delivered, of accepted"},
+            "tickformat": ".0%",
+            "range": [0, 1.02],
+            "fixedrange": True,
+            "automargin": True,
+        },
+    }
+    return go.Figure({"data": traces, "layout": layout})

@@ -1,0 +1,75 @@
+"""The Providers page asks five questions: a metric by provider, the same by destination, delays, failures, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+
+from app.data.basics import VOLUME, FilterKey, totals
+from app.timeframe import Window
+from core.settings import Price
+from core.warehouse import Warehouse
+from metrics.catalogue import metric
+from metrics.costs import costs
+from metrics.delays import delivered_within
+from metrics.failures import failures
+from metrics.mix import Adjusted, adjust
+from metrics.query import Question, ask
+
+STRATA = ("country", "carrier", "purpose")
+"""What traffic is made equal by: the destination, and what it is for."""
+
+
+@dataclass(frozen=True)
+class ProvidersData:
+    """`totals`: a row a provider (`app.data.basics.totals`). `adjusted`: the metric on equal traffic, empty for seconds.
+    `delays`, `failures`, `costs`: as `metrics.delays`, `metrics.failures` and `metrics.costs` give them."""
+
+    totals: pd.DataFrame
+    adjusted: Sequence[Adjusted]
+    delays: pd.DataFrame
+    failures: pd.DataFrame
+    costs: pd.DataFrame
+
+
+def answer(
+    warehouse: Warehouse,
+    window: Window,
+    zone: str,
+    filters: FilterKey,
+    *,
+    slug: str,
+    prices: Sequence[Price],
+    now: datetime,
+    on_time_seconds: int,
+) -> ProvidersData:
+    """All that the page draws."""
+
+    def asked(metrics: tuple[str, ...], *dimensions: str) -> pd.DataFrame:
+        question = Question(
+            metrics=metrics,
+            start=window.start,
+            end=window.end,
+            dimensions=dimensions,
+            time_zone=zone,
+            filters=dict(filters),
+        )
+        return ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
+
+    start, end, kept = window.start, window.end, dict(filters)
+    table = totals(asked(tuple(dict.fromkeys((slug, VOLUME))), "provider"), slug, ("provider",))
+    by_stratum = asked((slug,), "provider", *STRATA) if metric(slug).unit == "ratio" else None
+    return ProvidersData(
+        totals=table,
+        adjusted=[] if by_stratum is None else adjust(_renamed(by_stratum, slug), STRATA),
+        delays=delivered_within(warehouse, "provider", start=start, end=end, filters=kept),
+        failures=failures(warehouse, start=start, end=end, filters=kept),
+        costs=costs(warehouse, prices, start=start, end=end, filters=kept) if prices else pd.DataFrame(),
+    )
+
+
+def _renamed(frame: pd.DataFrame, slug: str) -> pd.DataFrame:
+    return frame.rename(columns={slug: "value", f"{slug}_n": "n"})

@@ -1,0 +1,173 @@
+"""The Providers page: side by side on equal traffic, how fast, what it costs, and what goes wrong in whose words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, controls, downloads, shell, tables, words
+from app.causes import ERROR_CLASSES
+from app.charts import providers as charts
+from app.charts.panels import CONFIG
+from app.controls import Opened
+from app.data.providers import ProvidersData
+from app.timeframe import Window
+from metrics.catalogue import Metric, metric
+from metrics.mix import STRATUM_N_MIN, Adjusted
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Providers", anchor=False)
+    opened = controls.open_view()
+    controls.metric_bar(opened.view)
+    shell.live(opened, _draw)
+
+
+def _draw(opened: Opened, window: Window) -> None:
+    view = opened.view
+    newest = cached.newest()
+    if newest is None:
+        shell.nothing_at_all()
+        return
+    answers = cached.providers(window, view.zone, view.filter_key(), slug=view.metric)
+    shell.freshness_line(newest, window, view.zone)
+    if answers.totals.empty:
+        shell.nothing_here(newest, opened)
+        return
+    shown = metric(view.metric)
+    _compared(shown, answers)
+    _table(shown, answers, window)
+    _delays(answers)
+    _costs(answers, window)
+    _failures(answers, window)
+
+
+def _compared(shown: Metric, answers: ProvidersData) -> None:
+    st.subheader("On equal traffic", anchor=False)
+    if shown.unit != "ratio":
+        st.info(f"{shown.title} is compared below as it was: medians cannot be made equal by weighting.")
+        return
+    if not answers.adjusted:
+        st.info(f"**{shown.title} is undefined in all of this range.** {words.why_undefined(0)}")
+        return
+    st.caption(
+        f"{shown.question} A provider with the difficult routes looks worse than it is: the diamond is what it would reach "
+        f"with the mix of country, carrier and purpose that all providers have together (direct standardisation, strata of "
+        f"n ≥ {STRATUM_N_MIN})."
+    )
+    st.plotly_chart(
+        charts.compared(shown, answers.adjusted, shell.shade()),
+        key="compared",
+        config=CONFIG,
+        alt="; ".join(_in_words(row) for row in answers.adjusted),
+    )
+    st.markdown("\n".join(f"- {controls.plain(line)}" for line in _why(answers.adjusted)))
+
+
+def _in_words(row: Adjusted) -> str:
+    equal = words.figure(row.value, "ratio")
+    return f"{words.named('provider', row.provider)}: {words.figure(row.raw, 'ratio')}, on equal traffic {equal}"
+
+
+def _why(rows: Sequence[Adjusted]) -> list[str]:
+    """Why raw and adjusted differ, a line a provider."""
+    lines = []
+    for row in rows:
+        told = _in_words(row)
+        if row.value is None:
+            lines.append(
+                f"{told}: only {row.covered:.0%} of all traffic goes where it has a sample, too little to compare."
+            )
+            continue
+        reasons = [
+            f"{'more' if reason.own_share > reason.common_share else 'less'} of its traffic goes to "
+            f"{' / '.join(part or 'unknown' for part in reason.stratum)} ({reason.own_share:.0%} against "
+            f"{reason.common_share:.0%}: {reason.effect * 100:+.1f} points)"
+            for reason in row.reasons
+        ]
+        lines.append(f"{told}{'; ' + '; '.join(reasons) if reasons else ''}.")
+    return lines
+
+
+def _table(shown: Metric, answers: ProvidersData, window: Window) -> None:
+    named = answers.totals.assign(provider=[words.named("provider", name) for name in answers.totals["provider"]])
+    tables.readings(shown, named, ("provider",))
+    downloads.csv("Download this table (CSV)", named, downloads.name(f"providers-{shown.slug}", window), key="table")
+
+
+def _delays(answers: ProvidersData) -> None:
+    st.subheader("How fast messages arrive", anchor=False)
+    if answers.delays.empty:
+        st.info("Nothing was accepted in this range.")
+        return
+    st.plotly_chart(charts.delays(answers.delays, cached.colours(), shell.shade()), key="delays", config=CONFIG)
+    st.caption("A line that is steep on the left is fast; where it ends on the right is the delivery rate.")
+
+
+def _costs(answers: ProvidersData, window: Window) -> None:
+    st.subheader("What it costs", anchor=False)
+    if answers.costs.empty:
+        st.info(
+            "No price list is set: `[[prices]]` in the settings names what a part of a message costs, by provider and country."
+        )
+        return
+    currency = cached.settings().dashboard.currency or "units of the list"
+    table = answers.costs.assign(
+        provider=[words.named("provider", name) for name in answers.costs["provider"]],
+        priced=answers.costs["priced"] * 100,
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        width=1000,
+        height="content",
+        placeholder=words.UNDEFINED,
+        column_config={
+            "provider": "Provider",
+            "cost": st.column_config.NumberColumn(f"Cost ({currency})", format="%.2f"),
+            "delivered": st.column_config.NumberColumn("Delivered", format="localized"),
+            "approved": st.column_config.NumberColumn("Codes entered", format="localized"),
+            "per_delivered": st.column_config.NumberColumn(f"Per delivered ({currency})", format="%.4f"),
+            "per_approved": st.column_config.NumberColumn(f"Per entered code ({currency})", format="%.4f"),
+            "priced": st.column_config.NumberColumn(
+                "Priced", format="%.0f %%", help="Share of accepted messages that the price list has a price for."
+            ),
+        },
+    )
+    downloads.csv("Download the costs (CSV)", answers.costs, downloads.name("costs", window), key="costs")
+
+
+def _failures(answers: ProvidersData, window: Window) -> None:
+    st.subheader("What goes wrong", anchor=False)
+    if answers.failures.empty:
+        st.info("Nothing failed in this range.")
+        return
+    rows = answers.failures
+    told = pd.DataFrame(
+        {
+            "provider": [words.named("provider", name) for name in rows["provider"]],
+            "stage": ["not taken" if stage == "answer" else "taken, not delivered" for stage in rows["stage"]],
+            "code": rows["error_code"],
+            "meaning": [ERROR_CLASSES.get(name, name) for name in rows["error_class"]],
+            "failed": rows["failed"],
+            "share": rows["failed"] / rows["submitted"] * 100,
+        }
+    )
+    st.dataframe(
+        told,
+        hide_index=True,
+        height="content" if len(told) <= 30 else 1000,
+        placeholder=words.UNDEFINED,
+        column_config={
+            "provider": "Provider",
+            "stage": "When",
+            "code": st.column_config.TextColumn("Code", width="medium", help="In the words of the provider."),
+            "meaning": st.column_config.TextColumn("In our words", width="large"),
+            "failed": st.column_config.NumberColumn("Attempts", format="localized"),
+            "share": st.column_config.NumberColumn("Of its submitted", format="%.2f %%"),
+        },
+    )
+    downloads.csv("Download the failures (CSV)", rows, downloads.name("failures", window), key="failures")

@@ -1,0 +1,48 @@
+"""What a delivered message and an approved code cost, by the price list of the settings: accepted parts are paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from core.settings import Price
+from core.warehouse import Warehouse
+from metrics import cohorts
+from metrics.cohorts import Filters
+
+COLUMNS = ("provider", "cost", "delivered", "approved", "per_delivered", "per_approved", "priced")
+
+
+def costs(
+    warehouse: Warehouse, prices: Sequence[Price], *, start: datetime, end: datetime, filters: Filters
+) -> pd.DataFrame:
+    """One row a provider: `COLUMNS`; costs in the currency of the list, NaN where nothing was delivered or approved.
+
+    A price for a country goes before the provider's general one. `priced` is the share of accepted messages that had a
+    price; costs are of those alone, as are `delivered` and `approved`. `approved` counts attempts whose own code was
+    entered. Raises `BadInput`, `WarehouseUnavailable`.
+    """
+    cohorts.check_window(start, end)
+    cohorts.check_filters(filters)
+    where = " AND ".join([cohorts.WINDOW, "accepted", *cohorts.filter_clauses(filters)])
+    sql = f"""
+        SELECT provider, country, count() AS n, sum(segments) AS parts, countIf(delivered) AS delivered,
+               countIf(is_code AND filled_at IS NOT NULL) AS approved
+        FROM attempts FINAL WHERE {where} GROUP BY provider, country"""
+    rows = warehouse.query_df(sql, {**cohorts.window(start, end), **cohorts.filter_values(filters)})
+    if rows.empty or not prices:
+        return pd.DataFrame(columns=list(COLUMNS))
+    listed = {(price.provider, price.country): price.per_part for price in prices}
+    pairs = zip(rows["provider"], rows["country"], strict=True)
+    rows["price"] = [listed.get((name, country), listed.get((name, ""))) for name, country in pairs]
+    rows["price"] = rows["price"].astype("float64")
+    all_of = rows.groupby("provider")["n"].sum()
+    known = rows.dropna(subset=["price"])
+    known = known.assign(cost=known["price"] * known["parts"].astype("float64"))
+    table = known.groupby("provider")[["cost", "n", "delivered", "approved"]].sum()
+    table["per_delivered"] = table["cost"] / table["delivered"].where(table["delivered"] > 0)
+    table["per_approved"] = table["cost"] / table["approved"].where(table["approved"] > 0)
+    table["priced"] = table["n"] / all_of.reindex(table.index)
+    return table.reset_index()[list(COLUMNS)]

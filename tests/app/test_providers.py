@@ -1,0 +1,54 @@
+"""The Providers page in its states."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.warehouse import Warehouse
+from tests.app.looking import run, text
+from tests.app.traffic import load
+
+
+@pytest.fixture
+def page(at_warehouse: None) -> AppTest:
+    return AppTest.from_string("from app.views import providers\nproviders.page()", default_timeout=30)
+
+
+def test_providers_stand_side_by_side_with_delays_and_failures(warehouse: Warehouse, page: AppTest) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+
+    shown = run(page)
+    totals, failures = (element.value for element in shown.dataframe)
+
+    assert list(totals["provider"]) == ["aurora", "beacon"]
+    assert set(failures["stage"]) == {"taken, not delivered"}
+    assert len(shown.get("plotly_chart")) == 2
+    assert "on equal traffic" in text(shown)
+    assert "No price list is set" in text(shown)
+
+
+def test_with_a_price_list_it_says_what_a_delivery_costs(
+    warehouse: Warehouse, page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    config = tmp_path / "prices.toml"
+    config.write_text('[dashboard]\ncurrency = "EUR"\n[[prices]]\nprovider = "aurora"\nper_part = 0.09\n')
+    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
+    load(warehouse, until=datetime.now(UTC), hours=24)
+
+    costs = run(page).dataframe[1].value
+
+    assert list(costs["provider"]) == ["aurora"]
+    assert costs["per_delivered"].iloc[0] == pytest.approx(0.1, abs=0.01)
+
+
+def test_seconds_are_not_made_equal(warehouse: Warehouse, page: AppTest) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+
+    assert "cannot be made equal by weighting" in text(run(page, metric="delivery_time"))
+
+
+def test_without_data_it_says_how_to_get_some(warehouse: Warehouse, page: AppTest) -> None:
+    assert "There is no data yet" in text(run(page))
