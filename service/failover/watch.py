@@ -24,6 +24,8 @@ from service.stores import Backup, Primary
 _log = structlog.get_logger(__name__)
 
 _RENEWALS_MISSED_MAX = 5
+_PROBES_PASSED_MIN = 3
+"""With both stores down the first that comes back is used after so many: codes go on meanwhile, and nothing flaps."""
 
 
 class Watch:
@@ -92,6 +94,10 @@ class Watch:
             return
         if note is not None:
             self._state.follow(note, is_stale=self._is_stale(note))
+
+    @property
+    def _short_while_seconds(self) -> float:
+        return _PROBES_PASSED_MIN * self._settings.probe_seconds
 
     def _is_stale(self, note: Note) -> bool:
         """Nobody replays any more."""
@@ -179,7 +185,8 @@ class Watch:
         now = self._clock()
         state.backup_well_since = state.backup_well_since or now
         # Nothing has to be replayed into it; but up a second and down a second must not look like forty changes.
-        if state.primary_down or (now - state.backup_well_since).total_seconds() >= self._settings.window_seconds:
+        seconds = (now - state.backup_well_since).total_seconds()
+        if seconds >= (self._short_while_seconds if state.primary_down else self._settings.window_seconds):
             state.backup_well()
 
     async def _look_at_failed_primary(self) -> None:
@@ -188,11 +195,12 @@ class Watch:
             state.looks_well_since = None
             return
         state.trouble("credentials", "mysql", "")
-        if state.backup_down:
-            state.recover("it takes writes again, and the backup does not")
-            return
         now = self._clock()
         state.looks_well_since = state.looks_well_since or now
+        if state.backup_down:
+            if (now - state.looks_well_since).total_seconds() >= self._short_while_seconds:
+                state.recover("it takes writes again, and the backup does not")
+            return
         if (now - state.looks_well_since).total_seconds() < self._settings.window_seconds:
             return  # up a second and down a second is not well
         if self._settings.automatic_recovery:

@@ -10,18 +10,25 @@ import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
+from core.settings import Failover as FailoverSettings
+from core.settings import Journal as JournalSettings
 from core.settings import Mirror as MirrorSettings
 from core.settings import Store as StoreSettings
 from sandbox.servers import Server, start_redis, start_valkey
+from service.failover import Failover
 from service.stores import Store
 from service.stores.memory import MemoryStore
 from service.stores.redis import RedisStore
 from service.stores.sql import SqlStore
+from tests.service.failover.twins import PRESUMPTION
 from tests.support.servers import require_server
 
 SQL = ["sqlite", "mariadb"]
 SERVERS = {"valkey": "valkey_server", "redis": "redis_server"}
-ALL = ["memory", *SQL, *SERVERS]
+FAILOVERS = ["failover", "failover on its backup", "failover without a store"]
+ALL = ["memory", *SQL, *SERVERS, *FAILOVERS]
+KEEPING = ALL[:-1]
+"""Those that can be asked for all they were given: without a store an instance says of much that it cannot know."""
 
 
 @pytest.fixture(scope="session")
@@ -58,19 +65,49 @@ def store_settings(kind: str, folder: Path, request: pytest.FixtureRequest) -> S
     return StoreSettings(url=url)
 
 
-@pytest.fixture(params=ALL)
+@pytest.fixture(params=KEEPING)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made = await store_of(request, tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=ALL)
+async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    made = await store_of(request, tmp_path)
+    yield made
+    await made.close()
+
+
+async def store_of(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     kind: str = request.param
     made: Store
     if kind == "memory":
         made = MemoryStore()
     elif kind in SQL:
         made = SqlStore(store_settings(kind, tmp_path, request))
+    elif kind in FAILOVERS:
+        made = await failover_of(kind, tmp_path)
     else:
         server: Server = request.getfixturevalue(SERVERS[kind])
         made = RedisStore(MirrorSettings(url=server.url), namespace=secrets.token_hex(4))
-    yield made
-    await made.close()
+    return made
+
+
+async def failover_of(kind: str, folder: Path) -> Failover:
+    """A failover over twins: with both up, with the primary down, or with both down."""
+    primary, backup = MemoryStore(), MemoryStore(as_mirror=True)
+    made = Failover(
+        primary=primary,
+        backup=backup,
+        settings=FailoverSettings(fatal_errors=1),
+        journal=JournalSettings(folder=folder),
+        presumption=PRESUMPTION,
+    )
+    await made.start()
+    primary.available = kind == "failover"
+    backup.available = kind != "failover without a store"
+    return made
 
 
 @pytest.fixture(params=SQL)

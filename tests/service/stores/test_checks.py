@@ -43,30 +43,30 @@ async def test_a_right_code_approves_once(store: Store):
     assert [row.result for row in state.checks] == ["approved"]
 
 
-async def test_a_right_code_that_comes_too_late_is_counted_and_not_approved(store: Store):
+async def test_a_right_code_that_comes_too_late_is_counted_and_not_approved(any_store: Store):
     request = facts.request()
-    await store.write([request])
-    verdict = await store.check(order(request, attempt=1, expired=True))
-    state = await store.request(request.id)
+    await any_store.write([request])
+    verdict = await any_store.check(order(request, attempt=1, expired=True))
+    state = await any_store.request(request.id)
 
     assert verdict.result == "expired"
     assert state is not None
     assert (len(state.checks), state.approval) == (1, None)
 
 
-async def test_the_right_code_after_the_last_check_is_refused(store: Store):
+async def test_the_right_code_after_the_last_check_is_refused(any_store: Store):
     request = facts.request()
-    await store.write([request, facts.check(request, 1)])
-    await store.check(order(request, checks_max=2))
+    await any_store.write([request, facts.check(request, 1)])
+    await any_store.check(order(request, checks_max=2))
 
-    assert (await store.check(order(request, attempt=1, checks_max=2))).result == "too_many"
+    assert (await any_store.check(order(request, attempt=1, checks_max=2))).result == "too_many"
 
 
-async def test_of_a_hundred_right_checks_at_once_one_approves(store: Store):
+async def test_of_a_hundred_right_checks_at_once_one_approves(any_store: Store):
     request = facts.request()
-    await store.write([request])
-    told = await asyncio.gather(*(store.check(order(request, attempt=1)) for _ in range(100)))
-    state = await store.request(request.id)
+    await any_store.write([request])
+    told = await asyncio.gather(*(any_store.check(order(request, attempt=1)) for _ in range(100)))
+    state = await any_store.request(request.id)
 
     assert Counter(verdict.result for verdict in told) == {"approved": 1, "already_approved": 99}
     assert state is not None

@@ -48,23 +48,23 @@ async def test_what_was_written_comes_back_as_it_was(store: Store):
     assert await store.request(request.id) == assemble(request, written)
 
 
-async def test_a_fact_is_new_once(store: Store):
+async def test_a_fact_is_new_once(any_store: Store):
     request = facts.request()
     first, second = facts.attempt(request, 1), facts.attempt(request, 2)
 
-    assert await store.write([request, first]) == [True, True]
-    assert await store.write([request, first, second, second]) == [False, False, True, False]
+    assert await any_store.write([request, first]) == [True, True]
+    assert await any_store.write([request, first, second, second]) == [False, False, True, False]
 
 
-async def test_of_a_hundred_writers_of_one_fact_one_is_told_that_it_is_new(store: Store):
+async def test_of_a_hundred_writers_of_one_fact_one_is_told_that_it_is_new(any_store: Store):
     request = facts.request()
-    told = await asyncio.gather(*(store.write([request]) for _ in range(100)))
+    told = await asyncio.gather(*(any_store.write([request]) for _ in range(100)))
 
     assert sum(new for [new] in told) == 1
 
 
-async def test_writing_nothing_is_allowed(store: Store):
-    assert await store.write([]) == []
+async def test_writing_nothing_is_allowed(any_store: Store):
+    assert await any_store.write([]) == []
 
 
 async def test_facts_of_every_kind_are_new_once(store: Store):
@@ -107,45 +107,45 @@ async def test_of_two_final_receipts_the_first_is_kept(store: Store):
     assert state.receipts == (first,)
 
 
-async def test_the_newest_living_verification_is_found(store: Store):
+async def test_the_newest_living_verification_is_found(any_store: Store):
     older = facts.request()
     newer = facts.request(phone_hash=older.phone_hash, at=NOW + timedelta(seconds=1))
     other = facts.request(phone_hash=older.phone_hash, purpose="payment", at=NOW + timedelta(seconds=2))
-    await store.write([older, newer, facts.attempt(newer), other])
-    state = await store.living(app="shop", phone_hash=older.phone_hash, purpose="login", now=NOW)
+    await any_store.write([older, newer, facts.attempt(newer), other])
+    state = await any_store.living(app="shop", phone_hash=older.phone_hash, purpose="login", now=NOW)
 
     assert state == RequestState(request=newer, attempts=(facts.attempt(newer),))
 
 
 @pytest.mark.parametrize("wrong", [{"app": "bank"}, {"purpose": "payment"}, {"phone_hash": "0" * 32}])
-async def test_a_verification_of_another_is_not_found(store: Store, wrong):
+async def test_a_verification_of_another_is_not_found(any_store: Store, wrong):
     request = facts.request()
-    await store.write([request])
+    await any_store.write([request])
     asked = {"app": "shop", "phone_hash": request.phone_hash, "purpose": "login"} | wrong
 
-    assert await store.living(**asked, now=NOW) is None
+    assert await any_store.living(**asked, now=NOW) is None
 
 
-async def test_an_expired_an_approved_and_a_plain_message_do_not_live(store: Store):
+async def test_an_expired_an_approved_and_a_plain_message_do_not_live(any_store: Store):
     number = new_hash()
     expired = facts.request(phone_hash=number, expires_at=NOW + timedelta(seconds=5))
     approved = facts.request(phone_hash=number)
     message = facts.request(phone_hash=number, kind="message", category="notification", expires_at=None)
-    await store.write([expired, approved, facts.approval(approved), message])
+    await any_store.write([expired, approved, facts.approval(approved), message])
     now = NOW + timedelta(seconds=5)
 
-    assert await store.living(app="shop", phone_hash=number, purpose="login", now=now) is None
+    assert await any_store.living(app="shop", phone_hash=number, purpose="login", now=now) is None
 
 
-async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(store: Store):
+async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(any_store: Store):
     one = facts.request()
     two = facts.request(phone_hash=one.phone_hash)
     stranger = facts.request()
     sends = [facts.attempt(one, 3), facts.attempt(two, 2), facts.attempt(one, 1), facts.attempt(stranger, 4)]
-    await store.write(sends)
+    await any_store.write(sends)
     since = NOW + timedelta(seconds=2)
 
-    assert await store.sends_since(phone_hash=one.phone_hash, since=since) == [sends[1].at, sends[0].at]
+    assert await any_store.sends_since(phone_hash=one.phone_hash, since=since) == [sends[1].at, sends[0].at]
 
 
 async def test_the_latest_word_of_a_subscriber_counts_however_late_it_comes(store: Store):
@@ -191,32 +191,32 @@ async def test_a_revoked_key_counts_no_longer(store: Store):
     assert await store.api_key(key.key_hash) is None
 
 
-async def test_a_hundred_calls_with_one_idempotency_key_have_one_winner(store: Store):
+async def test_a_hundred_calls_with_one_idempotency_key_have_one_winner(any_store: Store):
     claims = [
         IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="f", request_id=new_id())
         for _ in range(100)
     ]
-    told = await asyncio.gather(*(store.claim(claim) for claim in claims))
+    told = await asyncio.gather(*(any_store.claim(claim) for claim in claims))
     [winner] = [claim for claim, answer in zip(claims, told, strict=True) if answer.ours]
 
     assert {answer.holder for answer in told} == {winner}
 
 
-async def test_whoever_comes_after_the_answer_gets_the_answer(store: Store):
+async def test_whoever_comes_after_the_answer_gets_the_answer(any_store: Store):
     mine = IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="f", request_id=new_id())
     other = IdempotencyClaim(app="shop", idempotency_key="order", at=NOW, fingerprint="g", request_id=new_id())
     answer = IdempotencyAnswer(app="shop", idempotency_key="order", at=NOW, status=201, body=b'{"id":1}')
-    first = await store.claim(mine)
-    await store.write([answer])
-    again = await store.claim(other)
+    first = await any_store.claim(mine)
+    await any_store.write([answer])
+    again = await any_store.claim(other)
 
     assert (first.ours, first.answer) == (True, None)
     assert (again.ours, again.holder, again.answer) == (False, mine, answer)
 
 
-async def test_a_probe_passes_on_a_store_that_is_well(store: Store):
-    await store.probe()
-    await store.probe()
+async def test_a_probe_passes_on_a_store_that_is_well(any_store: Store):
+    await any_store.probe()
+    await any_store.probe()
 
 
 @settings(
