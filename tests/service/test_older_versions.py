@@ -1,6 +1,6 @@
 """What an older version left in a journal or on the queue is read by this one; what it cannot read is kept, and costs no neighbour.
 
-The files in fixtures/version_1 are never made anew: they are what is out there.
+The files in sandbox/versions are never made anew: they are what is out there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
 from core.settings import Journal as JournalSettings
 from core.settings import Store as StoreSettings
+from sandbox.versions import VERSION_1
 from service.facts import AnyFact, AttemptOutcome, Check, DeliveryReceipt
 from service.failover.journaling import encode
 from service.failover.replay import REJECTED_SUFFIX, replay, verify
@@ -30,13 +31,12 @@ from service.stores.sql import SqlStore
 from service.telemetry import Telemetry
 from tests.service.stores import facts
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "version_1"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 def a_copy(name: str, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    return Path(shutil.copy(FIXTURES / name, folder))
+    return Path(shutil.copy(VERSION_1 / name, folder))
 
 
 async def published(folder: Path) -> MemoryQueue:
@@ -104,8 +104,8 @@ async def test_a_journal_of_events_and_numbers_is_published_and_can_be_read_by_i
 
 
 def test_a_message_on_the_queue_can_be_read():
-    events, bad = decode_lines((FIXTURES / "events.jsonl").read_bytes())
-    numbers = [decode_number(line) for line in (FIXTURES / "numbers.jsonl").read_bytes().splitlines()]
+    events, bad = decode_lines((VERSION_1 / "events.jsonl").read_bytes())
+    numbers = [decode_number(line) for line in (VERSION_1 / "numbers.jsonl").read_bytes().splitlines()]
 
     assert (len(events), bad, len(numbers)) == (5, [], 1)
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from sandbox.chaos.faults import clock, mysql, pressure, providers, receipts
+from sandbox.chaos.faults import (
+    clock,
+    disk,
+    encryption,
+    mysql,
+    pressure,
+    providers,
+    queue,
+    receipts,
+    replay,
+    steps,
+    warehouse,
+)
 from sandbox.chaos.nemesis import Fault
 
 MATRIX: tuple[Fault, ...] = (
     *mysql.FAULTS,
+    *steps.FAULTS,
+    *disk.FAULTS,
+    *replay.FAULTS,
+    *queue.FAULTS,
+    *warehouse.FAULTS,
     *clock.FAULTS,
     *receipts.FAULTS,
     *providers.FAULTS,
+    *encryption.FAULTS,
     *pressure.FAULTS,
 )
 
