@@ -107,20 +107,39 @@ def _insert_rows(connection: Connection, table: Table, facts: Sequence[AnyFact])
 
 
 def _insert_some(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> Sequence[AnyFact]:
-    if len(facts) > 1:
-        # MySQL undoes a failed statement by itself, which saves a round trip a table; SQLite runs one for each row.
-        is_sqlite = connection.dialect.name == "sqlite"
-        if is_sqlite:
-            connection.exec_driver_sql("SAVEPOINT rows_of_one_table")
-        try:
-            connection.execute(insert(table), [schema.row_of(fact) for fact in facts])
-            return facts
-        except DBAPIError as error:
-            if not is_duplicate(error):
-                raise
+    """All at once; then, where a key was taken, all whose key is not: row by row, a replay of 500 rows that were there
+    before took 500 round trips, longer than a caller waits, and never got further.
+    """
+    if len(facts) > 1 and _insert_many(connection, table, facts):
+        return facts
+    fresh = _missing(connection, table, facts) if len(facts) > 1 else facts
+    if len(fresh) > 1 and _insert_many(connection, table, fresh):
+        return fresh
+    return [fact for fact in fresh if _insert_row(connection, table, fact)]  # or another instance came between
+
+
+def _insert_many(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> bool:
+    """False when a key is taken; then nothing was inserted."""
+    # MySQL undoes a failed statement by itself, which saves a round trip a table; SQLite runs one for each row.
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
+        connection.exec_driver_sql("SAVEPOINT rows_of_one_table")
+    try:
+        connection.execute(insert(table), [schema.row_of(fact) for fact in facts])
+    except DBAPIError as error:
+        if not is_duplicate(error):
+            raise
         if is_sqlite:
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rows_of_one_table")
-    return [fact for fact in facts if _insert_row(connection, table, fact)]
+        return False
+    return True
+
+
+def _missing(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> list[AnyFact]:
+    columns = list(table.primary_key.columns)
+    query = select(*columns).where(tuple_(*columns).in_([fact.key for fact in facts]))
+    there = {tuple(row) for row in connection.execute(query)}
+    return [fact for fact in facts if fact.key not in there]
 
 
 def _insert_row(connection: Connection, table: Table, fact: AnyFact) -> bool:

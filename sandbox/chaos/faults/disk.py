@@ -43,6 +43,7 @@ FAULTS = (
     Fault(
         number="F16a",
         title="fsync of the journals fails (EIO), stores well",
+        victim="disk",
         around=disk("eio", while_down=False),
         expects=STAYS,
         tolerates=_TRY_AGAIN,
@@ -51,6 +52,7 @@ FAULTS = (
     Fault(
         number="F16b",
         title="fsync fails (EIO) while MySQL is down",
+        victim="disk",
         around=disk("eio", while_down=True),
         expects=FAILS_OVER,
         tolerates=_TRY_AGAIN,
@@ -59,6 +61,7 @@ FAULTS = (
     Fault(
         number="F16c",
         title="the journals' disk is full while MySQL is down",
+        victim="disk",
         around=disk("full", while_down=True),
         expects=FAILS_OVER,
         tolerates=_TRY_AGAIN,
@@ -67,6 +70,7 @@ FAULTS = (
     Fault(
         number="F16d",
         title="fsync takes 300 ms while MySQL is down",
+        victim="disk",
         around=disk("slow", while_down=True),
         expects=FAILS_OVER,
         tolerates=NO_ANSWER,

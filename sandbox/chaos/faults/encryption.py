@@ -42,9 +42,9 @@ async def _note_backlog(field: Field) -> None:
 
 
 FAULTS = (
-    Fault(number="F23a", title="encryption service killed (-9)", around=down),
-    Fault(number="F23b", title="encryption service silent", around=troubled(BLACK_HOLE)),
-    Fault(number="F23c", title="encryption service 3 s late", around=troubled(latency(3_000))),
-    Fault(number="F23d", title="encryption service answers garbage", around=troubled(GARBAGE)),
-    Fault(number="F23e", title="encryption service's answers cut short", around=troubled(CUT)),
+    Fault(number="F23a", title="encryption service killed (-9)", victim="encryption", around=down),
+    Fault(number="F23b", title="encryption service silent", victim="encryption", around=troubled(BLACK_HOLE)),
+    Fault(number="F23c", title="encryption service 3 s late", victim="encryption", around=troubled(latency(3_000))),
+    Fault(number="F23d", title="encryption service answers garbage", victim="encryption", around=troubled(GARBAGE)),
+    Fault(number="F23e", title="encryption service's answers cut short", victim="encryption", around=troubled(CUT)),
 )

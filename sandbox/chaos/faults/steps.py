@@ -76,6 +76,7 @@ def _fault(letter: str, title: str, around: Around, expects: Sequence[str]) -> F
     return Fault(
         number=f"F14{letter}",
         title=title,
+        victim="program",
         around=around,
         expects=expects,
         seconds=4.0,

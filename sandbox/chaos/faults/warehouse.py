@@ -75,8 +75,13 @@ def dead_letters(field: Field) -> int:
 
 
 FAULTS = (
-    Fault(number="F19a", title="ClickHouse killed (-9), restarted later", around=down),
-    Fault(number="F19b", title="ClickHouse hangs (SIGSTOP)", around=hung),
-    Fault(number="F19c", title="ClickHouse killed in inserts, three times", around=killed_again_and_again),
-    Fault(number="F19d", title="two bad lines in a batch of events", around=bad_row, seconds=4.0),
+    Fault(number="F19a", title="ClickHouse killed (-9), restarted later", victim="clickhouse", around=down),
+    Fault(number="F19b", title="ClickHouse hangs (SIGSTOP)", victim="clickhouse", around=hung),
+    Fault(
+        number="F19c",
+        title="ClickHouse killed in inserts, three times",
+        victim="clickhouse",
+        around=killed_again_and_again,
+    ),
+    Fault(number="F19d", title="two bad lines in a batch of events", victim="clickhouse", around=bad_row, seconds=4.0),
 )
