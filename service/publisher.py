@@ -34,6 +34,8 @@ GATHER_SECONDS = 0.1
 LOOK_SECONDS = 5.0
 """Time between looks for what another process left behind."""
 RECORDS_MAX = 1_000
+NEARLY_FULL = 0.8
+"""Share of the journal's limit at which somebody is told."""
 BODY_BYTES_MAX = 512 * 1024  # NATS refuses messages over 1 MiB unless told otherwise
 
 _ROTATE: tuple[bytes, ...] = ()
@@ -57,6 +59,8 @@ class Publisher:
         self._folder = folder
         self._telemetry = telemetry
         self._step = hooks.step
+        self._bytes_max = settings.total_bytes_max
+        self._told_nearly_full = False
         self._progress = progress
         self._journal = Journal(
             folder,
@@ -156,7 +160,19 @@ class Publisher:
         if self.is_up and not was_up:
             _log.info("the queue is back, and has all events")
         self._telemetry.queue_up.set(self.is_up)
-        self._telemetry.backlog_bytes.set(await asyncio.to_thread(self.backlog_bytes))
+        self._watch_backlog(await asyncio.to_thread(self.backlog_bytes))
+
+    def _watch_backlog(self, size_bytes: int) -> None:
+        self._telemetry.backlog_bytes.set(size_bytes)
+        is_nearly_full = size_bytes > NEARLY_FULL * self._bytes_max
+        if is_nearly_full and not self._told_nearly_full:
+            _log.error(
+                "the journal of events is nearly full",
+                bytes=size_bytes,
+                bytes_max=self._bytes_max,
+                hint="bring the queue back, or raise journal.total_bytes_max: what does not fit goes to the queue alone",
+            )
+        self._told_nearly_full = is_nearly_full
 
     def _append(self, items: Sequence[tuple[bytes, ...]]) -> list[BaseException | None]:
         failed: JournalWriteFailed | None = None

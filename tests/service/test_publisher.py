@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from core.clock import Clock, ManualClock
@@ -246,3 +247,13 @@ async def test_a_file_that_another_process_publishes_is_left_to_it(tmp_path):
     await publisher.stop()
 
     assert (beside, after) == (0, 1)
+
+
+async def test_a_backlog_that_is_nearly_full_is_told_once_until_there_is_room_again(tmp_path):
+    publisher = make(tmp_path, MemoryQueue(), total_bytes_max=10_000)
+    with structlog.testing.capture_logs() as logs:
+        for size in (7_999, 8_001, 9_000, 100, 8_500):
+            publisher._watch_backlog(size)
+    await publisher.stop()
+
+    assert [line["bytes"] for line in logs] == [8_001, 8_500]
