@@ -112,7 +112,11 @@ def measure(side: Side, calls: Calls, operation: str, *, callers: int, seconds: 
     warm = seconds / 4
     prepared = prepare(side, calls, operation, callers=callers, seconds=seconds + warm)
     waiting, cpu = len(prepared), side.cpu_seconds()
-    tally = uvloop.run(load(side.ports, prepared, callers=callers, warm_seconds=warm, seconds=seconds))
+    try:
+        tally = uvloop.run(load(side.ports, prepared, callers=callers, warm_seconds=warm, seconds=seconds))
+    except ConnectionError as error:
+        logs = "\n".join(child.log_tail() for child in side.children)
+        raise click.ClickException(f"{side.name}: {error}. Its log ends:\n{logs}") from None
     tally.cpu_ms = (side.cpu_seconds() - cpu) * 1000 / max(1, waiting - len(prepared))
     return tally
 

@@ -197,7 +197,7 @@ class Calls:
         return self.checks
 
     def _check(self, request: Request) -> bytes:
-        code = self._codes.code(request.id, 1, phone_hash=request.phone_hash, purpose=request.purpose)
+        code = self._codes.code(request.id, 1, app=request.app)
         path = f"/v1/verifications/{request.id}/check"
         return post(path, msgspec.json.encode({"code": code}), headers=self._side.headers())
 

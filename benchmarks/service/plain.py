@@ -124,7 +124,7 @@ class Desk:
 
     def text(self, request: Request, template: Template) -> str:
         """The message with its code."""
-        code = self.codes.code(request.id, 1, phone_hash=request.phone_hash, purpose=request.purpose)
+        code = self.codes.code(request.id, 1, app=request.app)
         return template.render({"code": code, "minutes": str(self.settings.code.lifetime_seconds // 60)})
 
 
@@ -210,7 +210,7 @@ def _check(desk: Desk, request_id: UUID, code: str) -> CheckAnswer:
         if counted >= checks_max:
             return CheckAnswer(status="too_many", checks_left=0)
         made = connection.scalars(select(attempts.c.attempt).where(attempts.c.request_id == request_id)).all()
-        found = desk.codes.matched(code, request_id, made, phone_hash=row.phone_hash, purpose=row.purpose)
+        found = desk.codes.matched(code, request_id, made, app=row.app)
         now, result = utc_now(), "approved" if found else "wrong"
         check = Check(request_id=request_id, check=counted + 1, at=now, attempt=found, result=result)  # type: ignore[arg-type]
         connection.execute(insert(checks), schema.row_of(check))
