@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from core import warehouse as door
 from core.settings import Warehouse as WarehouseSettings
+from core.warehouse import Warehouse
 from service.stores import schema
 
 Rows = set[tuple[Any, ...]]
@@ -37,13 +38,22 @@ EVENTS: Mapping[str, str] = {
     "inbound_events": "toString(provider) AS provider, toString(message_hash) AS message_hash",
 }
 
+TOLD: Mapping[str, str] = {
+    # what the plain recount of the metrics needs of each kind of event
+    "send_events": "request_id, attempt, at, category, cause, outcome, error_class, carrier",
+    "receipt_events": "request_id, attempt, at, status, error_class, carrier",
+    "verify_events": "request_id, attempt, at, result",
+}
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """`facts` are frames of the primary store by table; `events` are rows of the warehouse by table, keys alone."""
+    """`facts` are frames of the primary store by table. `events` are rows of the warehouse by table, keys alone; `told`
+    are its frames by table, as the recount needs them."""
 
     facts: Mapping[str, pd.DataFrame] = field(repr=False)
     events: Mapping[str, list[tuple[Any, ...]]] = field(repr=False)
+    told: Mapping[str, pd.DataFrame] = field(repr=False, default_factory=dict)
 
     def keys(self, table: str, *columns: str) -> Rows:
         """The values of these columns of a table of the primary store."""
@@ -68,24 +78,29 @@ def read_facts(store_url: str) -> dict[str, pd.DataFrame]:
     return found
 
 
-def read_events(settings: WarehouseSettings) -> dict[str, list[tuple[Any, ...]]]:
+def read_events(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
     """The keys of all events. Raises `WarehouseUnavailable`, and `WarehouseRefused` while there are no tables."""
-    warehouse = door.connect(settings)
-    try:
-        return {
-            table: [
-                tuple(_plain(value) for value in row)
-                for row in warehouse.query_rows(f"SELECT {key} FROM {table} FINAL")
-            ]
-            for table, key in EVENTS.items()
-        }
-    finally:
-        warehouse.close()
+    return {
+        table: [tuple(map(_plain, row)) for row in warehouse.query_rows(f"SELECT {key} FROM {table} FINAL")]
+        for table, key in EVENTS.items()
+    }
+
+
+def read_told(warehouse: Warehouse) -> dict[str, pd.DataFrame]:
+    """All events, as raw as they came. Raises like `read_events`."""
+    return {
+        table: pd.DataFrame(warehouse.query_rows(f"SELECT {columns} FROM {table} FINAL"), columns=columns.split(", "))
+        for table, columns in TOLD.items()
+    }
 
 
 def read_all(store_url: str, settings: WarehouseSettings) -> Evidence:
-    """Both."""
-    return Evidence(read_facts(store_url), read_events(settings))
+    """Everything there is."""
+    warehouse = door.connect(settings)
+    try:
+        return Evidence(read_facts(store_url), read_events(warehouse), read_told(warehouse))
+    finally:
+        warehouse.close()
 
 
 def _plain(value: object) -> object:

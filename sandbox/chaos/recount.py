@@ -5,7 +5,6 @@ Fit for some hundred thousand rows; it is there to disagree with the warehouse w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -31,15 +30,6 @@ def submitted(sends: pd.DataFrame, receipts: pd.DataFrame, checks: pd.DataFrame)
     asked_again = sends[sends["cause"] == "resend"].groupby("request_id")["at"].min().rename("resent_at")
     table = table.join(approved, on="request_id").join(asked_again, on="request_id")
     return table[table["outcome"] != "refused"]
-
-
-def of_facts(facts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The same from the tables of the primary store. An attempt without an outcome was never told of."""
-    key = ["request_id", "attempt"]
-    requests = facts["requests"].rename(columns={"id": "request_id"}).drop(columns=["at", "phone_hash"])
-    outcomes = facts["outcomes"][[*key, "outcome", "error_class"]]
-    sends = facts["attempts"].merge(outcomes, on=key).merge(requests, on="request_id")
-    return submitted(sends, facts["receipts"], facts["checks"])
 
 
 def recount(table: pd.DataFrame, *, now: datetime, on_time_seconds: int) -> Counted:

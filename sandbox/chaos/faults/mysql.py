@@ -22,6 +22,8 @@ Connection = pymysql.Connection
 _DISK_MB = 160
 _FLAPS_SECONDS = 2.0
 _LOCKED_SECONDS = 5.0
+HANG_SECONDS = 7.0
+"""A store that hangs is noticed only when timeouts have passed."""
 
 
 @asynccontextmanager
@@ -256,21 +258,48 @@ _mysql = partial(Fault, victim="mysql", impossible=needs_mysql)
 
 FAULTS = (
     _mysql(number="F1", title="MySQL killed (-9), restarted later", around=killed, expects=FAILS_OVER, seconds=10.0),
-    _mysql(number="F2", title="MySQL hangs (SIGSTOP), goes on", around=hung, expects=FAILS_OVER),
-    _mysql(number="F3a", title="black hole between us and MySQL", around=troubled(BLACK_HOLE), expects=FAILS_OVER),
+    _mysql(
+        number="F2", title="MySQL hangs (SIGSTOP), goes on", around=hung, expects=FAILS_OVER, quick_seconds=HANG_SECONDS
+    ),
+    _mysql(
+        number="F3a",
+        title="black hole between us and MySQL",
+        around=troubled(BLACK_HOLE),
+        expects=FAILS_OVER,
+        quick_seconds=HANG_SECONDS,
+    ),
     _mysql(
         number="F3b",
         title="half-open: MySQL commits, its answer is lost",
         around=troubled(HALF_OPEN),
         expects=FAILS_OVER,
+        quick_seconds=HANG_SECONDS,
     ),
-    _mysql(number="F3c", title="black hole for one instance of the two", around=one_cut_off, expects=FAILS_OVER),
+    _mysql(
+        number="F3c",
+        title="black hole for one instance of the two",
+        around=one_cut_off,
+        expects=FAILS_OVER,
+        quick_seconds=HANG_SECONDS,
+    ),
     _mysql(number="F4a", title="MySQL's port resets every connection", around=troubled(DOWN), expects=FAILS_OVER),
     _mysql(number="F4b", title="MySQL's answers are cut in the middle", around=troubled(CUT), expects=FAILS_OVER),
-    _mysql(number="F4c", title="MySQL's answers drip, 10 bytes a second", around=troubled(DRIP), expects=FAILS_OVER),
+    _mysql(
+        number="F4c",
+        title="MySQL's answers drip, 10 bytes a second",
+        around=troubled(DRIP),
+        expects=FAILS_OVER,
+        quick_seconds=HANG_SECONDS,
+    ),
     _mysql(number="F4d", title="garbage where MySQL greets", around=troubled(GARBAGE), expects=FAILS_OVER),
     _mysql(number="F5a", title="MySQL late by 200 ms ± 200", around=troubled(latency(200, jitter_ms=200))),
-    _mysql(number="F5b", title="MySQL late by 3 s", around=troubled(latency(3_000)), expects=FAILS_OVER),
+    _mysql(
+        number="F5b",
+        title="MySQL late by 3 s",
+        around=troubled(latency(3_000)),
+        expects=FAILS_OVER,
+        quick_seconds=HANG_SECONDS,
+    ),
     _mysql(number="F6", title="MySQL read-only, SELECT works", around=read_only, expects=FAILS_OVER),
     _mysql(number="F7", title="MySQL's connections are used up", around=used_up, expects=FAILS_OVER),
     _mysql(number="F8a", title="deadlocks and lock waits", around=contended),

@@ -36,6 +36,7 @@ class Run:
     ledger: Ledger = field(default_factory=Ledger)
     facts: dict[str, pd.DataFrame] = field(default_factory=dict)
     events: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    told: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one, when = {"request_id": self.request_id, "attempt": 1}, NOW
@@ -64,6 +65,10 @@ class Run:
             "verify_events": [(self.request_id, 1, "wrong"), (self.request_id, 2, "approved")],
             "inbound_events": [("aurora", "m")],
         }
+        self.told = {
+            "send_events": pd.DataFrame([one | {"at": when, "outcome": "accepted"}]),
+            "receipt_events": pd.DataFrame([one | {"at": when, "status": "delivered"}]),
+        }
 
     def call(self, kind: str, *, status: int = 200, **fields: Any) -> Call:
         """Write down one more call."""
@@ -90,4 +95,4 @@ class Run:
 
     def judged(self) -> Findings:
         """What the checker says."""
-        return judge(self.ledger, Evidence(self.facts, self.events), number_hash=HASH)
+        return judge(self.ledger, Evidence(self.facts, self.events, self.told), number_hash=HASH)

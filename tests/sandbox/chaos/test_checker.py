@@ -135,7 +135,7 @@ def test_a_final_state_that_went_back_is_found():
     run = Run()
     run.facts["receipts"]["status"] = "failed"
 
-    assert broken(run) == ["I4"]
+    assert broken(run) == ["I4", "I5"]
 
 
 @pytest.mark.parametrize("table", ["send_events", "receipt_events", "verify_events", "inbound_events"])
@@ -154,6 +154,16 @@ def test_an_event_that_the_warehouse_has_twice_is_doubled(table: str):
 
     assert broken(run) == ["I5"]
     assert run.judged().doubled == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"), [("send_events", "outcome", "failed"), ("receipt_events", "status", "failed")]
+)
+def test_an_event_that_says_something_else_than_its_fact_is_found(table: str, column: str, value: str):
+    run = Run()
+    run.told[table][column] = value
+
+    assert broken(run) == ["I5"]
 
 
 def test_a_final_receipt_and_the_late_one_that_contradicts_it_are_one_fact_and_two_events():
