@@ -88,10 +88,12 @@ def read_events(warehouse: Warehouse) -> dict[str, list[tuple[Any, ...]]]:
 
 def read_told(warehouse: Warehouse) -> dict[str, pd.DataFrame]:
     """All events, as raw as they came. Raises like `read_events`."""
-    return {
-        table: pd.DataFrame(warehouse.query_rows(f"SELECT {columns} FROM {table} FINAL"), columns=columns.split(", "))
-        for table, columns in TOLD.items()
-    }
+    told = {}
+    for table, columns in TOLD.items():
+        rows = warehouse.query_rows(f"SELECT {columns} FROM {table} FINAL")
+        told[table] = pd.DataFrame(rows, columns=columns.split(", "))
+        told[table]["at"] = pd.to_datetime(told[table]["at"], utc=True)  # the client gives UTC without saying so
+    return told
 
 
 def read_all(store_url: str, settings: WarehouseSettings) -> Evidence:
