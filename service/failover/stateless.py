@@ -28,7 +28,7 @@ from service.stores.derive import facts_of_verdict, is_living, known_candidates,
 from service.stores.faults import Unknowable
 
 TALLIES_MAX = 200_000
-"""Verifications with a check; about 40 MB when full. Then checks are refused: to forget a count would free the guesses."""
+"""Verifications with a check; 40 MB when full. Then checks are refused: to forget a count would free the guesses."""
 _GIVEN_MAX = 200_000
 _KEPT = timedelta(hours=2)  # the longest lifetime is one: after it no check of it can approve
 CHECKS_FROM = 512
