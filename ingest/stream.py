@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,16 +11,18 @@ from dataclasses import dataclass
 import structlog
 
 from core.errors import QueueUnavailable, Unavailable
-from core.events import decode_lines
 from core.hooks import Step, no_step
 from core.queue import EVENTS, INGEST_CONSUMER, Message, Queue
 from core.settings import Ingest as IngestSettings
+from ingest.sieve import Sieve, Sifted
 from ingest.sink import Sink, Stored, Unreadable
 
 _log = structlog.get_logger(__name__)
 
 CONSUMER = INGEST_CONSUMER
 PAUSE_SECONDS_MAX = 10.0
+LANES = 2
+"""Batches in hand: while one is inserted the next is fetched and read."""
 
 
 @dataclass
@@ -48,33 +51,25 @@ class StreamIngester:
         self._settings = settings
         self._sleep = sleep
         self._step = step
+        self._sieves = [Sieve() for _ in range(LANES)]
+        self._pulling = asyncio.Lock()  # a subscription takes one fetch at a time
+        self._waiting: set[int] = set()
         self.totals = Totals()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; a server that is away is waited for, with growing pauses, and reported once."""
-        failures = 0
-        while not stop.is_set():
-            try:
-                await self.step()
-            except Unavailable as error:
-                failures += 1
-                if failures == 1:
-                    _log.warning("ingest waits", reason=str(error), hint=error.hint)
-                await self._sleep(min(0.25 * 2**failures, PAUSE_SECONDS_MAX))
-            else:
-                if failures:
-                    _log.info("ingest goes on", failures=failures)
-                failures = 0
+        await asyncio.gather(*(self._lane(sieve, stop) for sieve in self._sieves))
 
-    async def step(self) -> Stored:
+    async def step(self, sieve: Sieve | None = None) -> Stored:
         """One batch. Raises `Unavailable` with nothing acknowledged when a server does not answer."""
-        messages = await self._queue.pull(
-            EVENTS, CONSUMER, batch_max=self._settings.batch_max, wait_seconds=self._settings.wait_seconds
-        )
+        async with self._pulling:
+            messages = await self._queue.pull(
+                EVENTS, CONSUMER, batch_max=self._settings.batch_max, wait_seconds=self._settings.wait_seconds
+            )
         if not messages:
             return Stored(0, 0)
         try:
-            stored = await asyncio.to_thread(self._store, messages)
+            stored = await asyncio.to_thread(self._store, messages, sieve or self._sieves[0])
         except Unavailable:
             await asyncio.gather(*(_give_back(message) for message in messages))
             raise
@@ -85,13 +80,31 @@ class StreamIngester:
         self.totals.dead_letters += stored.dead_letters
         return stored
 
-    def _store(self, messages: Sequence[Message]) -> Stored:
-        events, unreadable = [], []
+    async def _lane(self, sieve: Sieve, stop: asyncio.Event) -> None:
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self.step(sieve)
+            except Unavailable as error:
+                failures += 1
+                if not self._waiting:
+                    _log.warning("ingest waits", reason=str(error), hint=error.hint)
+                self._waiting.add(id(sieve))
+                await self._sleep(min(0.25 * 2**failures, PAUSE_SECONDS_MAX))
+            else:
+                if failures:
+                    self._waiting.discard(id(sieve))
+                    if not self._waiting:
+                        _log.info("ingest goes on", failures=failures)
+                failures = 0
+
+    def _store(self, messages: Sequence[Message], sieve: Sieve) -> Stored:
+        sifted: Sifted = defaultdict(list)
+        unreadable: list[Unreadable] = []
         for message in messages:
-            good, bad = decode_lines(message.body)
-            events += good
+            bad = sieve.sift(message.body, sifted)
             unreadable += [Unreadable(f"{message.sequence}:{line.index}", line.reason, line.raw) for line in bad]
-        return self._sink.store(f"stream {EVENTS}", events, unreadable)
+        return self._sink.store_lines(f"stream {EVENTS}", sifted, unreadable)
 
 
 async def _give_back(message: Message) -> None:
