@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos soak test check format docs lock bench-service bench-detect servers clean
+.PHONY: help demo smoke chaos soak test check format docs lock bench-service bench-detect bench-warehouse servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -56,6 +56,9 @@ bench-service: $(READY) servers ## Measure the service beside the plain way to w
 
 bench-detect: $(READY) ## Judge the detector on labelled worlds, beside two rules that others use (ARGS=--help)
 	@$(BIN)/python -m benchmarks.detection $(ARGS)
+
+bench-warehouse: $(READY) ## Measure the questions people ask at 20 million attempts, and the intake (ARGS=--help)
+	@$(BIN)/python -m benchmarks.warehouse $(ARGS)
 
 servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
 	@.ci/install-servers

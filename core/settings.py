@@ -113,6 +113,11 @@ class Warehouse(Section):
     secure: bool = Field(False, description="Use HTTPS.")
     connect_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for a connection.")
     query_timeout_seconds: float = Field(30.0, gt=0, description="Longest a query may take before it is given up.")
+    cluster: str = Field(
+        "",
+        pattern=r"^([A-Za-z_][\w-]{0,62})?$",
+        description="Cluster whose shards and replicas share the tables, by its name in ClickHouse; empty means one server.",
+    )
     retention_days: int = Field(400, ge=1, description="Age at which attempts and events are dropped.")
 
 

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from urllib3.exceptions import HTTPError
 
 from core.errors import WarehouseRefused, WarehouseUnavailable
+from core.layout import Layout
 from core.redact import redact
 from core.settings import Warehouse as WarehouseSettings
 
@@ -36,15 +37,19 @@ ENGINE = ReplacingMergeTree ORDER BY number
 """
 
 
+ONE_SERVER = Layout()
+
+
 class Warehouse:
     """A ClickHouse database. Safe to share between threads: every call is a request of its own, without a session.
 
     Raises `WarehouseUnavailable` when it does not answer or is too busy, `WarehouseRefused` when it says no.
     """
 
-    def __init__(self, client: Client, *, address: str, retention_days: int) -> None:
+    def __init__(self, client: Client, *, address: str, retention_days: int, layout: Layout = ONE_SERVER) -> None:
         self._client = client
         self.address = address
+        self.layout = layout
         self._retention_days = retention_days
 
     def query_df(
@@ -81,13 +86,13 @@ class Warehouse:
 
     def migrate(self) -> list[str]:
         """Apply the migrations that are missing, in order. Returns their names."""
-        self.command(_MIGRATIONS_TABLE)
+        self._run(_MIGRATIONS_TABLE.strip())
         done = {int(row[0]) for row in self.query_rows("SELECT number FROM schema_migrations")}
         applied = []
         for number, name, text in migrations():
             if number not in done:
                 for statement in split_statements(text.replace("{retention_days}", str(self._retention_days))):
-                    self.command(statement)
+                    self._run(statement)
                 self.command(
                     "INSERT INTO schema_migrations (number, name) VALUES ({number:UInt32}, {name:String})",
                     {"number": number, "name": name},
@@ -95,6 +100,10 @@ class Warehouse:
                 _log.info("migration applied", name=name)
                 applied.append(name)
         return applied
+
+    def _run(self, statement: str) -> None:
+        for rendered in self.layout.render(statement):
+            self.command(rendered)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -112,13 +121,14 @@ def connect(settings: WarehouseSettings, *, readonly: bool = False) -> Warehouse
     Raises `WarehouseUnavailable` that says where it was looked for.
     """
     address = f"{settings.host}:{settings.port}"
+    layout = Layout(settings.cluster)
     with translated(address):
         if not readonly:
             with _client(settings, database="default", query_settings={}) as client:
-                client.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}")
-        query_settings = {"readonly": 2} if readonly else {}
+                client.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}{layout.on_cluster}")
+        query_settings: dict[str, Any] = {"readonly": 2} if readonly else dict(layout.settings)
         client = _client(settings, database=settings.database, query_settings=query_settings)
-    return Warehouse(client, address=address, retention_days=settings.retention_days)
+    return Warehouse(client, address=address, retention_days=settings.retention_days, layout=layout)
 
 
 def _client(settings: WarehouseSettings, *, database: str, query_settings: dict[str, Any]) -> Client:

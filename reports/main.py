@@ -14,6 +14,7 @@ from core.queue import EVENTS, INGEST_CONSUMER, StreamState
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from metrics.detection.job import Job
+from metrics.upkeep import Upkeep
 from reports import scheduler
 from reports.delivery import Office
 from reports.ledger import Ledger
@@ -21,6 +22,9 @@ from reports.watch.incidents import Teller
 from reports.watch.minute import Minute
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
+
+UPKEEP_SECONDS_MAX = 3600.0
+"""Merging a large day takes longer than any question may."""
 
 
 def office(settings: Settings) -> Office:
@@ -50,9 +54,19 @@ def run_scheduler(settings: Settings, *, at_once: bool) -> None:
     alerts = open_alerts(settings)
     alerts.start()
     try:
-        scheduler.run(office(settings), recipients, minute(settings, alerts), clock=utc_now, at_once=at_once)
+        scheduler.run(
+            office(settings), recipients, minute(settings, alerts), upkeep(settings), clock=utc_now, at_once=at_once
+        )
     finally:
         alerts.close()
+
+
+def upkeep(settings: Settings) -> Upkeep:
+    """The jobs that keep the warehouse fast; opens nothing yet."""
+    patient = settings.warehouse.model_copy(update={"query_timeout_seconds": UPKEEP_SECONDS_MAX})
+    return Upkeep(
+        open_warehouse=lambda: door.connect(patient), clock=utc_now, on_time_seconds=settings.metrics.on_time_seconds
+    )
 
 
 def minute(settings: Settings, alerts: Alerts) -> Minute:

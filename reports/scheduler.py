@@ -22,12 +22,15 @@ from apscheduler.triggers.date import DateTrigger
 
 from core.clock import Clock
 from core.errors import HeliographError
+from metrics.upkeep import Upkeep
 from reports.delivery import Office
 from reports.spans import Day, Month, Span, Week
 from reports.watch.minute import Minute
 
 _log = structlog.get_logger(__name__)
 
+SETTLING_HOUR = 3
+"""Of the scheduler's time zone, when few people send or ask."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=30)
 
 
@@ -124,6 +127,12 @@ class Timetable:
             misfire_grace_time=30,
         )
 
+    def keep_up(self, upkeep: Upkeep) -> None:
+        """Add the upkeep of the warehouse, in a thread of its own: a night's work must not hold up a minute's."""
+        common = {"executor": "upkeep", "coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
+        self._scheduler.add_job(upkeep.each_minute, CronTrigger(second=35), id="rollup", **common)
+        self._scheduler.add_job(upkeep.each_night, CronTrigger(hour=SETTLING_HOUR, minute=20), id="settling", **common)
+
     def _morning(self) -> None:
         for span in self._mornings.of_today():
             self._add(span)
@@ -156,16 +165,23 @@ def _job_of(span: Span) -> str:
     return f"{span.kind} report {span.date}"
 
 
-def run(office: Office, recipients: Sequence[str], minute: Minute, *, clock: Clock, at_once: bool) -> None:
+def run(
+    office: Office, recipients: Sequence[str], minute: Minute, upkeep: Upkeep, *, clock: Clock, at_once: bool
+) -> None:
     """Run until SIGTERM or Ctrl-C; a report under way is finished first."""
     reports = office.settings.reports
     scheduler = BlockingScheduler(
         timezone=ZoneInfo(reports.time_zone),
-        executors={"default": ThreadPoolExecutor(1), "minute": ThreadPoolExecutor(1)},  # one report at a time
+        executors={
+            "default": ThreadPoolExecutor(1),
+            "minute": ThreadPoolExecutor(1),
+            "upkeep": ThreadPoolExecutor(1),
+        },  # one report at a time
     )
     timetable = Timetable(Mornings(office, recipients, clock=clock), scheduler, hour=reports.hour)
     timetable.fill(at_once=at_once)
     timetable.watch(minute)
+    timetable.keep_up(upkeep)
     _stop_on_signal(scheduler)
     _log.info("scheduler runs", hour=reports.hour, time_zone=reports.time_zone, recipients=len(recipients))
     scheduler.start()

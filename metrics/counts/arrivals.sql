@@ -37,7 +37,7 @@ FROM
             final_at IS NOT NULL AS is_final,
             toDateTime64(0, 3, 'UTC') AS never
         FROM attempts FINAL
-        WHERE submitted AND request_minute IN (
+        WHERE submitted AND request_minute GLOBAL IN (
             SELECT request_minute FROM arrivals
             WHERE seen_minute >= toStartOfMinute({start:DateTime64(3, 'UTC')}) AND seen_minute < {end:DateTime64(3, 'UTC')})
     )

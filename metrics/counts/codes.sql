@@ -17,7 +17,7 @@ FROM
             failed, (ifNull(failed_at, cohort_at), 'receipt', failure_class, failure_code),
             (toDateTime64(0, 3, 'UTC'), '', '', '')) AS told
     FROM attempts FINAL
-    WHERE submitted AND request_minute IN (
+    WHERE submitted AND request_minute GLOBAL IN (
         SELECT request_minute FROM arrivals
         WHERE seen_minute >= toStartOfMinute({start:DateTime64(3, 'UTC')}) AND seen_minute < {end:DateTime64(3, 'UTC')})
 )

@@ -133,7 +133,8 @@ def sweep(warehouse: Warehouse) -> None:
     stale = f"version < {an_hour_ago} AND (hour, version) NOT IN (SELECT hour, version FROM hourly_built FINAL)"
     ((rows,),) = warehouse.query_rows(f"SELECT count() FROM hourly WHERE {stale}")
     if rows:
-        warehouse.command(f"DELETE FROM hourly WHERE {stale}")
+        table = f"{warehouse.layout.stored('hourly')}{warehouse.layout.on_cluster}"
+        warehouse.command(f"DELETE FROM {table} WHERE {stale}")
 
 
 def _build(warehouse: Warehouse, hours: Sequence[int], *, on_time_seconds: int, margin: timedelta) -> None:

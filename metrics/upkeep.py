@@ -1,0 +1,73 @@
+"""What keeps the warehouse fast: hours rolled up, days merged into one part once nothing more is expected for them.
+
+Every step can be run again and by two at once; what is not done yet costs time at a question and never changes an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+
+import structlog
+
+from core.clock import Clock
+from core.errors import WarehouseRefused, WarehouseUnavailable
+from core.warehouse import Warehouse
+from metrics import hourly
+
+_log = structlog.get_logger(__name__)
+
+SETTLED_AFTER_DAYS = 4
+"""Carriers give up after three days; receipts after that are few enough to wait in a part of their own."""
+
+
+def settle(warehouse: Warehouse, *, now: datetime) -> list[date]:
+    """Merge the days that are due, each into one part, and sweep what the rollup left. Returns those days.
+
+    Rewrites a day's rows: run it when few people ask. Stopping in between loses nothing.
+    """
+    days = unsettled(warehouse, now=now)
+    attempts = warehouse.layout.stored("attempts")
+    for day in days:
+        warehouse.command(f"OPTIMIZE TABLE {attempts}{warehouse.layout.on_cluster} PARTITION '{day.isoformat()}' FINAL")
+        warehouse.command("INSERT INTO settled_days SELECT {day:Date}, now()", {"day": day.isoformat()})
+    hourly.sweep(warehouse)
+    if days:
+        _log.info("days settled", days=len(days), first=str(days[0]), last=str(days[-1]))
+    return days
+
+
+def unsettled(warehouse: Warehouse, *, now: datetime) -> list[date]:
+    """The days that `settle` would merge, the oldest first."""
+    text = files("metrics").joinpath("unsettled.sql").read_text(encoding="utf-8")
+    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    sql = sql.replace("{parts}", warehouse.layout.parts).replace("{attempts}", warehouse.layout.stored("attempts"))
+    before = (now.astimezone(UTC) - timedelta(days=SETTLED_AFTER_DAYS)).date()
+    return [row[0] for row in warehouse.query_rows(sql, {"before": before.isoformat()})]
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """The two jobs, for a scheduler: they raise nothing, and tell a log what they could not do. Any number may run them."""
+
+    open_warehouse: Callable[[], Warehouse]
+    clock: Clock
+    on_time_seconds: int
+
+    def each_minute(self) -> None:
+        """Roll up the hours that are ripe; a small query when none is."""
+        self._do(lambda warehouse: hourly.build(warehouse, on_time_seconds=self.on_time_seconds), what="rollup")
+
+    def each_night(self) -> None:
+        """Settle the days that are due."""
+        self._do(lambda warehouse: settle(warehouse, now=self.clock()), what="settling")
+
+    def _do(self, work: Callable[[Warehouse], object], *, what: str) -> None:
+        try:
+            with closing(self.open_warehouse()) as warehouse:
+                work(warehouse)
+        except (WarehouseUnavailable, WarehouseRefused) as error:
+            _log.warning(f"{what} put off", reason=str(error), hint=error.hint)
