@@ -29,6 +29,7 @@ from core.queue import Queue
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from service import providers
+from service.aftermath import keep_outcomes
 from service.api import create_app
 from service.api.parts import Parts, Switch
 from service.availability import Minutes
@@ -83,6 +84,7 @@ class Service:
 
     async def start(self) -> None:
         """Begin what runs beside the calls."""
+        await keep_outcomes(self.publisher.folder, self.store)  # before its journal is published and gone
         await self.publisher.start()
         self.minutes.start(self.publisher.tell_if_possible)
         if self.sharing is not None:

@@ -56,7 +56,7 @@ class Publisher:
         progress: Callable[[str, int], None] = lambda _file, _number: None,
     ) -> None:
         self._queue = queue
-        self._folder = folder
+        self.folder = folder
         self._telemetry = telemetry
         self._step = hooks.step
         self._bytes_max = settings.total_bytes_max
@@ -108,7 +108,7 @@ class Publisher:
         return count + await self._publish_closed()
 
     async def _publish_closed(self) -> int:
-        files = await asyncio.to_thread(lambda: list(closed_files(self._folder)))
+        files = await asyncio.to_thread(lambda: list(closed_files(self.folder)))
         count = 0
         for file in files:
             with file.held() as is_ours:
@@ -117,7 +117,7 @@ class Publisher:
 
     def backlog_bytes(self) -> int:
         """The size of what the queue does not have yet."""
-        return backlog_bytes(self._folder)
+        return backlog_bytes(self.folder)
 
     async def start(self) -> None:
         """Begin to publish, whether the queue is there or not."""
