@@ -93,7 +93,9 @@ class History:
 
 
 def _added(place: Ints, values: Floats, size: int) -> Floats:
-    return np.array([np.bincount(place, weights=column, minlength=size) for column in values.T]).T.reshape(size, -1)
+    return np.array([np.bincount(place, weights=column, minlength=size) for column in values.T]).T.reshape(
+        size, values.shape[1]
+    )
 
 
 @dataclass
@@ -228,15 +230,14 @@ def _away(fitted: _Fitted, rows: _Rows, n: Floats, x: Floats) -> Floats:
 
 
 def _regress(leaves: Leaves, rows: _Rows, n: Floats, x: Floats) -> _Fitted:
-    size, countries = len(leaves), int(rows.country.max()) + 1 if len(rows.country) else 1
+    size, (country, named) = len(leaves), leaves.groups("country")
+    countries = max(len(named), 1)
     packed, place = np.unique(rows.leaf * 24 + rows.hour, return_inverse=True)
     leaf, hour = packed // 24, packed % 24
     n, x = (np.bincount(place, weights=told, minlength=len(packed)).astype(np.float64) for told in (n, x))
     total = max(float(n.sum()), 1.0)
     mean = float(np.clip(x.sum() / total if n.sum() else 0.95, 1e-4, 1 - 1e-4))
     common = float(np.log(mean / (1 - mean)))
-    country = np.zeros(size, dtype=np.int64)
-    country[rows.leaf] = rows.country
     grouped: dict[tuple[str, ...], tuple[Ints, list[tuple[str, ...]]]] = {
         names: leaves.groups(*names) for names in GROUPS
     }

@@ -105,8 +105,8 @@ def _added_up(parts: list[tuple[Ints, Ints, Ints, int]]) -> Cells:
     column = np.concatenate([np.full(len(part[0]), part[3]) for part in parts])
     if not len(seen):
         return Cells.none()
-    age, leaf_count = seen - cohort, int(leaf.max()) + 1
-    packed = ((seen - seen.min()) * (int(age.max()) + 1) + age) * leaf_count + leaf
+    first_cohort, leaf_count = int(cohort.min()), int(leaf.max()) + 1
+    packed = ((seen - seen.min()) * (int(cohort.max()) - first_cohort + 1) + cohort - first_cohort) * leaf_count + leaf
     _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
     counts = np.bincount(inverse * len(COUNTS) + column, minlength=len(first) * len(COUNTS)).astype(float)
     return Cells(seen[first], cohort[first], leaf[first], counts.reshape(len(first), len(COUNTS)))

@@ -38,12 +38,12 @@ class Watched:
 
 WATCHED: tuple[Watched, ...] = (
     Watched("accepted", "accepted", ACCEPTED, SUBMITTED, "at once", 0, 0),
-    Watched("receipts", "receipts", RECEIPTS, ACCEPTED, "hazard", 3, 1),
-    Watched("delivered", "delivered", DELIVERED, ACCEPTED, "hazard", 3, 1),
+    Watched("receipts", "receipts", RECEIPTS, ACCEPTED, "hazard", 2, 1),
+    Watched("delivered", "delivered", DELIVERED, ACCEPTED, "hazard", 2, 1),
     Watched("verdict", "delivered", DELIVERED, RECEIPTS, "at once", 0, 0),
     Watched("filled", "filled", FILLED, ACCEPTED, "hazard", 0, 5),
     Watched("right", "right", RIGHT, CHECKS, "at once", 0, 0),
-    Watched("delay", "delay", RECEIPTS, ACCEPTED, "delay", 3, 1),
+    Watched("delay", "delay", RECEIPTS, ACCEPTED, "delay", 2, 1),
 )
 NAMES = tuple(one.name for one in WATCHED)
 ACC, REC, DEL, VER, FIL, RGT, DLY = range(len(WATCHED))

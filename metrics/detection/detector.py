@@ -29,6 +29,9 @@ from metrics.detection.sequential import Sequential, seen_ratio
 REMEMBERED_MINUTES = 360
 _REFIT_HOURS = 6
 _ALARMS_A_MINUTE = 4
+_STILL = 0.5
+_CLEAR = 2.0
+"""Evidence in one place, after its price, below which an alarm is noise of many slices."""
 _LEARNS_HOURS = 24
 """With fewer hours of history nothing can be called usual, and nothing unusual."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -182,9 +185,9 @@ class Detector:
         case.alternative, case.confidence = found.alternative, found.score
         self._forget(case)
 
-    def _forget(self, case: Case) -> None:
-        """Take the evidence that this case explains out of all slices."""
-        touched = np.unique(self.slices.members[case.quiet])
+    def _forget(self, case: Case, *places: int) -> None:
+        """Take the evidence that this case explains out of all slices, and out of those whose alarm it was."""
+        touched = np.unique(np.append(self.slices.members[case.quiet], np.array(places, dtype=np.int64)))
         self._sequential.forget(touched[touched < len(self.slices)])
 
     # What is new
@@ -207,27 +210,35 @@ class Detector:
         if PATIENCE[watched] == 0:
             return True
         held = self.leaves.inside(self.slices.scope(place))
-        last_two = [self.minutes[back] for back in (-1, -2) if len(self.minutes) >= -back]
-        young = sum(one.young[held[one.leaf]][:, columns(watched)].sum(axis=0) for one in last_two)
-        return bool(np.max(young) > 0)
+        column = columns(watched).start + self._sequential.alternative(place, watched)
+        first = self._sequential.since(place, watched) + PATIENCE[watched]
+        young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= first]
+        return young[-1] > 0 and sum(young) > _STILL
 
     def _alarm(self, place: int, watched: int, minute: int) -> list[Notification]:
         held = self.leaves.inside(self.slices.scope(place))
-        began = self._onset(held, watched, 1, minute)
+        began = self._onset(held, watched, self._sequential.alternative(place, watched), minute)
         known = self._known(held, watched, began, minute)
         found, _ = self._where(watched, min(began, known.onset) if known else began, minute, but=known)
-        mask = self.leaves.inside(self.slices.scope(found.slice))
-        if known is not None:
-            return self._widen(known, found, held | mask, minute)
-        began = self._onset(mask, watched, found.alternative, minute)
         scope = self.slices.scope(found.slice)
+        mask = self.leaves.inside(scope)
+        if known is not None and self._alike(known.mask, mask) >= (0.1 if known.open else 0.5):
+            return self._widen(known, found, place, minute)
+        if known is not None:
+            found, _ = self._where(watched, began, minute, but=None)
+            scope = self.slices.scope(found.slice)
+            mask = self.leaves.inside(scope)
+        if found.score < _CLEAR:
+            self._sequential.forget(np.array([place]))
+            return []
+        began = self._onset(mask, watched, found.alternative, minute)
         case = Case(
             id=_id(watched, scope, began),
             watched=watched,
             alternative=found.alternative,
             scope=scope,
             mask=mask,
-            quiet=mask | held,
+            quiet=mask.copy(),
             onset=began,
             detected=minute,
             confidence=found.score,
@@ -235,14 +246,14 @@ class Detector:
         self.cases.append(case)
         self._recount(case)
         self._explain(case, minute)
-        self._forget(case)
+        self._forget(case, place)
         return [self._tell("opened", case, minute)]
 
     def _known(self, held: Bools, watched: int, began: int, minute: int) -> Case | None:
         """A fault under watch of which the alarm is another sight: much of its traffic in common, at about the same time."""
         usual = self._usual() + 1e-9
         for case in self.cases:
-            both = float(usual[held & case.quiet].sum())
+            both = float(usual[held & case.mask].sum())
             shared = both / min(float(usual[held].sum()), float(usual[case.mask].sum()))
             same_time = case.open and abs(began - case.onset) <= 30
             related = bool((explaining.shadowed(case.watched) & explaining.shadowed(watched)).any())
@@ -250,17 +261,18 @@ class Detector:
                 return case
         return None
 
-    def _widen(self, case: Case, found: Found, held: Bools, minute: int) -> list[Notification]:
+    def _alike(self, one: Bools, other: Bools) -> float:
+        """The part of the usual traffic of two scopes that they have in common (Jaccard)."""
+        usual = self._usual() + 1e-9
+        return float(usual[one & other].sum() / usual[one | other].sum())
+
+    def _widen(self, case: Case, found: Found, place: int, minute: int) -> list[Notification]:
         before, was_open = case.scope, case.open
         if not was_open:
             case.reopen()
-        case.quiet = case.quiet | held
-        scope = self.slices.scope(found.slice)
-        mask = self.leaves.inside(scope)
-        if bool((mask & case.mask).any()) and found.score > case.confidence:
+        if found.score > case.confidence:
             self._settle_on(case, found)
-        else:
-            self._forget(case)
+        self._forget(case, place)
         self._explain(case, minute)
         if not was_open:
             return [self._tell("reopened", case, minute)]

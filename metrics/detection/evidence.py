@@ -32,9 +32,9 @@ from metrics.detection.leaves import Floats, Ints
 
 _TINY = 1e-7
 TALLIES = 12
-"""Columns of `Minute.tally`: expected and observed of each of the five rates, then messages late (expected, observed)."""
-T_ACC, T_REC, T_DEL, T_FIL, T_RGT, T_LATE = range(6)
-TALLY_OF = {ACC: T_ACC, REC: T_REC, DEL: T_DEL, VER: T_DEL, FIL: T_FIL, RGT: T_RGT, DLY: T_LATE}
+"""Columns of `Minute.tally`: expected and observed of each of the five rates, then receipts within a minute (expected, observed)."""
+T_ACC, T_REC, T_DEL, T_FIL, T_RGT, T_TIMELY = range(6)
+TALLY_OF = {ACC: T_ACC, REC: T_REC, DEL: T_DEL, VER: T_DEL, FIL: T_FIL, RGT: T_RGT, DLY: T_TIMELY}
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,9 @@ def _add(table: Floats, which: int, place: Ints, told: Floats) -> None:
 
 
 def _by_leaf(place: Ints, values: Floats, size: int) -> Floats:
-    return np.array([np.bincount(place, weights=column, minlength=size) for column in values.T]).T.reshape(size, -1)
+    return np.array([np.bincount(place, weights=column, minlength=size) for column in values.T]).T.reshape(
+        size, values.shape[1]
+    )
 
 
 def _tally(leaf: Ints, age: Ints, counts: Floats, came: Floats, odds: Odds) -> Floats:
@@ -219,10 +221,10 @@ def _tally(leaf: Ints, age: Ints, counts: Floats, came: Floats, odds: Odds) -> F
         due = came[:, one.out_of] if one.way == "at once" else counts[:, one.out_of] * odds.arrive[which, route, age]
         told[:, 2 * place] = due * odds.healthy[which, leaf]
         told[:, 2 * place + 1] = came[:, one.of]
-    # P(later than 60 s) lies between P(lag >= 1) and P(lag >= 2) of a lag in whole minutes: the mean of the two
-    late = np.select([age == 0, age == 1], [0.0, 0.5], default=1.0)
-    told[:, 2 * T_LATE] = told[:, 2 * T_REC] * late
-    told[:, 2 * T_LATE + 1] = came[:, RECEIPTS] * late
+    # P(within 60 s) lies between P(lag = 0) and P(lag <= 1) of a lag in whole minutes: the mean of the two
+    timely = np.select([age == 0, age == 1], [1.0, 0.5], default=0.0)
+    told[:, 2 * T_TIMELY] = told[:, 2 * T_REC] * timely
+    told[:, 2 * T_TIMELY + 1] = came[:, RECEIPTS] * timely
     return told
 
 

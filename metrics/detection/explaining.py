@@ -11,7 +11,7 @@ import pandas as pd
 from metrics.detection.cases import Case
 from metrics.detection.channels import WIDTH, columns
 from metrics.detection.codes import Codes, leading
-from metrics.detection.evidence import T_FIL, T_REC, Minute
+from metrics.detection.evidence import T_FIL, Minute
 from metrics.detection.incidents import Channel, Event, Incident
 from metrics.detection.leaves import Bools, Floats
 from metrics.detection.naming import SERIES, TALLY, Facts, name, shadowed
@@ -52,23 +52,18 @@ def _normal(case: Case) -> tuple[str, ...]:
 
 
 def _missing(tally: Floats, channel: Channel) -> float:
-    """Messages short of a good day; of late ones, those that are more."""
+    """Messages short of a good day."""
     place = TALLY[channel]
-    short = float(tally[2 * place] - tally[2 * place + 1])
-    return -short if channel == "delay" else short
+    return float(tally[2 * place] - tally[2 * place + 1])
 
 
 def affected(case: Case) -> int:
     """Messages that fared worse than on a good day, over the whole incident so far."""
     seen = facts(case)
-    match case.channel:
-        case "filled":
-            count = float(seen.volume[1]) * max(0.0, seen.drop(T_FIL))
-        case "delay":
-            still_out = float(seen.tally[2 * T_REC] - seen.tally[2 * T_REC + 1])
-            count = _missing(seen.tally, "delay") + max(0.0, still_out) if case.open else _missing(seen.tally, "delay")
-        case channel:
-            count = _missing(seen.tally, channel)
+    if case.channel == "filled":  # people do not enter every code: of those that came, so many were of no use
+        count = float(seen.volume[1]) * max(0.0, seen.drop(T_FIL))
+    else:
+        count = _missing(seen.tally, case.channel)
     return case.cost_before + max(0, round(count))
 
 

@@ -54,7 +54,7 @@ class LeadingCode:
 
 @dataclass(frozen=True)
 class Incident:
-    """One fault as it is known at `updated_at`. Times are aware UTC; ratios are 0 to 1, of `delay` seconds.
+    """One fault as it is known at `updated_at`. Times are aware UTC; ratios are 0 to 1, of `delay` the share within a minute.
 
     `share` is the part of everything lost in that time, anywhere, that lies in this scope. `affected` counts messages
     that fared worse than on a good day over the whole incident; `lost` leaves out those that were only late or unknown.
@@ -138,7 +138,7 @@ _WHAT: Mapping[Kind, str] = {
     "black-hole": "messages {way} vanish, neither receipts nor codes come back: receipts fell",
     "template-blocked": "delivery {way} is being filtered: it fell",
     "delivery-drop": "delivery {way} fell",
-    "slow-channel": "messages {way} arrive late: the mean time to a receipt rose",
+    "slow-channel": "messages {way} arrive late: the share with a receipt within a minute fell",
     "fake-receipts": "receipts {way} say delivered, but codes do not come back: the fill rate fell",
     "pumping": "codes are asked for {way} that nobody enters, by a machine it seems: the fill rate fell",
     "verification-broken": "right codes are being refused{way}: the share of first checks that pass fell",
@@ -174,6 +174,4 @@ def where(scope: Scope) -> str:
 def _moved(one: Incident) -> str:
     if one.expected is None or one.observed is None:
         return ""
-    if one.channel == "delay":
-        return f" from {one.expected:.0f} s to {one.observed:.0f} s"
     return f" from {one.expected:.0%} to {one.observed:.0%}"

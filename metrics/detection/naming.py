@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrics.detection.channels import ACC, DEL, DLY, FIL, GRID, REC, RGT, VER
-from metrics.detection.evidence import T_ACC, T_DEL, T_FIL, T_LATE, T_REC, T_RGT
+from metrics.detection.evidence import T_ACC, T_DEL, T_FIL, T_REC, T_RGT, T_TIMELY
 from metrics.detection.incidents import Channel, Kind, Scope
 from metrics.detection.leaves import Floats
 
@@ -73,7 +73,7 @@ TALLY: dict[Channel, int] = {
     "delivered": T_DEL,
     "filled": T_FIL,
     "right": T_RGT,
-    "delay": T_LATE,
+    "delay": T_TIMELY,
 }
 SERIES: dict[Channel, int] = {
     "accepted": ACC,

@@ -16,6 +16,8 @@ from metrics.detection.leaves import Bools, Floats, Ints, Slices
 NEVER = 2**62
 _MOST = 1e200
 _STEP = 60.0
+_ALIKE = 2.0
+"""Slices share their messages and rise together: two of them count as one series."""
 
 
 class Sequential:
@@ -40,7 +42,8 @@ class Sequential:
 
     def threshold(self, false_alarms_per_day: float) -> float:
         """ln A for this many tolerated false alarms a day."""
-        return log(max(len(self._slices), 1) * len(WATCHED) * 1440 / false_alarms_per_day)
+        series = max(len(self._slices) / _ALIKE, 1.0) * len(WATCHED)
+        return log(series * 1440 / false_alarms_per_day)
 
     def step(self, minute: int, sums: Floats, threshold: float) -> None:
         """Take in one minute's log-likelihood ratios of every slice."""
@@ -58,6 +61,14 @@ class Sequential:
             place, watched = place[watched != FIL], watched[watched != FIL]
         table = self._state.reshape(-1, len(WATCHED), GRID)[place, watched]
         return place, watched, np.log(table.mean(axis=1))
+
+    def since(self, place: int, watched: int) -> int:
+        """The minute from which on an alarm has stood."""
+        return int(self._since[place, watched])
+
+    def alternative(self, place: int, watched: int) -> int:
+        """Which alternative an alarm fits best."""
+        return int(self._state[place].reshape(len(WATCHED), GRID)[watched].argmax())
 
     def _upstream_waits(self, minute: int) -> bool:
         """Whether receipts are under suspicion: fills fall with them, but know no patience and would speak first."""
