@@ -11,11 +11,13 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
+from app.data import alerts as alerts_data
 from app.data import basics
 from app.data import carriers as carriers_data
 from app.data import funnel as funnel_data
 from app.data import incidents as incidents_data
 from app.data import messages as messages_data
+from app.data import operations as operations_data
 from app.data import overview as overview_data
 from app.data import providers as providers_data
 from app.data import regions as regions_data
@@ -23,6 +25,7 @@ from app.data.basics import FilterKey
 from app.palette import Colours
 from app.timeframe import Window
 from core.clock import utc_now
+from core.queue import StreamState
 from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
 
@@ -158,3 +161,18 @@ def providers(window: Window, zone: str, filters: FilterKey, *, slug: str) -> pr
         now=utc_now(),
         on_time_seconds=settings().metrics.on_time_seconds,
     )
+
+
+@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
+def operations(window: Window) -> operations_data.OperationsData:
+    return operations_data.answer(warehouse(), window, now=utc_now())
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def waiting() -> dict[str, StreamState] | str:
+    return operations_data.waiting(settings().queue)
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def alerts() -> pd.DataFrame | str:
+    return alerts_data.told(settings().alerts.folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import cached
-from app.views import carriers, funnel, incidents, messages, overview, providers, regions
+from app.views import carriers, funnel, incidents, messages, operations, overview, providers, regions, reports
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
@@ -27,6 +27,8 @@ def main() -> None:
         st.Page(funnel.page, title="Funnel", url_path="funnel"),
         st.Page(incidents.page, title="Incidents", url_path="incidents"),
         st.Page(messages.page, title="Messages", url_path="messages"),
+        st.Page(operations.page, title="Operations", url_path="operations"),
+        st.Page(reports.page, title="Reports", url_path="reports"),
     ]
     chosen = st.navigation(pages, position="top")
     try:

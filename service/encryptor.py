@@ -19,7 +19,7 @@ from core.clock import Clock
 from core.errors import BadInput, EncryptionUnavailable, EventUnreadable, HeliographError, QueueUnavailable
 from core.hooks import Step, no_step
 from core.numbers import Seal
-from core.queue import NUMBERS, Message, Queue
+from core.queue import ENCRYPTOR_CONSUMER, NUMBERS, Message, Queue
 from core.settings import Encryption as EncryptionSettings
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, decode_number
@@ -27,7 +27,6 @@ from service.stores import Store
 
 _log = structlog.get_logger(__name__)
 
-CONSUMER = "encryptor"
 MESSAGES_MAX = 50
 WAIT_SECONDS = 1.0
 _PAUSE_SECONDS_MAX = 10.0
@@ -133,7 +132,9 @@ class Encryptor:
 
     async def turn(self, *, wait_seconds: float = WAIT_SECONDS) -> int:
         """Take what is there, and return how many numbers were stored. Raises `QueueUnavailable`."""
-        messages = await self._queue.pull(NUMBERS, CONSUMER, batch_max=MESSAGES_MAX, wait_seconds=wait_seconds)
+        messages = await self._queue.pull(
+            NUMBERS, ENCRYPTOR_CONSUMER, batch_max=MESSAGES_MAX, wait_seconds=wait_seconds
+        )
         if not messages:
             return 0
         try:

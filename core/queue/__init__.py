@@ -15,6 +15,8 @@ NUMBERS = "NUMBERS"
 """Sealed numbers on `numbers.sealed`, for the encryption worker."""
 INGEST_CONSUMER = "ingest"
 """Under which name the ingester takes events."""
+ENCRYPTOR_CONSUMER = "encryptor"
+"""Under which name the encryption worker takes numbers."""
 
 STREAM_SUBJECTS = {EVENTS: "events.>", NUMBERS: "numbers.>"}
 NUMBERS_SUBJECT = "numbers.sealed"

@@ -21,10 +21,11 @@ from pydantic import SecretStr
 from core.clock import ManualClock
 from core.ids import RequestIds
 from core.numbers import Seal
+from core.queue import ENCRYPTOR_CONSUMER as CONSUMER
 from core.queue import NUMBERS, NUMBERS_SUBJECT
 from core.queue.memory import MemoryQueue
 from core.settings import Encryption
-from service.encryptor import CONSUMER, EncryptionClient, Encryptor
+from service.encryptor import EncryptionClient, Encryptor
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, encode_numbers
 from service.stores.faults import FactRefused

@@ -1,0 +1,74 @@
+"""The Operations page asks seven questions of the warehouse, and how much waits of the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from app.timeframe import Window, auto_bucket
+from core.errors import QueueUnavailable
+from core.queue import ENCRYPTOR_CONSUMER, EVENTS, INGEST_CONSUMER, NUMBERS, StreamState
+from core.queue.jetstream import JetStreamQueue
+from core.settings import Queue as QueueSettings
+from core.warehouse import Warehouse
+from metrics.freshness import arrivals, dead_letters, detected_until
+from metrics.operations import availability, status_history
+
+MONTH = timedelta(days=30)
+STREAMS = {EVENTS: INGEST_CONSUMER, NUMBERS: ENCRYPTOR_CONSUMER}
+"""Which program takes what from the queue."""
+
+_POINTS = 120
+
+
+@dataclass(frozen=True)
+class OperationsData:
+    """Frames as `metrics.operations` and `metrics.freshness` give them. `latest`: the last change of each component in a
+    month; `month`: the availability of a month, one row."""
+
+    latest: pd.DataFrame
+    history: pd.DataFrame
+    now: pd.DataFrame
+    course: pd.DataFrame
+    month: pd.DataFrame
+    arrivals: pd.DataFrame
+    letters: pd.DataFrame
+    detected_until: datetime | None
+    bucket: str
+
+
+def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> OperationsData:
+    """All that comes from the warehouse."""
+    start, end = window.start, window.end
+    bucket = auto_bucket(window, volume=10**9, most=_POINTS)
+    month = status_history(warehouse, start=now - MONTH, end=now + timedelta(minutes=1))
+    return OperationsData(
+        latest=month.drop_duplicates("component").reset_index(drop=True),
+        history=status_history(warehouse, start=start, end=end),
+        now=availability(warehouse, start=start, end=end),
+        course=availability(warehouse, start=start, end=end, bucket=bucket),
+        month=availability(warehouse, start=now - MONTH, end=now),
+        arrivals=arrivals(warehouse, start=start, end=end, bucket=bucket),
+        letters=dead_letters(warehouse, start=start, end=end),
+        detected_until=detected_until(warehouse),
+        bucket=bucket,
+    )
+
+
+def waiting(settings: QueueSettings) -> dict[str, StreamState] | str:
+    """How much lies in each stream and waits for its program; the reason in words when the queue does not answer."""
+    try:
+        return asyncio.run(_waiting(settings))
+    except QueueUnavailable as error:
+        return str(error)
+
+
+async def _waiting(settings: QueueSettings) -> dict[str, StreamState]:
+    queue = JetStreamQueue(settings, name="heliograph-dashboard")
+    try:
+        return {stream: await queue.state(stream, consumer) for stream, consumer in STREAMS.items()}
+    finally:
+        await queue.close()

@@ -1,0 +1,186 @@
+"""The Operations page: how the service, the queue, the data and the alerts themselves do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, controls, downloads, shell, words
+from app.charts import operations as charts
+from app.charts.panels import CONFIG
+from app.controls import Opened
+from app.data.operations import STREAMS, OperationsData
+from app.timeframe import Window
+from core.clock import utc_now
+from metrics.operations import AVAILABILITY_GOAL
+
+_MEANINGS = {
+    "healthy": "both stores serve",
+    "mysql_fatal": "the primary store is down: Redis serves, writes are journaled",
+    "redis_fatal": "the backup is down: the primary store serves alone",
+    "both_fatal": "both stores are down: codes are derived, writes are journaled",
+    "recovering": "the primary store serves again while journals are replayed",
+}
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Operations", anchor=False)
+    shell.live(controls.open_view(), _draw)
+
+
+def _draw(opened: Opened, window: Window) -> None:
+    view = opened.view
+    answers = cached.operations(window)
+    newest = cached.newest()
+    _now(answers, newest, view.zone)
+    _availability(answers, view.zone)
+    _history(answers, view.zone, window)
+    _data(answers, view.zone)
+    _letters(answers, view.zone, window)
+    _alerts(view.zone)
+
+
+def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
+    now = utc_now()
+    waits = cached.waiting()
+    columns = st.columns(4)
+    store = answers.latest[answers.latest["component"] == "store"]
+    status = str(store["new"].iloc[0]) if len(store) else "healthy"
+    since = (
+        f"since {words.moment(store['at'].iloc[0].to_pydatetime(), zone, now=now)}"
+        if len(store)
+        else "no change in 30 days"
+    )
+    columns[0].metric("Stores", status, since, delta_color="off", help=_MEANINGS.get(status, status))
+    seen = words.ago(now - newest) if newest else words.UNDEFINED
+    columns[1].metric(
+        "Newest attempt", seen, words.moment(newest, zone, now=now) if newest else "no data yet", delta_color="off"
+    )
+    judged = answers.detected_until
+    columns[2].metric(
+        "Detection",
+        words.ago(now - judged) if judged else words.UNDEFINED,
+        "last minute judged" if judged else "has not run",
+        delta_color="off",
+    )
+    if isinstance(waits, str):
+        columns[3].metric("Queue", "no answer", "see below", delta_color="off")
+        st.warning(f"The queue does not answer: {controls.plain(waits)}.")
+        return
+    pending = sum(state.pending for state in waits.values())
+    told = "; ".join(f"{stream.lower()} {words.count(state.pending)}" for stream, state in waits.items())
+    columns[3].metric(
+        "Waiting in the queue",
+        words.count(pending),
+        told,
+        delta_color="off",
+        help=f"Messages that {' and '.join(STREAMS.values())} have not finished.",
+    )
+
+
+def _availability(answers: OperationsData, zone: str) -> None:
+    st.subheader("Availability of the API", anchor=False)
+    month, span = answers.month.iloc[0], answers.now.iloc[0]
+    if not month["n"]:
+        st.info("Not measured yet: the service tells of its calls once a minute.")
+        return
+    st.markdown(
+        f"**{_percent(span['availability'])}** in this range ({words.count(int(span['n']))} calls, {words.count(int(span['failed']))} failed), "
+        f"**{_percent(month['availability'])}** in 30 days ({words.count(int(month['n']))} calls); the goal is {_percent(AVAILABILITY_GOAL)}."
+    )
+    if len(answers.course):
+        st.plotly_chart(
+            charts.availability(answers.course, zone=zone, shade=shell.shade(), now=utc_now()),
+            key="availability",
+            config=CONFIG,
+        )
+        st.caption(
+            f"One point stands for {words.BUCKET_TITLES[answers.bucket]}. Failed: answered with 5xx, calls refused for load included."
+        )
+
+
+def _percent(value: float) -> str:
+    return words.UNDEFINED if pd.isna(value) else f"{value * 100:.4f}".rstrip("0").rstrip(".") + " %"
+
+
+def _history(answers: OperationsData, zone: str, window: Window) -> None:
+    st.subheader("Changes of status", anchor=False)
+    if answers.history.empty:
+        st.info("No part changed its status in this range.")
+        return
+    told = answers.history.assign(
+        at=answers.history["at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"),
+        meaning=[_MEANINGS.get(str(new), "") for new in answers.history["new"]],
+    )
+    st.dataframe(
+        told[["at", "component", "old", "new", "meaning", "reason", "instances"]],
+        hide_index=True,
+        height="content" if len(told) <= 20 else 700,
+        column_config={
+            "at": st.column_config.TextColumn(f"When ({zone})"),
+            "reason": st.column_config.TextColumn("Reason", width="large"),
+            "instances": st.column_config.NumberColumn("Instances", help="How many told of it within a minute."),
+        },
+    )
+    downloads.csv("Download the changes (CSV)", answers.history, downloads.name("status", window), key="status")
+
+
+def _data(answers: OperationsData, zone: str) -> None:
+    st.subheader("What arrives", anchor=False)
+    if answers.arrivals.empty:
+        st.info("No event in this range.")
+        return
+    st.plotly_chart(
+        charts.arrivals(answers.arrivals, zone=zone, shade=shell.shade(), now=utc_now()), key="arrivals", config=CONFIG
+    )
+    st.caption("Events count when they happened: a backlog that is made up later fills its gap.")
+
+
+def _letters(answers: OperationsData, zone: str, window: Window) -> None:
+    st.subheader("What could not be read", anchor=False)
+    if answers.letters.empty:
+        st.success("Every event of this range could be read.", icon=":material/check_circle:")
+        return
+    told = answers.letters.assign(
+        first=answers.letters["first"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
+        last=answers.letters["last"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
+    )
+    st.dataframe(
+        told,
+        hide_index=True,
+        height="content" if len(told) <= 20 else 700,
+        column_config={
+            "reason": st.column_config.TextColumn("Why", width="large"),
+            "letters": st.column_config.NumberColumn("How many", format="localized"),
+            "payload": st.column_config.TextColumn("The latest", width="large"),
+        },
+    )
+    downloads.csv("Download these (CSV)", answers.letters, downloads.name("dead-letters", window), key="letters")
+
+
+def _alerts(zone: str) -> None:
+    st.subheader("Alerts", anchor=False)
+    rows = cached.alerts()
+    if isinstance(rows, str):
+        st.warning(f"The folder of alerts cannot be read: {controls.plain(rows)}.")
+        return
+    if rows.empty:
+        st.info("No alert was told, as far as this machine's folder of alerts knows.")
+        return
+    told = rows.assign(at=rows["at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
+    st.dataframe(
+        told,
+        hide_index=True,
+        height="content" if len(told) <= 20 else 700,
+        placeholder=words.UNDEFINED,
+        column_config={
+            "at": st.column_config.TextColumn(f"When ({zone})"),
+            "title": st.column_config.TextColumn("What", width="large"),
+            "state": st.column_config.TextColumn(
+                "How it stands", help="On each channel; `heliograph alerts show` tells more."
+            ),
+        },
+    )

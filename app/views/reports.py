@@ -1,0 +1,68 @@
+"""The Reports page: the reports that were sent, each as its readers saw it."""
+
+from __future__ import annotations
+
+import base64
+
+import streamlit as st
+
+from app import cached, words
+from core.archive import SentReport, attachments_of, page_of, sent_reports
+
+_TITLES = {"daily": "Day", "weekly": "Week", "monthly": "Month"}
+
+
+def page() -> None:
+    """Draw it."""
+    st.title("Reports", anchor=False)
+    folder = cached.settings().reports.folder
+    try:
+        found = sent_reports(folder)
+    except OSError as error:
+        st.error(f"The folder of the reports cannot be read: {error.strerror}. See `[reports] folder` in the settings.")
+        return
+    if not found:
+        st.info(
+            "**No report was sent yet**, as far as this machine's folder knows. `heliograph scheduler` sends yesterday's every "
+            "morning; `heliograph report --print` shows one without sending it."
+        )
+        return
+    asked = st.query_params.get("report", "")
+    ids = [one.id for one in found]
+    if asked and asked not in ids:
+        st.warning("The report that the link names is not kept here; the newest is shown.")
+    chosen = st.selectbox(
+        "Report",
+        found,
+        index=ids.index(asked) if asked in ids else 0,
+        format_func=_title,
+        width=560,
+        key="report-choice",
+    )
+    if chosen is not None:
+        _show(chosen)
+
+
+def _title(one: SentReport) -> str:
+    return f"{_TITLES.get(one.kind, one.kind)} of {one.begins:%a %d %b %Y} – sent {one.sent_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _show(one: SentReport) -> None:
+    folder = cached.settings().reports.folder
+    st.query_params["report"] = one.id
+    people = "recipient" if one.recipients == 1 else "recipients"
+    st.caption(
+        f"{one.subject} – {words.count(one.recipients)} {people}. `heliograph report --again` sends one once more."
+    )
+    html = page_of(folder, one.id)
+    if html is None:
+        st.warning("This report's mail is not kept any more.")
+        return
+    with st.container(horizontal=True):
+        st.download_button("Download as HTML", html, file_name=f"{one.id}.html", mime="text/html", on_click="ignore")
+        for name, content in attachments_of(folder, one.id).items():
+            st.download_button(f"Download {name}", content, file_name=name, on_click="ignore", key=f"file-{name}")
+    # In a frame from a data address, which has an origin of its own: nothing in a mail may touch the page.
+    st.iframe(
+        f"data:text/html;charset=utf-8;base64,{base64.b64encode(html.encode()).decode()}", height=1400, alt=one.subject
+    )

@@ -1,0 +1,64 @@
+"""How the data itself comes in: what arrives minute by minute, what could not be read, how far detection has come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from core.warehouse import Warehouse
+from metrics import cohorts
+from metrics.query import BUCKETS
+
+KINDS = ("send", "receipt", "verify", "inbound")
+LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payload", "masked")
+
+
+def arrivals(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str) -> pd.DataFrame:
+    """Events by kind and bucket of their own time, in [start, end): `bucket` (UTC), `kind`, `events` a minute.
+
+    An event counts when it happened, so a backlog that is made up later fills its gap. Raises `WarehouseUnavailable`.
+    """
+    cohorts.check_window(start, end)
+    seconds = BUCKETS[bucket]
+    parts = " UNION ALL ".join(
+        f"SELECT toInt64(intDiv(toUnixTimestamp(at), {seconds}) * {seconds}) AS bucket, '{kind}' AS kind, "
+        f"count() * 60 / {seconds} AS events FROM {kind}_events "
+        "WHERE at >= {start:DateTime64(3, 'UTC')} AND at < {end:DateTime64(3, 'UTC')} GROUP BY bucket"
+        for kind in KINDS
+    )
+    rows = warehouse.query_df(
+        f"SELECT * FROM ({parts}) ORDER BY bucket, kind", {"start": cohorts.text(start), "end": cohorts.text(end)}
+    )
+    if rows.empty:
+        return pd.DataFrame(columns=["bucket", "kind", "events"])
+    rows["bucket"] = pd.to_datetime(rows["bucket"], unit="s", utc=True)
+    return rows
+
+
+def dead_letters(warehouse: Warehouse, *, start: datetime, end: datetime, most: int = 100) -> pd.DataFrame:
+    """What could not be read, given up in [start, end), by reason and source: `LETTER_COLUMNS`, the most frequent first.
+
+    `place` and `payload` are those of the latest one; a payload is masked where it held what may be a number or a code.
+    """
+    cohorts.check_window(start, end)
+    sql = f"""
+        SELECT reason, source, count() AS letters, toUnixTimestamp64Milli(min(at)) AS first,
+               toUnixTimestamp64Milli(max(at)) AS last, argMax(place, at) AS place, argMax(payload, at) AS payload,
+               argMax(masked, at) AS masked
+        FROM dead_letters FINAL
+        WHERE at >= {{start:DateTime64(3, 'UTC')}} AND at < {{end:DateTime64(3, 'UTC')}}
+        GROUP BY reason, source ORDER BY letters DESC, reason, source LIMIT {int(most)}"""
+    rows = warehouse.query_df(sql, {"start": cohorts.text(start), "end": cohorts.text(end)})
+    if rows.empty:
+        return pd.DataFrame(columns=list(LETTER_COLUMNS))
+    for name in ("first", "last"):
+        rows[name] = pd.to_datetime(rows[name], unit="ms", utc=True)
+    return rows[list(LETTER_COLUMNS)]
+
+
+def detected_until(warehouse: Warehouse) -> datetime | None:
+    """The last minute that detection has judged; None while it has not run."""
+    rows = warehouse.query_rows("SELECT toUnixTimestamp(max(minute)) FROM detection_progress FINAL")
+    seconds = int(rows[0][0]) if rows else 0
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

@@ -1,0 +1,114 @@
+"""The Operations and the Reports page, with something to tell and without."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.events import AnyEvent, Availability, StatusChange, encode_lines
+from core.warehouse import Warehouse
+from sandbox.ports import free_port
+from sandbox.servers import Server
+from tests.app.looking import run, text
+from tests.app.traffic import load
+
+NOW = datetime.now(UTC)
+ONE = "a" * 32
+
+
+@pytest.fixture
+def operations(at_warehouse: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+    monkeypatch.setenv("HELIOGRAPH_QUEUE_URL", f"nats://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("HELIOGRAPH_ALERTS_FOLDER", str(tmp_path / "alerts"))
+    return AppTest.from_string("from app.views import operations\noperations.page()", default_timeout=30)
+
+
+@pytest.fixture
+def reports(at_warehouse: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+    monkeypatch.setenv("HELIOGRAPH_REPORTS_FOLDER", str(tmp_path / "reports"))
+    return AppTest.from_string("from app.views import reports\nreports.page()", default_timeout=30)
+
+
+def tell(warehouse: Warehouse, table: str, events: list[AnyEvent]) -> None:
+    warehouse.insert_json(table, encode_lines(events))
+
+
+def figures(page: AppTest) -> dict[str, str]:
+    return {element.label: element.value for element in page.metric}
+
+
+def test_without_anything_each_part_says_so(warehouse: Warehouse, operations: AppTest) -> None:
+    shown = run(operations)
+    written = text(shown)
+
+    assert figures(shown)["Stores"] == "healthy"
+    assert figures(shown)["Queue"] == "no answer"
+    assert "Not measured yet" in written
+    assert "No part changed its status" in written
+    assert "No alert was told" in written
+
+
+def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operations: AppTest) -> None:
+    load(warehouse, until=NOW, hours=2)
+    at = NOW - timedelta(minutes=30)
+    change = StatusChange(at=at, instance=ONE, component="store", old="healthy", new="mysql_fatal", reason="no answer")
+    minute = Availability(at=at.replace(second=0, microsecond=0), instance=ONE, calls=10_000, failed=1, shed=0)
+    tell(warehouse, "status_events", [change])
+    tell(warehouse, "availability_minutes", [minute])
+
+    shown = run(operations)
+
+    assert figures(shown)["Stores"] == "mysql_fatal"
+    assert "99.99 %" in text(shown)
+    assert list(shown.dataframe[0].value["reason"]) == ["no answer"]
+    assert len(shown.get("plotly_chart")) == 2
+
+
+def test_the_queue_tells_what_waits(
+    warehouse: Warehouse, operations: AppTest, monkeypatch: pytest.MonkeyPatch, nats_server: Server
+) -> None:
+    monkeypatch.setenv("HELIOGRAPH_QUEUE_URL", nats_server.url)
+
+    assert "Waiting in the queue" in figures(run(operations))
+
+
+def test_without_reports_it_says_how_to_make_one(warehouse: Warehouse, reports: AppTest) -> None:
+    assert "No report was sent yet" in text(run(reports))
+
+
+def test_the_newest_report_is_shown_as_its_readers_saw_it(
+    warehouse: Warehouse, reports: AppTest, tmp_path: Path
+) -> None:
+    keep_report(tmp_path / "reports", date(2026, 3, 1))
+    keep_report(tmp_path / "reports", date(2026, 3, 2))
+
+    shown = run(reports)
+
+    assert "Quality of 2026-03-02" in text(shown)
+    assert len(shown.selectbox[0].options) == 2
+
+
+@pytest.mark.parametrize(
+    ("day", "words"), [("2026-03-01", "Quality of 2026-03-01"), ("1999-01-01", "is not kept here")]
+)
+def test_a_link_names_its_report(warehouse: Warehouse, reports: AppTest, tmp_path: Path, day: str, words: str) -> None:
+    keep_report(tmp_path / "reports", date(2026, 3, 1))
+    keep_report(tmp_path / "reports", date(2026, 3, 2))
+
+    assert words in text(run(reports, report=f"daily-{day}-0123456789abcdef"))
+
+
+def keep_report(folder: Path, day: date) -> None:
+    place = folder / f"daily-{day}-0123456789abcdef"
+    place.mkdir(parents=True)
+    mail = EmailMessage()
+    mail["To"], mail["Subject"] = "operators@heliograph.example", f"Quality of {day}"
+    mail.set_content("in words")
+    mail.add_alternative("<p>in pictures</p>", subtype="html")
+    (place / "mail.eml").write_bytes(bytes(mail))
+    (place / "sent.json").write_text(json.dumps({"at": f"{day}T08:00:00+00:00"}))

@@ -1,0 +1,52 @@
+"""How the data itself comes in."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.errors import BadInput
+from core.warehouse import Warehouse
+from metrics.freshness import LETTER_COLUMNS, arrivals, dead_letters, detected_until
+from tests.metrics.story import START, Request, all_of, at, tell
+
+END = START + timedelta(hours=1)
+
+
+def test_events_are_counted_by_kind_when_they_happened(warehouse: Warehouse):
+    tell(warehouse, all_of(Request("one").sent().receipt("delivered", 70), Request("two").sent()))
+    rows = arrivals(warehouse, start=START, end=END, bucket="5m")
+
+    assert rows[["kind", "events"]].to_numpy().tolist() == [["receipt", 0.2], ["send", 0.4]]
+    assert rows["bucket"].iloc[0].to_pydatetime() == START
+    assert arrivals(warehouse, start=END, end=END + timedelta(hours=1), bucket="5m").empty
+    with pytest.raises(BadInput):
+        arrivals(warehouse, start=END, end=START, bucket="5m")
+
+
+def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
+    rows = [
+        {"at": at(place).isoformat(), "source": "EVENTS", "place": str(place), "reason": reason, "payload": f"p{place}",
+         "masked": place == 2, "id": f"{place:032d}"}
+        for place, reason in ((1, "not JSON"), (2, "not JSON"), (3, "no UUIDv7"))
+    ]  # fmt: skip
+    warehouse.insert_json("dead_letters", "\n".join(map(json.dumps, rows)).encode())
+    found = dead_letters(warehouse, start=START, end=END)
+
+    assert tuple(found.columns) == LETTER_COLUMNS
+    assert found[["reason", "letters", "payload", "masked"]].to_numpy().tolist() == [
+        ["not JSON", 2, "p2", True],
+        ["no UUIDv7", 1, "p3", False],
+    ]
+    assert dead_letters(warehouse, start=END, end=END + timedelta(hours=1)).empty
+
+
+def test_detection_that_has_not_run_has_come_nowhere(warehouse: Warehouse):
+    assert detected_until(warehouse) is None
+
+    row = {"name": "detection", "version": 1, "minute": "2026-03-02 09:05:00", "note": "{}"}
+    warehouse.insert_json("detection_progress", json.dumps(row).encode())
+
+    assert detected_until(warehouse) == datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
