@@ -27,6 +27,7 @@ CHECKS_MAX = 5
 _EVALUATED = ("wrong", "approved")
 _SHOWN_MAX = 5
 _TOLERANCE = 0.0001
+_TIMES = ("delivery_time", "delivery_time_p95")
 
 
 @dataclass
@@ -269,6 +270,9 @@ def metrics_that_differ(
     for name, (value, n) in counted.items():
         seen, seen_n = float(row[name]), int(row[f"{name.removesuffix('_p95')}_n"])
         is_same = (math.isnan(seen) and math.isnan(value)) or math.isclose(seen, value, abs_tol=_TOLERANCE)
+        # A receipt that is pushed again is told again under the same id with a later time, and the raw table keeps the
+        # last; `attempts` keeps the first, which is what the metric asks for. So the recount may only come out later.
+        is_same |= name in _TIMES and seen <= value
         if not is_same or seen_n != n:
             yield f"metric {name}: {seen:.4f} of n {seen_n} in ClickHouse, {value:.4f} of n {n} by a plain recount"
 

@@ -51,6 +51,8 @@ class Database:
         self._clock = clock
         self._engine = open_engine(settings, isolation=isolation)
         self._has_schema = False
+        self.is_contended = False
+        """The transaction under way was refused a lock and runs again: the server is there, and busy with others."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -64,9 +66,12 @@ class Database:
             progress = _Progress()
             try:
                 self._create_schema()
-                return self._once(work, writes=writes, progress=progress)
+                result = self._once(work, writes=writes, progress=progress)
+                self.is_contended = False
+                return result
             except (Contended, *_LIBRARY_ERRORS) as error:
                 elapsed = monotonic() - started
+                self.is_contended = self._classify(error) is FaultClass.TRANSIENT
                 if not self._may_rerun(error, progress, reruns=reruns, elapsed_seconds=elapsed):
                     raise self._translate(error) from error
                 reruns += 1

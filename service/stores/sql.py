@@ -57,6 +57,7 @@ class SqlStore:
         reads = Database(settings, isolation="REPEATABLE READ", clock=clock)
         self._probing = Database(settings, isolation="READ COMMITTED", clock=clock)
         self._chores = Database(settings, isolation="READ COMMITTED", clock=clock)
+        self._writes = writes
         self._databases = (writes, reads, self._probing, self._chores)
         limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}
         self._writing: Lane[Order, Done] = Lane("store-writes", Writer(writes), **limits)
@@ -130,7 +131,10 @@ class SqlStore:
             return await lane.do(item, within_seconds=self._deadline_seconds)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
-            raise StoreFault("the store did not answer in time", fault=FaultClass.FATAL, hint=hint) from None
+            # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.
+            is_contended = lane is self._writing and self._writes.is_contended
+            fault = FaultClass.TRANSIENT if is_contended else FaultClass.FATAL
+            raise StoreFault("the store did not answer in time", fault=fault, hint=hint) from None
 
     def _do_chore(self, chores: Sequence[Chore]) -> list[object]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from sandbox.chaos.ledger import Ledger
 from sandbox.chaos.nemesis import Fault, Field
 
 _HOUR = 3600.0
+_MADE = 201  # a resend is answered with 200, and with the id of long ago
 _TOO_OLD = frozenset({401, 403})
 """A push that was signed just before the step is too old after it: its provider signs it again."""
 
@@ -33,18 +35,23 @@ def stepped(seconds: float) -> Callable[[Field], AbstractAsyncContextManager[Non
 
 
 def out_of_order(ledger: Ledger, *, since: float) -> Iterator[str]:
-    """Ids of an instance that do not grow: a request that was begun after another was answered, with a smaller id."""
-    seen: set[object] = set()
-    for instance in {call.instance for call in ledger.calls}:
-        calls = [call for call in ledger.ok("verify", "message") if call.instance == instance]
-        newest, answered_at = 0, 0.0
-        for call in sorted(calls, key=lambda call: call.at + call.seconds):
-            if call.request_id is None or call.request_id in seen or call.at < since:
-                continue
-            seen.add(call.request_id)
-            if call.at > answered_at and call.request_id.int < newest:
-                yield f"{call}: its id is smaller than one that was given before"
-            newest, answered_at = max(newest, call.request_id.int), call.at + call.seconds
+    """Ids of an instance that do not grow: a request that was begun after another was answered, with a smaller id.
+
+    Only first calls with a key count: one that is repeated is answered with the id that the other instance made.
+    """
+    keys: set[str] = set()
+    newest: dict[tuple[str, str], tuple[float, int]] = {}
+    for call in sorted(ledger.calls, key=lambda call: call.at):
+        if not call.key or call.key in keys:
+            continue
+        keys.add(call.key)
+        if call.ending != "ok" or call.request_id is None or call.at < since:
+            continue
+        answered_at, before = newest.get((call.instance, call.kind), (math.inf, 0))
+        if call.at > answered_at and call.request_id.int < before and call.attempt == 1 and call.status == _MADE:
+            yield f"{call}: its id is smaller than one that was given before"
+        if call.request_id.int >= before:
+            newest[call.instance, call.kind] = (call.at + call.seconds, call.request_id.int)
 
 
 def _needs_faketime(_plan: Plan) -> str:

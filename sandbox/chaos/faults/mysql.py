@@ -242,12 +242,11 @@ async def _lock_again_and_again(field: Field, tables: Sequence[str], stop: async
 
 def _fill(filler: Path) -> None:
     free = shutil.disk_usage(filler.parent).free
-    with filler.open("wb") as file, suppress(OSError):
+    with suppress(OSError), filler.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(1, free))
-    with filler.open("ab") as file, suppress(OSError):
+    with suppress(OSError), filler.open("ab", buffering=0) as file:
         while True:
             file.write(b"\0" * 4096)
-            file.flush()
 
 
 def _needs_mount(plan: Plan) -> str:

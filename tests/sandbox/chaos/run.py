@@ -20,7 +20,7 @@ from service.stores import schema
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HASH = NumberHash("a secret of the tests, long enough")
 READER = "somebody who wrote STOP"
-_ids = RequestIds(lambda: NOW)
+new_id = RequestIds(lambda: NOW)
 
 
 def rows(table: str, *given: dict[str, Any]) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def rows(table: str, *given: dict[str, Any]) -> pd.DataFrame:
 class Run:
     """One verification: sent, entered wrongly, entered rightly, delivered; and one STOP."""
 
-    request_id: UUID = field(default_factory=_ids)
+    request_id: UUID = field(default_factory=new_id)
     ledger: Ledger = field(default_factory=Ledger)
     facts: dict[str, pd.DataFrame] = field(default_factory=dict)
     events: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
