@@ -60,9 +60,11 @@ def answers(row: Row, fault: Fault, failed: list[Call], calls: list[Call], store
 
 def _detection(row: Row, fault: Fault) -> Iterator[str]:
     most = fault.detection_max_seconds
+    if most is None:
+        return
     if row.detection_seconds is None:
         yield "the fault was not detected"
-    elif most is not None and row.detection_seconds > most:
+    elif row.detection_seconds > most:
         yield f"detected after {row.detection_seconds:.1f} s, and should be within {most:g} s"
 
 

@@ -237,6 +237,8 @@ async def settle(stage: Stage) -> Findings:
     """The findings once nothing is missing any more, or as they are after `SETTLE_SECONDS`."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
+        # A machine that is busy may lose a store once more; what waits in a journal is late, and not lost.
+        await stage.operator.lead_back(within_seconds=RECOVERY_SECONDS)
         findings, evidence = await asyncio.to_thread(_look, stage)
         undrained = stage.operator.undrained()
         if (findings.are_none and not undrained) or time.monotonic() > deadline:

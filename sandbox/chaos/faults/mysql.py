@@ -109,16 +109,20 @@ async def locked_by_backup(field: Field) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def disk_full(field: Field) -> AsyncIterator[None]:
-    """Nothing is left of a small disk; later there is room again."""
-    mysql = field.cluster.members["mysql"]
-    assert field.cluster.database is not None
-    filler = field.cluster.database.folder / "filler"
+    """Nothing is left of a small disk when a table has to grow; later there is room again."""
+    mysql, database = field.cluster.members["mysql"], field.cluster.database
+    assert database is not None
+    filler = database.folder / "filler"
+    await _admin(field, "CREATE TABLE heliograph.growing (content LONGBLOB)")
     await asyncio.to_thread(_fill, filler)
+    await asyncio.to_thread(_grow, field)
+    field.begins()  # InnoDB tries for some seconds before it gives up and ends the server
     yield
     filler.unlink()
     if not mysql.is_up:
         field.note("MySQL ended itself and was started again")
     await mysql.restart()
+    await _admin(field, "DROP TABLE heliograph.growing")
 
 
 @asynccontextmanager
@@ -240,6 +244,13 @@ async def _lock_again_and_again(field: Field, tables: Sequence[str], stop: async
 # ---- disks
 
 
+def _grow(field: Field) -> None:
+    """Make MySQL ask for more disk until it fails."""
+    with suppress(pymysql.MySQLError, OSError), _admin_connection(field) as connection:
+        while True:
+            _execute(connection, "INSERT INTO heliograph.growing VALUES (REPEAT('x', 1000000))")
+
+
 def _fill(filler: Path) -> None:
     free = shutil.disk_usage(filler.parent).free
     with suppress(OSError), filler.open("wb") as file:
@@ -309,7 +320,8 @@ FAULTS = (
         victim="mysql",
         around=disk_full,
         expects=FAILS_OVER,
-        seconds=12.0,
+        seconds=14.0,
+        quick_seconds=9.0,
         impossible=_needs_mount,
         plan=lambda plan: replace(plan, database_disk_mb=_DISK_MB),
     ),
