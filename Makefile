@@ -46,6 +46,9 @@ format: $(READY) ## Mend what a machine can mend
 docs: $(READY) ## Write the documents that are made from code
 	@$(BIN)/heliograph docs
 
+pictures: $(READY) servers ## Draw the pictures of mails in docs/pictures from a seeded past
+	@$(BIN)/python -m sandbox.pictures
+
 lock: ## Renew requirements.lock to the newest versions that fit together
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade \

@@ -38,10 +38,13 @@ def sent_reports(folder: Path) -> list[SentReport]:
 def page_of(folder: Path, report_id: str) -> str | None:
     """The HTML of a report with its pictures inside, for a frame of a browser; None when it is not there any more."""
     mail = _mail(folder, report_id)
-    body = mail.get_body(("html",)) if mail is not None else None
-    if mail is None or body is None:
-        return None
-    html = str(body.get_content())
+    return page(mail) if mail is not None else None
+
+
+def page(mail: EmailMessage) -> str:
+    """The HTML of a mail with its pictures inside; empty for one without HTML."""
+    body = mail.get_body(("html",))
+    html = str(body.get_content()) if body is not None else ""
     for part in mail.walk():
         cid = str(part.get("Content-ID", "")).strip("<>")
         if cid:
