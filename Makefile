@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos soak test check format docs lock bench-service bench-detect bench-warehouse servers clean
+.PHONY: help demo smoke chaos soak test check format docs pictures lock bench-service bench-detect bench-warehouse servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."

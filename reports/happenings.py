@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from zoneinfo import ZoneInfo
 
 from core.alerts.rendering import lasted
@@ -59,7 +60,7 @@ def availability_sentence(report: Report) -> str:
 
 def _percent(value: float) -> str:
     """Cut, not rounded: 99.996 % must not read as 100 %."""
-    return f"{int(value * 1_000_000) / 10_000:.3f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
+    return f"{floor(value * 100_000 + 1e-6) / 1000:.3f}".rstrip("0").rstrip(".") + "\N{NO-BREAK SPACE}%"
 
 
 def _when(one: Incident, span: Span) -> str:

@@ -50,7 +50,7 @@ from sandbox.world import NAMED_FAULTS, Fault, World
 PICTURES = Path("docs/pictures")
 ZONE = "Asia/Shanghai"
 END = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)
-_DAYS, _PER_DAY, _SEED = 15, 4_000, 7
+_DAYS, _PER_DAY, _SEED = 15, 8_000, 7
 _DASHBOARD = "https://dashboard.example.org"
 _BROKEN = datetime(2026, 11, 23, 6, 3, tzinfo=UTC)
 _OUT = datetime(2026, 11, 22, 8, 40, tzinfo=UTC)
@@ -83,10 +83,12 @@ def main() -> None:
 
 def make_pages(warehouse: Warehouse, folder: Path) -> Pages:
     """Every mail as a page of HTML, by the name of its picture."""
-    drop = replace(NAMED_FAULTS["carrier-drop"].fault, start=_BROKEN, end=_BROKEN + timedelta(minutes=97))
+    drop = replace(
+        NAMED_FAULTS["carrier-drop"].fault, carrier="China Mobile", start=_BROKEN, end=_BROKEN + timedelta(minutes=97)
+    )
     outage = replace(NAMED_FAULTS["provider-outage"].fault, start=_OUT, end=_OUT + timedelta(minutes=41))
     _load(warehouse, folder, (drop, outage))
-    opened = measured(warehouse, drop, kind="delivery-drop", until=drop.start + timedelta(minutes=6))
+    opened = measured(warehouse, drop, kind="delivery-drop", until=drop.start + timedelta(minutes=14))
     over = measured(warehouse, drop, kind="delivery-drop", until=drop.end or END)
     resolved = measured(warehouse, outage, kind="provider-outage", until=outage.end or END)
     keep(warehouse, [replace(one, state="resolved", resolved_at=one.updated_at) for one in (over, resolved)])
@@ -96,7 +98,9 @@ def make_pages(warehouse: Warehouse, folder: Path) -> Pages:
 def measured(warehouse: Warehouse, fault: Fault, *, kind: str, until: datetime) -> Incident:
     """The incident that a label of the world says there was, with the figures that the warehouse has of it."""
     channel = "accepted" if kind == "provider-outage" else "delivered"
-    scope = {name: (value,) for name in ("provider", "carrier", "country", "region") if (value := getattr(fault, name))}
+    scope: dict[str, tuple[str, ...]] = {
+        name: (value,) for name in ("provider", "carrier", "country", "region") if (value := getattr(fault, name))
+    }
     frame = minutes_of(warehouse, scope, channel, start=fault.start, end=until)
     expected, observed, n = frame["expected"].sum(), frame["observed"].sum(), int(frame["n"].sum())
     return Incident(
@@ -207,7 +211,7 @@ def _photograph(browser: Browser, name: str, html: str) -> None:
     if name in ("report", "alert-opened"):
         looks += [("-dark", "dark", 672), ("-narrow", "light", 375)]
     for suffix, scheme, width in looks:
-        opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        opened = browser.new_page(viewport={"width": width, "height": 200}, color_scheme=scheme)  # type: ignore[arg-type]
         opened.set_content(html)
         path = PICTURES / f"{name}{suffix}.png"
         opened.screenshot(path=path, full_page=True)

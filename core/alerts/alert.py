@@ -31,7 +31,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     `kind` is what routes go by, such as `store_status`; `labels` too (component, provider, carrier, country). `text` says
     what happened, `steps` what to do next, one command or sentence each. The same (key, event, version) is told once;
     `version` is the time when it is empty. An update whose `material` (the title, when empty) is that of the one before
-    stays quiet for a while. An opening begins a thread, what follows under its key belongs to it, a reopening too.
+    stays quiet for a while. `since` is when it began, where that is not when it was told. An opening begins a thread, what follows under its key belongs to it, a reopening too.
     """
 
     key: str
@@ -46,6 +46,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     pictures: tuple[Picture, ...] = ()
     link: str = ""
+    since: datetime | None = None
     version: str = ""
     material: str = ""
 

@@ -156,7 +156,7 @@ class Alerts:
                 told_at=now,
                 thread=alert.name,
                 thread_title=alert.title,
-                opened_at=alert.at,
+                opened_at=alert.since or alert.at,
                 channels=channels,
             )
         # Whoever heard that it began hears how it went on, also where its severity alone would not go.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
 
 from core.alerts.outbox import Told
 from core.mail import Inline, Letter, compose, templates
 
+_CODE = re.compile(r"`([^`]+)`")
 _MARKS = {"opened": "●", "updated": "●", "reopened": "●", "resolved": "✓"}
 
 
@@ -30,12 +36,12 @@ class Rendering:
 
     def text(self, told: Told, *, short: bool = False) -> str:
         """As plain text."""
-        rendered = templates("core.alerts").get_template("alert.txt.j2").render(self._view(told), short=short)
+        rendered = _templates().get_template("alert.txt.j2").render(self._view(told), short=short)
         return rendered.strip() + "\n"
 
     def html(self, told: Told) -> str:
         """As the HTML of a mail."""
-        return templates("core.alerts").get_template("alert.html.j2").render(self._view(told)).strip() + "\n"
+        return _templates().get_template("alert.html.j2").render(self._view(told)).strip() + "\n"
 
     def mail(self, told: Told, *, sender: str, recipients: Sequence[str]) -> EmailMessage:
         """As a mail that belongs to its thread."""
@@ -66,6 +72,19 @@ class Rendering:
 
     def _moment(self, at: datetime) -> str:
         return f"{at.astimezone(ZoneInfo(self.time_zone)):%Y-%m-%d %H:%M:%S %Z}"
+
+
+@lru_cache(maxsize=1)
+def _templates() -> Environment:
+    environment = templates("core.alerts").overlay()
+    environment.filters = environment.filters | {"coded": coded}
+    return environment
+
+
+def coded(text: str) -> Markup:
+    """HTML of `text`, in which what stands between backticks is code."""
+    style = "font-family:Consolas,Menlo,monospace;font-size:14px;background:#e3e7ec;padding:1px 4px"
+    return Markup(_CODE.sub(rf'<span class="code" style="{style}">\1</span>', str(escape(text))))
 
 
 def _state(told: Told) -> str:

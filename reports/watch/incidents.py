@@ -54,6 +54,7 @@ class Teller:
             | {name: values[0] for name, values in one.scope.items() if len(values) == 1},
             pictures=self._pictures(one, frame),
             link=self.link(one),
+            since=one.onset,
             version=f"{notification.event} {notification.at.isoformat()}",
             material=_material(one),
         )

@@ -28,7 +28,7 @@ class Minute:
     """What is done each minute. `folder` is shared by all schedulers."""
 
     open_warehouse: Callable[[], Warehouse]
-    detect: Detect | None
+    detect: Detect
     relay: Relay
     silence: SilenceWatch
     folder: Path
@@ -55,8 +55,7 @@ class Minute:
         try:
             with closing(self.open_warehouse()) as warehouse:
                 self.silence.look(warehouse, now=now)
-                if self.detect is not None:
-                    self.detect(warehouse, now)
+                self.detect(warehouse, now)
                 told = self.relay.pass_on(warehouse, now=now)
         except (WarehouseUnavailable, WarehouseRefused) as error:
             _log.warning("this minute was not judged", reason=str(error), hint=error.hint)

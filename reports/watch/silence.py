@@ -106,6 +106,7 @@ class SilenceWatch:
                 at=now,
                 steps=found.steps,
                 labels={"component": found.component},
+                since=found.since,
                 # While it lasts it is one thing: two schedulers tell the same.
                 version=f"{found.since.isoformat()} {found.component}" if not is_open else now.isoformat(),
             )
