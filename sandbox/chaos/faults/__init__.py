@@ -11,6 +11,7 @@ from sandbox.chaos.faults import (
     providers,
     queue,
     receipts,
+    redis,
     replay,
     steps,
     warehouse,
@@ -19,6 +20,7 @@ from sandbox.chaos.nemesis import Fault
 
 MATRIX: tuple[Fault, ...] = (
     *mysql.FAULTS,
+    *redis.FAULTS,
     *steps.FAULTS,
     *disk.FAULTS,
     *replay.FAULTS,

@@ -1,0 +1,138 @@
+"""F12: Redis dies, hangs, or refuses in each of its ways, as the mirror and as the store that serves; with both stores
+down codes are sent and checked without a store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sandbox.chaos.nemesis import LOSES_MIRROR, STAYS, Fault, Field
+from sandbox.chaos.proxy import DOWN
+from sandbox.ports import LOOPBACK
+
+_FOUND_OUT_SECONDS = 4.0
+_TIMEOUT_SECONDS = 5.0
+
+
+@contextmanager
+def administration(field: Field) -> Iterator[redis.Redis]:
+    """The server itself, past every link."""
+    url = field.cluster.settings.mirror.url.get_secret_value()
+    client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def killed(field: Field) -> AsyncIterator[None]:
+    """`kill -9`, and a start on the same folder."""
+    server = field.cluster.members["redis"]
+    await asyncio.to_thread(server.kill)
+    yield
+    await server.restart()
+
+
+@asynccontextmanager
+async def hung(field: Field) -> AsyncIterator[None]:
+    """SIGSTOP: connections stay open and nothing is answered."""
+    server = field.cluster.members["redis"]
+    server.hang()
+    yield
+    server.go_on()
+
+
+@asynccontextmanager
+async def read_only(field: Field) -> AsyncIterator[None]:
+    """READONLY: it was demoted to the replica of a server that is not there."""
+    with administration(field) as server:
+        await asyncio.to_thread(server.replicaof, LOOPBACK, 1)
+        yield
+        await asyncio.to_thread(server.replicaof, "NO", "ONE")
+
+
+@asynccontextmanager
+async def out_of_memory(field: Field) -> AsyncIterator[None]:
+    """OOM: it may use less than it has."""
+    with administration(field) as server:
+        before = (await asyncio.to_thread(server.config_get, "maxmemory"))["maxmemory"]
+        await asyncio.to_thread(server.config_set, "maxmemory", 1)
+        yield
+        await asyncio.to_thread(server.config_set, "maxmemory", str(before))
+
+
+@asynccontextmanager
+async def cannot_save(field: Field) -> AsyncIterator[None]:
+    """MISCONF: a snapshot failed, because a folder lies where its file belongs."""
+    in_the_way = field.cluster.folder / "redis" / "dump.rdb"
+    with administration(field) as server:
+        in_the_way.unlink(missing_ok=True)
+        await asyncio.to_thread(in_the_way.mkdir)
+        await asyncio.to_thread(server.config_set, "save", "3600 1")
+        await asyncio.to_thread(server.bgsave)
+        yield
+        await asyncio.to_thread(server.config_set, "save", "")
+        await asyncio.to_thread(in_the_way.rmdir)
+
+
+@asynccontextmanager
+async def busy(field: Field) -> AsyncIterator[None]:
+    """BUSY: somebody runs a script without an end."""
+    with administration(field) as server, administration(field) as other:
+        await asyncio.to_thread(server.config_set, "busy-reply-threshold", 50)
+        endless = threading.Thread(target=_run_for_ever, args=(other,), daemon=True)
+        endless.start()
+        yield
+        await asyncio.to_thread(server.script_kill)
+        await asyncio.to_thread(endless.join)
+
+
+def _run_for_ever(client: redis.Redis) -> None:
+    with suppress(redis.RedisError):  # it is killed in the end
+        client.eval("while true do end", 0)
+
+
+@asynccontextmanager
+async def both_down(field: Field) -> AsyncIterator[None]:
+    """MySQL is away and Redis is killed while it serves; Redis is back first."""
+    await field.trouble("mysql", DOWN)
+    await asyncio.sleep(_FOUND_OUT_SECONDS)
+    server = field.cluster.members["redis"]
+    await asyncio.to_thread(server.kill)
+    yield
+    await server.restart()
+    await asyncio.sleep(_FOUND_OUT_SECONDS)
+    await field.heal("mysql")
+
+
+FAULTS = (
+    Fault(
+        number="F12a",
+        title="Redis killed (-9), restarted later",
+        victim="redis",
+        around=killed,
+        expects=LOSES_MIRROR,
+    ),
+    Fault(number="F12b", title="Redis hangs (SIGSTOP)", victim="redis", around=hung, expects=LOSES_MIRROR),
+    Fault(number="F12c", title="Redis read-only (READONLY)", victim="redis", around=read_only, expects=LOSES_MIRROR),
+    Fault(number="F12d", title="Redis out of memory (OOM)", victim="redis", around=out_of_memory, expects=LOSES_MIRROR),
+    Fault(number="F12e", title="Redis cannot save (MISCONF)", victim="redis", around=cannot_save, expects=LOSES_MIRROR),
+    Fault(number="F12f", title="Redis in an endless script (BUSY)", victim="redis", around=busy, expects=STAYS),
+    Fault(
+        number="F12g",
+        title="Redis killed while it serves for MySQL",
+        victim="mysql and redis",
+        around=both_down,
+        expects=("mysql_fatal", "both_fatal", "mysql_fatal", "recovering", "healthy"),
+        tolerates=frozenset({503}),
+        seconds=12.0,
+    ),
+)
