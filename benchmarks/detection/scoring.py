@@ -39,6 +39,7 @@ class Leaves:
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
         self._attempts = frame["attempts"].to_numpy(dtype=float)
+        self._held: dict[str, np.ndarray] = {}  # a rule says the same few hundred scopes thousands of times
 
     @classmethod
     def of(cls, attempts: pd.DataFrame) -> Leaves:
@@ -56,10 +57,13 @@ class Leaves:
 
     def inside(self, scope: Mapping[str, Sequence[str]]) -> np.ndarray:
         """Which leaves a scope holds. Raises `KeyError` for a dimension there is not."""
-        held = np.ones(len(self.frame), dtype=bool)
-        for dimension, values in scope.items():
-            held &= self.frame[dimension].isin(list(values)).to_numpy()
-        return held
+        name = repr(sorted(scope.items()))
+        if name not in self._held:
+            held = np.ones(len(self.frame), dtype=bool)
+            for dimension, values in scope.items():
+                held &= self.frame[dimension].isin(list(values)).to_numpy()
+            self._held[name] = held
+        return self._held[name]
 
     def jaccard(self, one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]) -> float:
         """Attempts in both over attempts in either; 0 when there are none."""
