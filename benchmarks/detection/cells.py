@@ -11,13 +11,20 @@ from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
+import pandas as pd
 
 from benchmarks.detection.alerts import Alert, Detector
 from benchmarks.detection.scoring import Leaves, Score, score
 from sandbox.drills import Drill, Label
 
 _ROOT = Path(__file__).parents[2]
-_WORLD_CODE = ("sandbox/drills", "sandbox/world", "sandbox/history/lines.py", "core/events.py")
+_WORLD_CODE = (
+    "sandbox/drills",
+    "sandbox/world",
+    "sandbox/history/lines.py",
+    "core/events.py",
+    "benchmarks/detection/cells.py",
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Truth:
     """What is kept of a world to judge alerts by."""
 
     labels: list[Label]
-    leaves: Leaves
+    leaves: pd.DataFrame  # of `Leaves`: values, so that a kept truth outlives a change of the judge
     start: datetime
     end: datetime
     attempts: int
@@ -84,7 +91,7 @@ def run_world(world: World, rivals: Sequence[Rival], cache: Path) -> list[Cell]:
     if missing or not truth_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         drill = world.draw()
-        truth = Truth(drill.labels, Leaves.of(drill.attempts), drill.test_start, drill.end, len(drill.attempts))
+        truth = Truth(drill.labels, Leaves.of(drill.attempts).frame, drill.test_start, drill.end, len(drill.attempts))
         _keep(truth_path, pickle.dumps(truth))
         for rival in missing:
             alerts = rival.make()(drill.attempts, start=drill.test_start, end=drill.end)
@@ -95,7 +102,7 @@ def run_world(world: World, rivals: Sequence[Rival], cache: Path) -> list[Cell]:
 
 def _judge(path: Path, truth: Truth) -> Score:
     alerts = [msgspec.json.decode(line, type=Alert) for line in path.read_bytes().splitlines()]
-    return score(alerts, truth.labels, truth.leaves, start=truth.start, end=truth.end)
+    return score(alerts, truth.labels, Leaves(truth.leaves), start=truth.start, end=truth.end)
 
 
 def _keep(path: Path, body: bytes) -> None:
