@@ -289,7 +289,7 @@ class Detector:
                 case.count(one, self._usual())
 
     def _explain(self, case: Case, minute: int) -> None:
-        explaining.explain(case, self.codes, start=moment(case.onset), now=moment(minute + 1))
+        explaining.explain(case, self.leaves, self.codes, start=moment(case.onset), now=moment(minute + 1))
 
     def _tell(self, event: explaining.Told, case: Case, minute: int) -> Notification:
         return Notification(event, self.incident(case, minute), moment(minute + 1))

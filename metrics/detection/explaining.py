@@ -13,13 +13,23 @@ from metrics.detection.channels import WIDTH, columns
 from metrics.detection.codes import Codes, leading
 from metrics.detection.evidence import T_FIL, Minute
 from metrics.detection.incidents import Channel, Event, Incident
-from metrics.detection.leaves import Bools, Floats
+from metrics.detection.leaves import Bools, Floats, Leaves
 from metrics.detection.naming import SERIES, TALLY, Facts, name, shadowed
 
 __all__ = ["Told", "explain", "incident", "shadowed"]
 
 Told = Event
 _LEAD_MINUTES = 30
+_UNTOUCHED, _SAYS_SOMETHING = 0.25, 10.0
+_NEIGHBOURS = {
+    "provider": "providers",
+    "carrier": "carriers",
+    "template": "templates",
+    "region": "regions",
+    "country": "countries",
+    "purpose": "purposes",
+    "app": "apps",
+}
 _OUT_OF: dict[Channel, int] = {"accepted": 0, "receipts": 1, "delivered": 1, "filled": 1, "delay": 1, "right": 2}
 
 
@@ -34,7 +44,7 @@ def facts(case: Case) -> Facts:
     )
 
 
-def explain(case: Case, codes: Codes, *, start: datetime, now: datetime) -> None:
+def explain(case: Case, leaves: Leaves, codes: Codes, *, start: datetime, now: datetime) -> None:
     """Give it its name, its codes and what stayed normal."""
     case.codes = leading(codes, case.scope, start, now)
     seen = facts(case)
@@ -43,12 +53,27 @@ def explain(case: Case, codes: Codes, *, start: datetime, now: datetime) -> None
     case.alternative = int(seen.ratio[columns(case.watched)].argmax())
     if case.channel in ("filled", "right", "delay"):
         case.codes = ()
-    case.normal = _normal(case)
+    case.normal = _normal(case, leaves)
 
 
-def _normal(case: Case) -> tuple[str, ...]:
-    """The rest of the world as far as it bears on the fault: the other providers in the same place, say."""
+def _normal(case: Case, leaves: Leaves) -> tuple[str, ...]:
+    """The neighbours that share the place and not the fault: the other providers there, say, else the other carriers."""
+    here = _drop(case, case.mask)
+    for dimension, others in _NEIGHBOURS.items():
+        if dimension not in case.scope:
+            continue
+        around = {name: values for name, values in case.scope.items() if name != dimension}
+        drop = _drop(case, leaves.inside(around) & ~case.mask)
+        if drop is not None and here is not None and drop < _UNTOUCHED * here:
+            return (f"the other {others} are normal{' there' if around else ''}",)
     return ()
+
+
+def _drop(case: Case, held: Bools) -> float | None:
+    """The missing share of what was expected of these leaves; None where too little was to say."""
+    place = TALLY[case.channel]
+    expected, observed = (float(case.tally[held, 2 * place + side].sum()) for side in (0, 1))
+    return 1 - observed / expected if expected >= _SAYS_SOMETHING else None
 
 
 def _missing(tally: Floats, channel: Channel) -> float:

@@ -108,3 +108,4 @@ def test_the_codes_that_grew_lead_and_the_loss_is_counted():
     assert [one.code for one in last.codes][:1] == ["MK:0004"]
     assert np.isclose(last.affected, lost, rtol=0.2)
     assert last.share > 0.8
+    assert last.normal == ("the other carriers are normal",)

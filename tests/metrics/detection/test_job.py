@@ -1,0 +1,125 @@
+"""The job of every minute on a real warehouse: the same as a replay, each minute once, and no verdict where data is missing."""
+
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.ids import uuid7_from
+from core.settings import Detection
+from metrics.detection import records
+from metrics.detection.events import attempts_of
+from metrics.detection.job import Job
+from metrics.detection.replay import over_attempts, over_warehouse
+from tests.metrics.detection.test_naming import lose
+from tests.metrics.detection.told import BASELINE, FAULT, START, broken
+
+SETTINGS = Detection(settle_seconds=0, baseline_days=2)
+END = FAULT + timedelta(minutes=30)
+
+
+def events_of(attempts):
+    """The attempts as events, kind by kind."""
+    told = {"send": [], "receipt": [], "verify": []}
+    for number, row in enumerate(attempts.to_dict("records")):
+        key = {"request_id": str(uuid7_from(row["submitted_at"].to_pydatetime(), str(number))), "attempt": 1}
+        names = {name: row[name] for name in ("provider", "carrier", "country", "region", "app", "purpose", "template")}
+        told["send"].append(
+            key | names | {"kind": "send", "at": _text(row["submitted_at"]), "outcome": row["outcome"], "category": "code"}
+            | {"cause": "first", "error_class": row["outcome_class"], "error_code": row["outcome_code"]}
+        )  # fmt: skip
+        for status, column in (("delivered", "delivered_at"), ("failed", "failed_at")):
+            if pd.notna(row[column]):
+                code = (
+                    {"error_class": row["failure_class"], "raw_code": row["failure_code"]} if status == "failed" else {}
+                )
+                told["receipt"].append(key | {"kind": "receipt", "at": _text(row[column]), "status": status} | code)
+        if pd.notna(row["filled_at"]):
+            result = "approved" if row["first_check_right"] else "wrong"
+            told["verify"].append(
+                key | {"kind": "verify", "at": _text(row["filled_at"]), "check": 1, "result": result, "source": "check"}
+            )
+    for kind, rows in told.items():
+        for number, row in enumerate(rows):
+            row["event_id"] = f"{kind}{number:08d}".ljust(32, "0")
+    return told
+
+
+def _text(at):
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:23]
+
+
+@pytest.fixture(scope="module")
+def attempts():
+    told = broken(lose, hours_after=0.6, per_minute=30, carrier="CMCC")
+    for name in ("submitted_at", "delivered_at", "failed_at", "filled_at", "first_check_at"):
+        told[name] = told[name].dt.floor("ms")
+    return told
+
+
+@pytest.fixture
+def history(warehouse, attempts):
+    """The warehouse with everything that has arrived before `END`."""
+    for kind, rows in events_of(attempts).items():
+        until = [row for row in rows if row["at"] < _text(pd.Timestamp(END))]
+        warehouse.insert_json(f"{kind}_events", "\n".join(map(json.dumps, until)).encode())
+    return warehouse
+
+
+def plain(told):
+    return [(one.event, one.at, one.incident.kind, dict(one.incident.scope), one.incident.onset) for one in told]
+
+
+def test_the_job_of_every_minute_tells_what_a_replay_tells(history):
+    start = START + BASELINE
+    replayed = list(over_warehouse(history, start=start, end=END))
+
+    job, told = Job(SETTINGS), []
+    for minute in range(0, int((END - start) / timedelta(minutes=1)) + 1, 10):
+        told += job.minute(history, start + timedelta(minutes=minute)).told
+
+    assert [one.incident.kind for one in told] == ["delivery-drop"]
+    assert plain(told) == plain(replayed)
+    (found,) = records.open_incidents(history)
+    assert dict(found.scope) == {"carrier": ("CMCC",)}
+    assert len(records.evidence(history, found.id)) > 20
+    assert plain(records.notifications_since(history, start)) == plain(told)
+
+
+def test_a_minute_is_judged_once_whoever_does_it(history):
+    first, second = Job(SETTINGS), Job(SETTINGS)
+    early = FAULT - timedelta(minutes=10)
+    first.minute(history, early)
+    second.minute(history, early)
+
+    told = [*first.minute(history, END).told, *second.minute(history, END).told]
+    later = Job(SETTINGS).minute(history, END).told  # a process that starts afresh
+
+    assert [one.event for one in told] == ["opened"]
+    assert list(later) == []
+
+
+def test_without_data_nothing_is_judged(warehouse, history):
+    assert Job(Detection(enabled=False)).minute(history, END).state == "off"
+    assert Job(SETTINGS).minute(history, END + timedelta(hours=1)).state == "data stopped"
+
+
+def test_an_empty_warehouse_is_no_fault(warehouse):
+    assert Job(SETTINGS).minute(warehouse, END).state == "no data"
+
+
+def test_files_of_events_are_replayed_like_the_attempts_they_tell_of(attempts, tmp_path: Path):
+    rows = [row for rows in events_of(attempts).values() for row in rows]
+    buffer = io.StringIO()
+    for row in rows:
+        buffer.write(json.dumps(row | {"at": row["at"].replace(" ", "T") + "Z"}) + "\n")
+    file = tmp_path / "events.jsonl"
+    file.write_text(buffer.getvalue(), encoding="utf-8")
+    window = {"start": START + BASELINE, "end": END}
+
+    read = list(over_attempts(attempts_of([file]), **window))
+
+    assert plain(read) == plain(over_attempts(attempts, **window))
