@@ -1,5 +1,6 @@
 -- Owns how a planned day becomes events, in the tables where events arrive: what fills `attempts` from there is the same
--- as in production. Receipts come in two inserts, the repeated and contradicting ones after the others.
+-- as in production. Receipts come in two inserts, the repeated (in other words, as a second source tells them) and contradicting
+-- ones after the others.
 
 INSERT INTO send_events
     (request_id, attempt, at, event_id, provider, carrier, country, region, app, purpose, template, category, cause,
@@ -32,7 +33,7 @@ INSERT INTO receipt_events
     (request_id, attempt, at, provider_at, event_id, provider, carrier, status, error_class, raw_status, raw_code)
 SELECT
     request_id, attempt, at + toIntervalMillisecond(toInt64((final_seconds + 30) * 1000)), NULL,
-    lower(hex(sipHash128(request_id, attempt, if(is_contradicted, 'failed', toString(final))))), provider, '',
+    lower(hex(sipHash128(request_id, attempt, 'again'))), provider, '',
     if(is_contradicted, 'failed', final),
     if(is_contradicted OR final = 'failed', 'route', ''),
     'UNDELIV', '000'

@@ -9,7 +9,7 @@ INSERT INTO plan
 WITH
     numbers.number AS n,
     n % 100 >= 90 AS is_second,
-    if(is_second, n - 90, n) AS r,
+    toUInt64(if(is_second, n - 90, toInt64(n))) AS r, -- of one type: hashes of different types differ
     (salt, x) -> (sipHash64(x, salt) / 18446744073709551616.) AS u,
     -- two busy times a day, a quiet night
     u('time', r) AS t,
