@@ -58,6 +58,7 @@ class Quotas:
             rule: SlidingCounts(window_seconds=WINDOW_SECONDS, keys_max=KEYS_MAX, timer=timer) for rule in self._allowed
         }
         self._elsewhere: Mapping[str, int] = {}
+        self._loud: dict[tuple[str, str], None] = {}
 
     def take(self, subject: Subject) -> None:
         """Count one code, unless a quota is used up. Raises `TooManySends`; then nothing was counted."""
@@ -65,16 +66,17 @@ class Quotas:
         for rule, key in keys:
             self._require_room(rule, key)
         for rule, key in keys:
-            self._counts[rule].add(key)
+            if self._counts[rule].add(key) >= self._allowed[rule] * _TOLD_FROM:
+                self._loud[rule, key] = None
 
     def loud(self) -> dict[str, int]:
         """What the other instances should know: counts that come near their quota, by rule and key."""
-        return {
-            f"{rule}:{key}": count
-            for rule, counts in self._counts.items()
-            for key, count in counts.items()
-            if count >= self._allowed[rule] * _TOLD_FROM
-        }
+        # Only those that came near: looking through all keys would hold up the event loop every second.
+        counts = {pair: self._counts[pair[0]].count(pair[1]) for pair in self._loud}
+        self._loud = dict.fromkeys(
+            (rule, key) for (rule, key), count in counts.items() if count >= self._allowed[rule] * _TOLD_FROM
+        )
+        return {f"{rule}:{key}": counts[rule, key] for rule, key in self._loud}
 
     def hear(self, elsewhere: Mapping[str, int]) -> None:
         """What the other instances counted, by rule and key."""

@@ -28,18 +28,19 @@ class SlidingCounts:
         self._timer = timer
         self._rows: OrderedDict[str, _Row] = OrderedDict()
 
-    def add(self, key: str, *, age_seconds: float = 0.0) -> None:
-        """One event, that happened `age_seconds` ago."""
+    def add(self, key: str, *, age_seconds: float = 0.0) -> int:
+        """One event, that happened `age_seconds` ago. Returns how many of its key are in the window."""
         now = self._slot()
         slot = now - int(max(0.0, age_seconds) / self._slot_seconds)
         if slot <= now - SLOTS:
-            return
+            return self.count(key)
         row = self._rows.setdefault(key, _Row())
         self._rows.move_to_end(key)
         self._expire(row)
         _count_in(row, slot)
         while len(self._rows) > self._keys_max:
             self._rows.popitem(last=False)
+        return row.total
 
     def count(self, key: str, *, older_than_seconds: float = 0.0) -> int:
         """Events in the window; with `older_than_seconds` only those that are at least so old, to a slot."""
