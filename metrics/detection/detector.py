@@ -16,7 +16,7 @@ import pandas as pd
 
 from metrics.detection import explaining
 from metrics.detection.baseline import AGE_MAX, Baseline, History, fit
-from metrics.detection.cases import Case
+from metrics.detection.cases import LINGERS_MINUTES, Case
 from metrics.detection.cells import Cells
 from metrics.detection.channels import PATIENCE, WATCHED, WIDTH, columns
 from metrics.detection.codes import Codes, NoCodes
@@ -280,7 +280,13 @@ class Detector:
 
     def _onset(self, held: Bools, watched: int, alternative: int, minute: int) -> int:
         began = onset(self.minutes, held, watched, alternative)
-        return max(began, minute - REMEMBERED_MINUTES)
+        over = [
+            (case.closed_at or 0) + LINGERS_MINUTES
+            for case in self.cases
+            if not case.open and not case.lingers(minute) and bool((case.mask & held).any())
+        ]
+        # what a fault that is over has left in the memory is no evidence of the next one
+        return max(began, minute - REMEMBERED_MINUTES, *over)
 
     def _recount(self, case: Case) -> None:
         case.start_count(len(self.leaves), WIDTH)
