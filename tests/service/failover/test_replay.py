@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from core.journal import Journal, JournalFile, closed_files
 from service.facts import AnyFact, EncryptedNumber, Fact
 from service.failover.journaling import STATEMENTS, RecordUnreadable, decode, encode
 from service.failover.replay import REJECTED_SUFFIX, Rejected, replay, show, verify
+from service.failover.stateless import CHECKS_FROM
 from service.stores import schema
 from service.stores.faults import FactRefused
 from service.stores.memory import MemoryStore
@@ -177,6 +179,26 @@ async def test_two_checks_that_got_one_number_on_two_stores_are_both_kept_once(t
 
     assert state is not None
     assert state.checks == (facts.check(request, 1), mine, msgspec.structs.replace(theirs, check=3))
+
+
+async def test_what_is_known_of_the_checks_of_a_batch_is_asked_at_once(tmp_path: Path):
+    class Slow(MemoryStore):
+        asking = most = 0
+
+        async def request(self, request_id):
+            self.asking += 1
+            self.most = max(self.most, self.asking)
+            await asyncio.sleep(0)
+            self.asking -= 1
+            return await super().request(request_id)
+
+    store = Slow()
+    checks = [facts.check(facts.request(), CHECKS_FROM) for _ in range(20)]
+    journal_of(tmp_path, records_of(checks))
+    await replay(tmp_path, store)
+
+    assert store.most == 20
+    assert sorted(map(str, store.facts())) == sorted(map(str, checks))
 
 
 @settings(max_examples=40, deadline=None)
