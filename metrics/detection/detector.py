@@ -176,6 +176,10 @@ class Detector:
         hidden = self._hidden(minute, but)[:, watched]
         table = totals(self.minutes, first, len(self.leaves), WIDTH)
         table[hidden] = 0.0
+        for case in self.cases:  # of leaves of a fault that is over only what came after it counts
+            if case is not but and case.closed_at is not None and case.closed_at + LINGERS_MINUTES > first:
+                later = totals(self.minutes, case.closed_at + LINGERS_MINUTES, len(self.leaves), WIDTH)
+                table[case.mask] = later[case.mask]
         return scan(self.slices, table, watched)
 
     def _settle_on(self, case: Case, found: Found) -> None:
