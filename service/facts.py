@@ -18,8 +18,8 @@ OWN_APP = "heliograph"
 """The app of claims that instances of the service make for each other; no key can be made for it."""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact"):
-    """One row. `key_fields` are the primary key of its table."""
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact", gc=False):
+    """One row. `key_fields` are the primary key of its table. No field can hold a cycle, so collections pass facts by."""
 
     key_fields: ClassVar[tuple[str, ...]]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from service.facts import (
     AnyFact,
@@ -19,17 +18,14 @@ from service.facts import (
     AttemptOutcome,
     Check,
     DeliveryReceipt,
-    Fact,
     OptOut,
     Request,
     RequestState,
 )
-from service.stores import schema
+from service.stores import rows, schema
 from service.stores.database import Database
 from service.stores.derive import assemble, latest_word
 from service.stores.faults import FactRefused, StoreFault
-
-Kind = TypeVar("Kind", bound=Fact)
 
 
 class AskRequest(msgspec.Struct, frozen=True):
@@ -122,8 +118,8 @@ def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskL
         candidates[phone_hash, app, purpose].append((at, request_id.int, expires_at, request_id))
     found = {}
     for question in questions:
-        rows = candidates[question.phone_hash, question.app, question.purpose]
-        if row := max((row for row in rows if row[2] > question.now), default=None):
+        known = candidates[question.phone_hash, question.app, question.purpose]
+        if row := max((row for row in known if row[2] > question.now), default=None):
             found[question] = row[3]
     return found
 
@@ -131,13 +127,13 @@ def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskL
 def states_of(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
     if not ids:
         return {}
-    found = {row.id: row for row in _select(connection, Request, schema.requests.c.id.in_(ids))}
+    found = {row.id: row for row in rows.select(connection, Request, "id", ids)}
     facts: dict[UUID, list[AnyFact]] = defaultdict(list)
     for kind in (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval):
-        rows: Iterable[Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval]
-        rows = _select(connection, kind, schema.TABLES[kind].c.request_id.in_(found)) if found else ()
-        for row in rows:
-            facts[row.request_id].append(row)
+        known: Iterable[Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval]
+        known = rows.select(connection, kind, "request_id", found)
+        for fact in known:
+            facts[fact.request_id].append(fact)
     return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
 
 
@@ -156,10 +152,9 @@ def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[str, l
 
 def _stopped(connection: Connection, numbers: set[str]) -> set[str]:
     words: dict[str, list[OptOut]] = defaultdict(list)
-    if numbers:
-        for word in _select(connection, OptOut, schema.opt_outs.c.phone_hash.in_(numbers)):
-            words[word.phone_hash].append(word)
-    latest = (latest_word(rows) for rows in words.values())
+    for word in rows.select(connection, OptOut, "phone_hash", numbers):
+        words[word.phone_hash].append(word)
+    latest = map(latest_word, words.values())
     return {word.phone_hash for word in latest if word and word.keyword == "stop"}
 
 
@@ -168,9 +163,5 @@ def _keys(connection: Connection, hashes: set[str]) -> dict[str, ApiKey]:
         return {}
     revoked = select(schema.revocations.c.key_hash).where(schema.revocations.c.key_hash.in_(hashes))
     gone = set(connection.scalars(revoked))
-    rows = _select(connection, ApiKey, schema.api_keys.c.key_hash.in_(hashes))
-    return {row.key_hash: row for row in rows if row.key_hash not in gone}
-
-
-def _select(connection: Connection, kind: type[Kind], where: ColumnElement[bool]) -> list[Kind]:
-    return [kind(**row._mapping) for row in connection.execute(select(schema.TABLES[kind]).where(where))]
+    keys = rows.select(connection, ApiKey, "key_hash", hashes)
+    return {key.key_hash: key for key in keys if key.key_hash not in gone}

@@ -13,11 +13,11 @@ from typing import TypeVar
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Table, insert, select, tuple_
+from sqlalchemy import Connection, Table, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from service.facts import AnyFact, Fact, IdempotencyAnswer, IdempotencyClaim
-from service.stores import CheckOrder, CheckVerdict, Claim, schema
+from service.stores import CheckOrder, CheckVerdict, Claim, rows, schema
 from service.stores.database import Contended, Database, is_duplicate
 from service.stores.derive import facts_of_verdict, next_verdict
 from service.stores.faults import FactRefused, StoreFault
@@ -87,13 +87,15 @@ def _take(fresh: set[_Key], fact: AnyFact) -> bool:
 
 def _insert(connection: Connection, facts: Iterable[AnyFact]) -> set[_Key]:
     """Insert what is not there, and return the keys of what was not."""
-    rows: dict[type[Fact], dict[tuple[object, ...], AnyFact]] = {}
+    by_kind: dict[type[Fact], dict[tuple[object, ...], AnyFact]] = {}
     for fact in facts:
-        rows.setdefault(type(fact), {}).setdefault(fact.key, fact)
+        by_kind.setdefault(type(fact), {}).setdefault(fact.key, fact)
     fresh: set[_Key] = set()
     for kind, table in schema.TABLES.items():
-        if kind in rows:
-            ordered = sorted(rows[kind].values(), key=attrgetter("key"))  # the same order everywhere: fewer deadlocks
+        if kind in by_kind:
+            ordered = sorted(
+                by_kind[kind].values(), key=attrgetter("key")
+            )  # the same order everywhere: fewer deadlocks
             fresh.update((kind, fact.key) for fact in _insert_rows(connection, table, ordered))
     return fresh
 
@@ -110,22 +112,22 @@ def _insert_some(connection: Connection, table: Table, facts: Sequence[AnyFact])
     """All at once; then, where a key was taken, all whose key is not: row by row, a replay of 500 rows that were there
     before took 500 round trips, longer than a caller waits, and never got further.
     """
-    if len(facts) > 1 and _insert_many(connection, table, facts):
+    if len(facts) > 1 and _insert_many(connection, facts):
         return facts
     fresh = _missing(connection, table, facts) if len(facts) > 1 else facts
-    if len(fresh) > 1 and _insert_many(connection, table, fresh):
+    if len(fresh) > 1 and _insert_many(connection, fresh):
         return fresh
-    return [fact for fact in fresh if _insert_row(connection, table, fact)]  # or another instance came between
+    return [fact for fact in fresh if _insert_row(connection, fact)]  # or another instance came between
 
 
-def _insert_many(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> bool:
+def _insert_many(connection: Connection, facts: Sequence[AnyFact]) -> bool:
     """False when a key is taken; then nothing was inserted."""
     # MySQL undoes a failed statement by itself, which saves a round trip a table; SQLite runs one for each row.
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite:
         connection.exec_driver_sql("SAVEPOINT rows_of_one_table")
     try:
-        connection.execute(insert(table), [schema.row_of(fact) for fact in facts])
+        rows.insert(connection, facts)
     except DBAPIError as error:
         if not is_duplicate(error):
             raise
@@ -142,9 +144,9 @@ def _missing(connection: Connection, table: Table, facts: Sequence[AnyFact]) -> 
     return [fact for fact in facts if fact.key not in there]
 
 
-def _insert_row(connection: Connection, table: Table, fact: AnyFact) -> bool:
+def _insert_row(connection: Connection, fact: AnyFact) -> bool:
     try:
-        connection.execute(insert(table), schema.row_of(fact))
+        rows.insert(connection, [fact])
     except DBAPIError as error:
         if not is_duplicate(error):
             raise
@@ -194,13 +196,13 @@ def _checked(connection: Connection, ids: Sequence[UUID]) -> tuple[dict[UUID, li
     )
     checked: dict[UUID, list[int]] = defaultdict(list)
     approved: set[UUID] = set()
-    rows = connection.execute(query).all()
-    for request_id, check, approval in rows:
+    found = connection.execute(query).all()
+    for request_id, check, approval in found:
         if check is not None:
             checked[request_id].append(check)
         if approval is not None:
             approved.add(request_id)
-    if absent := set(ids) - {row[0] for row in rows}:
+    if absent := set(ids) - {row[0] for row in found}:
         for request_id, check in connection.execute(
             select(checks.request_id, checks.check).where(checks.request_id.in_(absent))
         ):
