@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
@@ -18,7 +19,7 @@ from core.errors import JournalWriteFailed
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import SUFFIX, backlog_bytes
 from core.settings import Journal as JournalSettings
-from service.facts import AnyFact
+from service.facts import AnyFact, Request
 from service.failover.journaling import Recorder
 from service.failover.replay import replay
 from service.stores import Store
@@ -27,6 +28,8 @@ from service.stores.faults import FaultClass, StoreFault
 _log = structlog.get_logger(__name__)
 
 _NEARLY_FULL = 0.8
+_HELD_MAX = 200_000
+"""Requests that are told apart; 30 MB when full. With more in the journal any may be there."""
 
 
 class Backlog:
@@ -40,12 +43,18 @@ class Backlog:
         self._on_backup = 0
         self._room_bytes = settings.total_bytes_max
         self._failed = ""
+        self._held: set[UUID] | None = set()  # None: some that nobody counted
         self.is_empty = True
         self.problem = ""
 
     def look(self) -> None:
         """See what the process before this one left."""
         self.is_empty = not self._has_files
+        self._held = set() if self.is_empty else None
+
+    def may_hold(self, request_id: UUID) -> bool:
+        """Whether something of this request was journaled since it was last drained."""
+        return self._held is None or request_id in self._held
 
     @property
     def size_bytes(self) -> int:
@@ -70,6 +79,7 @@ class Backlog:
         if not facts:
             return
         self.is_empty = False
+        self._hold(facts)
         self._recorded += 1
         self._recording += 1
         try:
@@ -81,6 +91,16 @@ class Backlog:
             raise StoreFault("neither store nor journal took it", fault=FaultClass.FATAL, hint=failed.hint) from failed
         finally:
             self._recording -= 1
+
+    def _hold(self, facts: Sequence[AnyFact]) -> None:
+        if self._held is None:
+            return
+        for fact in facts:
+            request_id = fact.id if isinstance(fact, Request) else getattr(fact, "request_id", None)
+            if request_id is not None:
+                self._held.add(request_id)
+        if len(self._held) > _HELD_MAX:
+            self._held = None
 
     def trouble(self) -> str:
         """What is wrong with the journal, in words; empty when nothing is."""
@@ -121,7 +141,7 @@ class Backlog:
         # A file that another process replays is not in the store yet, and that process may die.
         if self._has_files or busy or self._on_backup or self._recorded != seen:
             return False
-        self.is_empty = True
+        self.is_empty, self._held = True, set()
         return True
 
     def close(self) -> None:

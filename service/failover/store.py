@@ -21,6 +21,7 @@ import msgspec
 from core.clock import Clock, utc_now
 from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
 from core.hooks import NO_HOOKS, Hooks
+from core.ids import time_of
 from core.settings import Failover as FailoverSettings
 from core.settings import Journal as JournalSettings
 from service.facts import AnyFact, ApiKey, ApiKeyRevocation, DeliveryReceipt, IdempotencyClaim, RequestState
@@ -36,7 +37,7 @@ from service.failover.state import State
 from service.failover.stateless import StatelessStore
 from service.failover.status import FailoverView, Status
 from service.failover.warming import Warming
-from service.failover.watch import Watch
+from service.failover.watch import HEARD_AFTER_PROBES, Watch
 from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Primary, Store
 from service.stores.derive import facts_of, facts_of_verdict, is_living, known_candidates, merge, newest
 from service.stores.faults import FaultClass, Unknowable, fault_of
@@ -47,6 +48,8 @@ STORE_FOLDER = "store"
 """Below the journal's folder: the files of the primary store."""
 _MIRROR_WAIT_SECONDS = 0.05
 """What a check waits for its copy: a code counted here must not be guessed anew on the backup."""
+_SKEW_SECONDS = 5.0
+"""Another instance's clock may be ahead."""
 _KEY_COPY_SECONDS = 60.0
 """A key in use is copied again after so long: a backup that was started empty, or that let it go, must have it back."""
 _KEYS_REMEMBERED_MAX = 10_000
@@ -79,6 +82,7 @@ class Failover:
             retry_seconds=settings.probe_seconds,
         )
         self._clock = clock
+        self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds + _SKEW_SECONDS)
         self._recent = Recent()
         self._keys = KnownKeys(self._folder, clock=clock)
         self._maker = Maker(self._folder, clock=clock)
@@ -206,9 +210,9 @@ class Failover:
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         async def on_primary() -> list[bool]:
-            if self._is_merging:
-                for request_id in {fact.request_id for fact in facts if isinstance(fact, DeliveryReceipt)}:
-                    await self._bring_home(request_id)  # with the final receipt that may have come before this one
+            for request_id in {fact.request_id for fact in facts if isinstance(fact, DeliveryReceipt)}:
+                # with the final receipt that may have come before this one
+                await self._bring_home(request_id, lambda state: bool(state.receipts))
             told = await self.run_master(lambda store: store.write(facts))
             self._keep_warm(facts)
             return told
@@ -230,8 +234,7 @@ class Failover:
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
         async def on_primary() -> CheckVerdict:
-            if self._is_merging:
-                await self._bring_home(order.request_id)
+            await self._bring_home(order.request_id, lambda state: bool(state.checks or state.approval))
             verdict = await self.run_master(lambda store: store.check(order))
             facts = facts_of_verdict(order, verdict)
             self._recent.add(facts)
@@ -275,7 +278,22 @@ class Failover:
         return await self._serve(on_primary, on_backup, on_neither)
 
     async def request(self, request_id: UUID) -> RequestState | None:
-        return await self._read(lambda store: store.request(request_id), merge)
+        def call(store: Store) -> Awaitable[RequestState | None]:
+            return store.request(request_id)
+
+        async def on_primary() -> RequestState | None:
+            if self._may_lie_elsewhere(request_id):
+                first, others = await asyncio.gather(self.run_master(call), self._elsewhere(call))
+                return reduce(merge, others, first)
+            first = await self.run_master(call)
+            if first is None and self._is_merging:  # it may come from an instance whose clock is ahead
+                return reduce(merge, await self._elsewhere(call), first)
+            return first
+
+        async def on_backup() -> RequestState | None:
+            return reduce(merge, await self._remembered(call), await self.run_backup(call))
+
+        return await self._serve(on_primary, on_backup, lambda: call(self._stateless))
 
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         def call(store: Store) -> Awaitable[RequestState | None]:
@@ -369,6 +387,16 @@ class Failover:
         """Some facts are in the backup, the journal and the memory of this instance only."""
         return self._state.recovering or not self._backlog.is_empty
 
+    def _may_lie_elsewhere(self, request_id: UUID) -> bool:
+        """Whether facts of this request may be missing in the primary store.
+
+        What was begun once all had heard the word to go back lies elsewhere only if this instance journaled it since:
+        while a long outage is replayed, calls of new requests ask one store.
+        """
+        if not self._backlog.is_empty and self._backlog.may_hold(request_id):
+            return True
+        return self._state.recovering and time_of(request_id) < self._state.last_word + self._all_heard
+
     @property
     def _knows_all(self) -> bool:
         """What the store that serves does not know does not exist."""
@@ -430,10 +458,12 @@ class Failover:
                 held = await self.run_backup(lambda store: store.claim(claim))
         return None if held is None or held.ours else held
 
-    async def _bring_home(self, request_id: UUID) -> None:
+    async def _bring_home(self, request_id: UUID, is_wanted: Callable[[RequestState], bool]) -> None:
         """Before the primary store counts a check it must know those that were counted without it."""
+        if not self._may_lie_elsewhere(request_id):
+            return
         states = await self._elsewhere(lambda store: store.request(request_id))
-        if (state := reduce(merge, states, None)) is not None:
+        if (state := reduce(merge, states, None)) is not None and is_wanted(state):
             facts = facts_of(state)
             await self.run_master(lambda store: store.write(facts))
 

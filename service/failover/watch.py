@@ -23,6 +23,8 @@ from service.stores import Backup, Primary
 
 _log = structlog.get_logger(__name__)
 
+HEARD_AFTER_PROBES = 2
+"""After so many all who can be told have heard a word."""
 _RENEWALS_MISSED_MAX = 5
 _PROBES_PASSED_MIN = 3
 """With both stores down the first that comes back is used after so many: codes go on meanwhile, and nothing flaps."""
@@ -215,7 +217,7 @@ class Watch:
             self._state.recovered()
 
     async def _others_are_drained(self) -> bool:
-        if (self._clock() - self._state.since).total_seconds() < 2 * self._settings.probe_seconds:
+        if (self._clock() - self._state.since).total_seconds() < HEARD_AFTER_PROBES * self._settings.probe_seconds:
             return False  # they may not have heard yet that there is something to replay
         with suppress(Unavailable):
             note = decode_note(await self._backup.note())
