@@ -135,11 +135,10 @@ def _request(request_id: UUID, number: str) -> Request:
 async def lose_both(folder: Path, *, callers: int, requests: int) -> None:
     """The whole story, told at its end."""
     database, memory = start_mariadb(folder / "mariadb"), start_valkey(folder / "valkey")
-    patient = SqlStore(StoreSettings(url=database.url, read_timeout_seconds=60.0))
-    await patient.probe()
-    await patient.close()
+    primary = SqlStore(StoreSettings(url=database.url))
+    await primary.prepare()
     failover = Failover(
-        primary=SqlStore(StoreSettings(url=database.url)),
+        primary=primary,
         backup=RedisStore(MirrorSettings(url=memory.url)),
         settings=FailoverSettings(),
         journal=JournalSettings(folder=folder / "journal"),

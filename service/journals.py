@@ -62,6 +62,7 @@ async def replay_store(
     """Write what was journaled into the primary store. Raises `Unavailable`; the next replay goes on from the mark."""
     store = SqlStore(settings.store)
     try:
+        await store.prepare()
         return await replay.replay(folder_of(settings, "store"), store, progress, skip_damaged=skip_damaged)
     finally:
         await store.close()

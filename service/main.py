@@ -199,6 +199,7 @@ async def open_store(
     """
     primary, backup = SqlStore(settings.store), RedisStore(settings.mirror)
     try:
+        await primary.prepare()
         await primary.probe()
     except StoreUnavailable as error:
         if not await _is_known_to_be_down(settings, backup):
@@ -349,6 +350,7 @@ async def revoke_key(settings: Settings, key_or_id: str) -> None:
 async def _write(settings: Settings, fact: AnyFact) -> None:
     store = SqlStore(settings.store)
     try:
+        await store.prepare()
         await store.write([fact])
     finally:
         await store.close()

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
@@ -33,6 +33,8 @@ RERUNS_MAX = 3
 _LOCK_WAIT_SECONDS = (
     1  # the server's smallest; below the read timeout, so that a lock wait is not taken for a dead server
 )
+SCHEMA_SECONDS = 60.0
+"""What making the tables may take: a slow disk syncs for each of them, and needs longer than any call would wait."""
 _SQL_MODE = "TRADITIONAL"  # without it MySQL cuts values that are too long, and says so only in a warning
 _LIBRARY_ERRORS = (SQLAlchemyError, pymysql.MySQLError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
@@ -50,6 +52,7 @@ class Database:
     """Runs transactions. Each lane has one of its own, so that a hung server holds that lane and nothing else."""
 
     def __init__(self, settings: StoreSettings, *, isolation: str, clock: Clock) -> None:
+        self._settings, self._isolation = settings, isolation
         self._read_timeout_seconds = settings.read_timeout_seconds
         self._clock = clock
         self._engine = open_engine(settings, isolation=isolation)
@@ -95,18 +98,26 @@ class Database:
     def _create_schema(self) -> None:
         if self._has_schema:
             return
-        engine = self._engine.execution_options(writes=True)
-        for _ in schema.metadata.tables:
-            try:
-                schema.metadata.create_all(engine)
-                break
-            except DBAPIError as error:
-                # another instance creates the same tables, and may be quicker at each of them
-                if not mysql_errors.is_there_already(_original(error)):
-                    raise
-        with engine.begin() as connection:
+        if set(schema.metadata.tables) - set(inspect(self._engine).get_table_names()):
+            self._create_tables()
+        with self._engine.execution_options(writes=True).begin() as connection:
             _settle_version(connection, self._clock)
         self._has_schema = True
+
+    def _create_tables(self) -> None:
+        patient = self._settings.model_copy(update={"read_timeout_seconds": SCHEMA_SECONDS})
+        engine = open_engine(patient, isolation=self._isolation, lock_wait_seconds=int(SCHEMA_SECONDS))
+        try:
+            for _ in schema.metadata.tables:
+                try:
+                    schema.metadata.create_all(engine.execution_options(writes=True))
+                    break
+                except DBAPIError as error:
+                    # another instance creates the same tables, and may be quicker at each of them
+                    if not mysql_errors.is_there_already(_original(error)):
+                        raise
+        finally:
+            engine.dispose()
 
     def _may_rerun(self, error: BaseException, progress: _Progress, *, reruns: int, elapsed_seconds: float) -> bool:
         if elapsed_seconds >= self._read_timeout_seconds * 0.9 or reruns >= RERUNS_MAX:
@@ -150,7 +161,7 @@ def is_duplicate(error: BaseException) -> bool:
     return mysql_errors.is_duplicate(original) or sqlite_errors.is_duplicate(original)
 
 
-def open_engine(settings: StoreSettings, *, isolation: str) -> Engine:
+def open_engine(settings: StoreSettings, *, isolation: str, lock_wait_seconds: int = _LOCK_WAIT_SECONDS) -> Engine:
     """An engine for one thread. Raises `ConfigurationError` for an address that no driver understands."""
     try:
         url = make_url(settings.url.get_secret_value())
@@ -167,8 +178,8 @@ def open_engine(settings: StoreSettings, *, isolation: str) -> Engine:
         "write_timeout": settings.read_timeout_seconds,
         "charset": "utf8mb4",
         "conv": {**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},  # the driver's own is a regex in Python
-        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}, "
-        f"lock_wait_timeout={_LOCK_WAIT_SECONDS}",
+        "init_command": f"SET SESSION sql_mode='{_SQL_MODE}', innodb_lock_wait_timeout={lock_wait_seconds}, "
+        f"lock_wait_timeout={lock_wait_seconds}",
     }
     return create_engine(
         url,

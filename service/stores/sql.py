@@ -31,7 +31,7 @@ from service.stores import (
     pages,
     schema,
 )
-from service.stores.database import Database
+from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
 from service.stores.faults import FactRefused, FaultClass, StoreFault
 from service.stores.reader import AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
@@ -65,6 +65,10 @@ class SqlStore:
         self._probes: Lane[None, None] = Lane("store-probes", self._probe, batch_max=1, waiting_max=10)
         # Apart from the probes: a chore that takes long must not look like a server that is down.
         self._chore_lane: Lane[Chore, Any] = Lane("store-chores", self._do_chore, batch_max=1, waiting_max=10)
+
+    async def prepare(self) -> None:
+        """Make the tables that are missing, which may take longer than any call: for the start of a program."""
+        await self._do(self._chore_lane, lambda _connection: None, within_seconds=SCHEMA_SECONDS)
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         if not facts:
@@ -126,9 +130,9 @@ class SqlStore:
         """Writes that wait, for telemetry."""
         return self._writing.waiting
 
-    async def _do(self, lane: Lane[Item, Answer], item: Item) -> Answer:
+    async def _do(self, lane: Lane[Item, Answer], item: Item, *, within_seconds: float = 0.0) -> Answer:
         try:
-            return await lane.do(item, within_seconds=self._deadline_seconds)
+            return await lane.do(item, within_seconds=within_seconds or self._deadline_seconds)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
             # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.

@@ -56,11 +56,10 @@ def notices() -> list[Notice]:
 
 @pytest.fixture
 async def failover(database: Server, memory: Server, notices: list[Notice], tmp_path: Path) -> AsyncIterator[Failover]:
-    patient = SqlStore(StoreSettings(url=database.url, read_timeout_seconds=20.0))
-    await patient.probe()  # makes the tables, which takes a busy machine longer than the timeouts below
-    await patient.close()
+    primary = SqlStore(StoreSettings(url=database.url, connect_timeout_seconds=1.0, read_timeout_seconds=1.0))
+    await primary.prepare()
     made = Failover(
-        primary=SqlStore(StoreSettings(url=database.url, connect_timeout_seconds=1.0, read_timeout_seconds=1.0)),
+        primary=primary,
         backup=RedisStore(MirrorSettings(url=memory.url)),
         settings=FailoverSettings(probe_seconds=0.1, window_seconds=5.0),
         journal=JournalSettings(folder=tmp_path / "journal"),
