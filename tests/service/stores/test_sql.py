@@ -72,7 +72,7 @@ async def test_an_error_never_repeats_a_value(sql_store: SqlStore):
 
 async def test_tables_of_a_newer_version_are_refused(store_url: str):
     store = SqlStore(StoreSettings(url=store_url))
-    await store.probe()
+    await store.prepare()
     await store.close()
     execute(store_url, f"INSERT INTO schema_version VALUES ({schema.VERSION + 1}, '2026-03-01 00:00:00.000000')")
     newer = SqlStore(StoreSettings(url=store_url))
@@ -107,6 +107,7 @@ async def test_a_connection_that_was_closed_while_idle_costs_nobody_anything(vic
 
 async def test_a_server_that_hangs_is_waited_for_no_longer_than_the_timeout(victim: Server):
     store = SqlStore(StoreSettings(url=victim.url, connect_timeout_seconds=0.5, read_timeout_seconds=0.5))
+    await store.prepare()
     await store.write([facts.request()])
     os.kill(victim.pid, signal.SIGSTOP)
     started = monotonic()
