@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -12,7 +14,12 @@ import msgspec
 from core.chores import settings_document
 from core.cli import heliograph
 from core.events import KINDS, Event
+from metrics.detection.handbook import NAMES, STEPS
 from metrics.docs import render as metrics_document
+from reports.watch.incidents import alert_kind, severity_of
+from service.failover import Status
+from service.failover.notices import Notice, NoticeKind
+from service.herald import alert_of
 
 FOLDER = Path("docs")
 
@@ -89,11 +96,61 @@ def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[t
                 yield from _commands(child, (*path, name))
 
 
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def alert_kinds_document() -> str:
+    """docs/alert-kinds.md: every kind of alert in the words in which it is told."""
+    rows = sorted({*_store_alerts(), *_incident_alerts()})
+    parts = [
+        "# Alert kinds",
+        "",
+        "Made from the code that tells them by `make docs`; change it there. What to do about each, at length: [operating](operating.md).",
+        "",
+        "| kind | severity | title | first steps |",
+        "|---|---|---|---|",
+        *(
+            f"| [`{kind}`](operating.md#{kind}) | {severity} | {title} | {steps} |"
+            for kind, severity, title, steps in rows
+        ),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _store_alerts() -> Iterator[tuple[str, str, str, str]]:
+    for kind in get_args(NoticeKind):
+        for new in Status if kind == "status" else (Status.MYSQL_FATAL,):
+            component = {"status": "store", "journal": "journal"}.get(kind, "mysql")
+            notice = Notice(
+                kind=kind,
+                at=_NOW,
+                component=component,
+                old=Status.HEALTHY,
+                new=new,
+                reason="",
+                instance="",
+                since=_NOW,
+                word=_NOW,
+            )
+            alert = alert_of(notice)
+            yield alert.kind, alert.severity, alert.title, " ".join(_as_command(step) for step in alert.steps)
+
+
+def _as_command(step: str) -> str:
+    return f"`{step}`" if step.startswith("heliograph ") else step
+
+
+def _incident_alerts() -> Iterator[tuple[str, str, str, str]]:
+    for kind, name in NAMES.items():
+        yield alert_kind(kind), severity_of(kind), name, " ".join(STEPS[kind])
+
+
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "settings.md": settings_document,
     "metrics.md": metrics_document,
     "events.md": events_document,
     "commands.md": commands_document,
+    "alert-kinds.md": alert_kinds_document,
 }
 
 

@@ -112,6 +112,7 @@ def failover() -> None:
 _SERVICE = [
     click.option("--url", default="", help="Address of the service; by default the one in the settings."),
     click.option("--key", envvar="HELIOGRAPH_KEY", required=True, help="API key; better in HELIOGRAPH_KEY."),
+    click.option("--json", "as_json", is_flag=True, help="Print the answer of the service as it is."),
 ]
 
 
@@ -123,40 +124,41 @@ def _speaks_to_service(command: Callable[..., None]) -> Callable[..., None]:
 
 @failover.command()
 @_speaks_to_service
-def status(url: str, key: str) -> None:
+def status(url: str, key: str, as_json: bool) -> None:
     """Print the status, since when, why, and what waits in the journal."""
-    _print_failover(url, key, None)
+    _print_failover(url, key, None, as_json)
 
 
 @failover.command("set")
 @click.argument("status", type=click.Choice(["mysql_fatal", "redis_fatal"]))
 @click.option("--reason", default="", help="For the others who read the status.")
 @_speaks_to_service
-def declare(status: str, reason: str, url: str, key: str) -> None:
+def declare(status: str, reason: str, url: str, key: str, as_json: bool) -> None:
     """Declare a store down, before maintenance for instance.
 
     \b
     Example:
       heliograph failover set mysql_fatal --reason "upgrade at noon"
     """
-    _print_failover(url, key, {"action": "set", "status": status, "reason": reason})
+    _print_failover(url, key, {"action": "set", "status": status, "reason": reason}, as_json)
 
 
 @failover.command()
 @_speaks_to_service
-def recover(url: str, key: str) -> None:
+def recover(url: str, key: str, as_json: bool) -> None:
     """Go back to the primary store and replay what was journaled meanwhile. Refused while it is not well."""
-    _print_failover(url, key, {"action": "recover"})
+    _print_failover(url, key, {"action": "recover"}, as_json)
 
 
-def _print_failover(url: str, key: str, order: dict[str, str] | None) -> None:
+def _print_failover(url: str, key: str, order: dict[str, str] | None, as_json: bool) -> None:
     import json
 
-    from service.remote import operate
+    from core.clock import utc_now
+    from service.remote import operate, told
 
     settings = load()
     view = operate(url or f"http://{settings.api.host}:{settings.api.port}", key, order)
-    click.echo(json.dumps(view, indent=2))
+    click.echo(json.dumps(view, indent=2) if as_json else told(view, now=utc_now()))
 
 
 _WHICH = click.option(

@@ -22,7 +22,7 @@ from core.errors import HeliographError
 from core.events import Event, StatusChange
 from core.redact import redact
 from service.facts import OWN_APP, IdempotencyClaim
-from service.failover.notices import Notice
+from service.failover.notices import Notice, NoticeKind
 from service.failover.status import Status
 from service.stores import Claim
 
@@ -52,7 +52,7 @@ class Words:
     steps: tuple[str, ...]
 
 
-_LOOK = "heliograph failover status"
+LOOK = "heliograph failover status"
 WORDS: dict[Status, Words] = {
     Status.MYSQL_FATAL: Words(
         "critical",
@@ -68,7 +68,7 @@ WORDS: dict[Status, Words] = {
         "warning",
         "Redis is down; MySQL serves alone",
         "Nothing is missing, but if MySQL fails too, codes are limited by what each instance remembers.",
-        ("Bring Redis back: it is used again by itself once it has stayed well, and warmed from MySQL.", _LOOK),
+        ("Bring Redis back: it is used again by itself once it has stayed well, and warmed from MySQL.", LOOK),
     ),
     Status.BOTH_FATAL: Words(
         "critical",
@@ -78,7 +78,7 @@ WORDS: dict[Status, Words] = {
         (
             "Bring either store back; whichever comes first is used at once.",
             "Do not delete the journal folders and do not add instances: new ones know no API key.",
-            _LOOK,
+            LOOK,
         ),
     ),
     Status.RECOVERING: Words(
@@ -198,13 +198,18 @@ def status_event(notice: Notice) -> StatusChange:
     )
 
 
+def alert_kind(kind: NoticeKind) -> str:
+    """What routes go by."""
+    return kind if kind == "journal" else f"store_{kind}"
+
+
 def alert_of(notice: Notice) -> Alert:
     """What people are told of a notice."""
     key, words = _words(notice)
     return Alert(
         key=key,
         event=_event(notice),
-        kind=f"store_{notice.kind}" if notice.kind != "journal" else "journal",
+        kind=alert_kind(notice.kind),
         severity=words.severity,
         title=words.title,
         text=words.text,
@@ -239,7 +244,7 @@ def _words(notice: Notice) -> tuple[str, Words]:
                 "warning",
                 "MySQL looks well again",
                 "It has taken writes for a while. Redis goes on serving until you say so.",
-                ("When you are sure of it: `heliograph failover recover`.", _LOOK),
+                ("When you are sure of it: `heliograph failover recover`.", LOOK),
             )
         case "credentials":
             what = notice.component.replace("mysql", "MySQL").replace("redis", "Redis")
@@ -247,12 +252,12 @@ def _words(notice: Notice) -> tuple[str, Words]:
                 "info" if notice.is_over else "critical",
                 f"{what} lets us in again" if notice.is_over else f"{what} refuses our credentials or lacks a table",
                 "A password, a right or a table was changed. Waiting will not mend it.",
-                () if notice.is_over else ("Check the password, the rights and the tables named in the reason.", _LOOK),
+                () if notice.is_over else ("Check the password, the rights and the tables named in the reason.", LOOK),
             )
         case "journal":
             return f"journal {notice.instance}", Words(
                 "info" if notice.is_over else "critical",
                 "The journal takes writes again" if notice.is_over else "The journal needs room or repair",
                 "What a store cannot take waits there. When it is full, calls are refused that the stores cannot take.",
-                () if notice.is_over else ("Make room on, or repair, the disk of journal.folder.", _LOOK),
+                () if notice.is_over else ("Make room on, or repair, the disk of journal.folder.", LOOK),
             )

@@ -6,11 +6,17 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from core.errors import BadInput, Unavailable
+from service.failover.status import FailoverView
+from service.herald import LOOK, WORDS
 
 TIMEOUT_SECONDS = 10.0
+_LAST = 5
 
 
 def operate(url: str, key: str, order: dict[str, str] | None) -> dict[str, Any]:
@@ -33,6 +39,40 @@ def operate(url: str, key: str, order: dict[str, str] | None) -> dict[str, Any]:
             hint="is `heliograph service` running there? --url gives another address",
         ) from None
     return view
+
+
+def told(view: dict[str, Any], *, now: datetime) -> str:
+    """The answer for a person to read: how things stand, what waits, what to do, what happened last."""
+    try:
+        stands = msgspec.convert(view, FailoverView)
+    except msgspec.ValidationError:  # a service on one store, or of another version
+        return "\n".join(f"{name}: {value}" for name, value in view.items())
+    words = WORDS[stands.status]
+    lines = [
+        f"{stands.status}: {words.title}",
+        f"since    {_moment(stands.since)} ({_length(now - stands.since)} ago): {stands.reason}",
+        f"journal  {f'{stands.backlog_bytes:,} bytes wait' if stands.backlog_bytes else 'nothing waits'}",
+    ]
+    if stands.looks_well_since is not None:
+        lines.append(f"MySQL    looks well since {_moment(stands.looks_well_since)}")
+    if stands.problem:
+        lines.append(f"problem  {stands.problem}")
+    if stands.copies_dropped:
+        lines.append(f"Redis    {stands.copies_dropped:,} copies were dropped: too many waited")
+    lines += [f"to do    {step}" for step in words.steps if step != LOOK]
+    lines += ["", "What happened last, the newest first:"] if stands.history else []
+    lines += [f"  {_moment(row.at)}  {row.old} -> {row.new}: {row.reason}" for row in reversed(stands.history[-_LAST:])]
+    return "\n".join(lines)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _length(time: timedelta) -> str:
+    minutes, seconds = divmod(max(int(time.total_seconds()), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -43,7 +43,7 @@ class Teller:
         return Alert(
             key=f"incident {one.id}",
             event=event,
-            kind=one.kind.replace("-", "_"),
+            kind=alert_kind(one.kind),
             severity=severity(one),
             title=title(one),
             text=f"{capitalized(sentence(one))}. Times in this sentence are UTC.",
@@ -91,6 +91,16 @@ class Teller:
 def title(one: Incident) -> str:
     """The incident in one line: its name and where."""
     return f"{NAMES[one.kind]} {where(one.scope)}"
+
+
+def alert_kind(kind: Kind) -> str:
+    """What routes go by."""
+    return kind.replace("-", "_")
+
+
+def severity_of(kind: Kind) -> str:
+    """How bad it is, in words; of some it depends on how deep the drop is."""
+    return _SEVERITY.get(kind, "critical or warning, by the depth of the drop")
 
 
 def severity(one: Incident) -> Severity:
