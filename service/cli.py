@@ -196,7 +196,7 @@ def verify(which: str) -> None:
         click.echo(f"{file.file}: {file.records} records, {file.applied} applied: {file.problem or 'sound'}")
     _tell_what_is_left(which)
     if not found.files:
-        click.echo("Nothing waits.")
+        click.echo("Nothing else waits." if journals.in_use(settings, which) else "Nothing waits.")
     if not found.is_sound:
         click.echo("`heliograph journal replay --skip-damaged` applies what is intact and keeps the rest.", err=True)
         raise SystemExit(1)
