@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import cached
+from app import cached, gate
 from app.views import carriers, funnel, incidents, messages, operations, overview, providers, regions, reports
 from core.errors import ConfigurationError
 
@@ -36,7 +36,8 @@ def main() -> None:
     except ConfigurationError as error:
         st.error(f"The settings cannot work: {error}. {error.hint}")
         return
-    chosen.run()
+    if gate.is_open():
+        chosen.run()
 
 
 main()

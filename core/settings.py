@@ -38,6 +38,13 @@ def _long_enough(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _an_address(text: str) -> str:
+    if "@" not in text or text.endswith("@"):
+        raise ValueError("write an address like ada@example.org, or @example.org for all of a domain")
+    return text.strip()
+
+
+MailAddress = Annotated[str, AfterValidator(_an_address)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
@@ -380,9 +387,32 @@ class Reports(Section):
 
 
 class Dashboard(Section):
-    """What the dashboard shows beside the warehouse's figures."""
+    """Who may look at the dashboard, and what it shows beside the warehouse's figures."""
 
     currency: str = Field("", max_length=8, description="Name of the currency of `[[prices]]`, such as EUR.")
+    sign_in_file: str = Field(
+        "",
+        description="TOML file with the table `[auth]` of Streamlit, a secret: the identity provider people sign in with. "
+        "Empty: nobody signs in, and the dashboard listens on loopback only.",
+    )
+    operators: list[MailAddress] = Field(
+        [],
+        description="Addresses that may silence, comment and retry; `@example.org` stands for all of a domain.",
+    )
+    viewers: list[MailAddress] = Field(
+        [], description="Addresses that may look, likewise; empty means everybody whom the provider lets sign in."
+    )
+    verified_claim: str = Field(
+        "email_verified",
+        min_length=1,
+        description="Claim by which the provider says that an address was verified; Microsoft Entra ID calls it `xms_edov`.",
+    )
+
+    @model_validator(mode="after")
+    def _lists_are_used(self) -> Dashboard:
+        if (self.operators or self.viewers) and not self.sign_in_file:
+            raise ValueError("operators and viewers mean nothing until sign_in_file says how they sign in")
+        return self
 
 
 class Settings(Section):

@@ -13,10 +13,13 @@ from time import monotonic, sleep
 
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.cli import arguments
 from core.settings import Warehouse as WarehouseSettings
 from sandbox.ports import free_port
+from tests.app.looking import SLOW_MS
+from tests.support.servers import require_server
 
 _READY_SECONDS = 60
 
@@ -33,6 +36,11 @@ def environment(settings: WarehouseSettings) -> dict[str, str]:
     }
 
 
+def of_dashboard(**settings: str) -> dict[str, str]:
+    """Settings of [dashboard] as the programs read them."""
+    return {f"HELIOGRAPH_DASHBOARD_{name.upper()}": value for name, value in settings.items()}
+
+
 @dataclass
 class Dashboard:
     """A running server."""
@@ -41,14 +49,14 @@ class Dashboard:
 
 
 @contextmanager
-def running(settings: WarehouseSettings, folder: Path) -> Iterator[Dashboard]:
-    """The dashboard over a warehouse, in a folder without settings of its own."""
+def running(settings: WarehouseSettings, folder: Path, *, sign_in_file: str = "", **more: str) -> Iterator[Dashboard]:
+    """The dashboard over a warehouse, in a folder without settings of its own; `more` are settings of [dashboard]."""
     port = free_port()
     with (folder / "dashboard.log").open("wb") as log:
         process = subprocess.Popen(
-            arguments("127.0.0.1", port),
+            arguments("127.0.0.1", port, sign_in_file=sign_in_file),
             cwd=folder,
-            env={**os.environ, **environment(settings)},
+            env={**os.environ, **environment(settings), **of_dashboard(sign_in_file=sign_in_file, **more)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -93,3 +101,32 @@ def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.Monk
     yield
     st.cache_data.clear()
     st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; closed with the module, because its driver keeps an event loop of its own."""
+    path = require_server("chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of a reader in Berlin, who has no way out to the internet."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
+    context.set_default_timeout(SLOW_MS)
+    opened = context.new_page()
+    opened.outside = []  # type: ignore[attr-defined]
+    opened.on("request", lambda request: _note_outside(opened, request.url))
+    yield opened
+    context.close()
+
+
+def _note_outside(page: Page, url: str) -> None:
+    if "://127.0.0.1" not in url and not url.startswith(("data:", "blob:")):
+        page.outside.append(url)  # type: ignore[attr-defined]

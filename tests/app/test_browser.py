@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from core.settings import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
 from sandbox.gateway.launch import RunningGateway
 from tests.app.conftest import Dashboard
+from tests.app.looking import SLOW_MS, see
 from tests.app.traffic import load
-from tests.support.servers import require_server
 
 pytestmark = pytest.mark.browser
-
-SLOW_MS = 45_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; closed with the module, because its driver keeps an event loop of its own."""
-    path = require_server("chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A window of a reader in Berlin, who has no way out to the internet."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
-    context.set_default_timeout(SLOW_MS)
-    opened = context.new_page()
-    opened.outside = []  # type: ignore[attr-defined]
-    opened.on("request", lambda request: _note_outside(opened, request.url))
-    yield opened
-    context.close()
-
-
-def _note_outside(page: Page, url: str) -> None:
-    if "://127.0.0.1" not in url and not url.startswith(("data:", "blob:")):
-        page.outside.append(url)  # type: ignore[attr-defined]
-
-
-def see(page: Page, words: str) -> None:
-    expect(page.get_by_text(words).first).to_be_visible(timeout=SLOW_MS)
 
 
 def test_the_overview_draws_its_tiles_and_asks_nobody_outside(

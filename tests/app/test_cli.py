@@ -47,10 +47,12 @@ def test_no_module_is_called_like_another_that_is_imported_by_name() -> None:
     assert [name for name in names - {"__init__"} if find_spec(name)] == []
 
 
-@pytest.mark.parametrize("name", ["charts", "data", "filters", "palette", "tiles", "timeframe", "words"])
+@pytest.mark.parametrize("name", ["access", "charts", "data", "filters", "palette", "tiles", "timeframe", "words"])
 def test_what_is_not_a_page_does_not_know_the_page_framework(name: str) -> None:
-    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    files = [path for path in MODULES if path.relative_to(FOLDER).with_suffix("").parts[0] == name]
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
 
+    assert files
     assert not {name for name in imported if name.partition(".")[0] == "streamlit"}

@@ -1,0 +1,87 @@
+"""Signing in and out in a real browser, with an identity provider that is there only for the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core.settings import Warehouse as WarehouseSettings
+from core.warehouse import Warehouse
+from tests.app.conftest import Dashboard, running
+from tests.app.looking import SLOW_MS, see
+from tests.app.traffic import load
+from tests.support.identity import IdentityProvider, running_provider
+
+pytestmark = pytest.mark.browser
+
+ADA = {"email": "ada@example.org", "email_verified": True, "name": "Ada Lovelace"}
+GRACE = {"email": "grace@example.org", "email_verified": True, "name": "Grace Hopper"}
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with running_provider() as started:
+        yield started
+
+
+@pytest.fixture
+def guarded(provider: IdentityProvider, warehouse_settings: WarehouseSettings, tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard in which Ada operates and Grace looks."""
+    file = str(provider.sign_in_file(tmp_path))
+    lists = {"operators": ADA["email"], "viewers": GRACE["email"]}
+    with running(warehouse_settings, tmp_path, sign_in_file=file, **lists) as started:
+        yield started
+
+
+def sign_in(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_nothing_is_shown_before_signing_in_and_after_signing_out(
+    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=2)
+    provider.person = GRACE
+    page.goto(guarded.url)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
+    assert page.locator(".hg-tile").count() == 0
+
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".hg-tile")).to_have_count(10, timeout=SLOW_MS)
+
+    page.get_by_role("button", name="Grace Hopper").click()
+    see(page, "Viewer: may look.")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
+    assert page.locator(".hg-tile").count() == 0
+    assert provider.signed_out == 1
+
+
+@pytest.mark.parametrize(
+    ("person", "why"),
+    [
+        ({**ADA, "email": "eve@example.org"}, "eve@example.org is not on the list"),
+        ({**ADA, "email_verified": False}, "does not say that ada@example.org was verified"),
+    ],
+)
+def test_whoever_is_turned_away_reads_why_and_can_sign_in_as_another(
+    warehouse: Warehouse,
+    provider: IdentityProvider,
+    guarded: Dashboard,
+    page: Page,
+    person: dict[str, object],
+    why: str,
+) -> None:
+    provider.person = person
+    sign_in(page, guarded.url)
+    see(page, why)
+
+    provider.person = GRACE
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible(timeout=SLOW_MS)
