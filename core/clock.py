@@ -1,4 +1,7 @@
-"""The clock is an argument: programs pass `utc_now`, tests pass a clock they move by hand."""
+"""The clock is an argument: programs pass `utc_now`, tests pass a clock they move by hand.
+
+What has elapsed is measured by a timer, which no operator and no NTP sets: programs pass `time.monotonic`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
+Timer = Callable[[], float]
+"""Seconds since some moment; it never steps."""
 
 
 def utc_now() -> datetime:
@@ -27,3 +32,17 @@ class ManualClock:
     def advance(self, *, seconds: float) -> None:
         """Move by `seconds`; negative seconds step the clock back, as NTP may."""
         self.now += timedelta(seconds=seconds)
+
+
+class ManualTimer:
+    """A timer that stands still until told to move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, *, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from core import settings as core_settings
 from core import warehouse as door
-from core.clock import utc_now
+from core.clock import Clock, utc_now
 from core.errors import BadInput
 from core.hooks import Step, no_step
 from core.numbers import NumberHash
@@ -29,11 +29,11 @@ from ingest.stream import StreamIngester
 _log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings, *, step: Step = no_step) -> None:
+def run(settings: Settings, *, step: Step = no_step, clock: Clock = utc_now) -> None:
     """Read the queue until SIGTERM or Ctrl-C. Raises `WarehouseUnavailable` when ClickHouse is not there at the start."""
     warehouse = door.connect(settings.warehouse)
     warehouse.migrate()
-    asyncio.run(_run(settings, Sink(warehouse, clock=utc_now), step))
+    asyncio.run(_run(settings, Sink(warehouse, clock=clock), step))
     warehouse.close()
 
 

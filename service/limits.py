@@ -51,8 +51,10 @@ class Limits:
         sends = _counted(state)
         if not sends:
             return 0.0
-        due = max(row.at for row in sends) + timedelta(seconds=self.cooldown_seconds(len(sends)))
-        return max(0.0, (due - now).total_seconds())
+        cooldown_seconds = self.cooldown_seconds(len(sends))
+        passed = now - max(row.at for row in sends)
+        # Where a clock stepped back the last message lies ahead: nobody waits longer than the whole cool-down for that.
+        return min(max(0.0, cooldown_seconds - passed.total_seconds()), cooldown_seconds)
 
     def counted_sends(self, state: RequestState) -> int:
         """How many messages of this request may have arrived."""
@@ -108,4 +110,4 @@ def _wait_seconds(sends: Sequence[datetime], now: datetime, window: timedelta, a
     recent = [at for at in sends if at > now - window]
     if len(recent) < allowed:
         return 0.0
-    return math.ceil((recent[-allowed] + window - now).total_seconds())
+    return math.ceil(min(recent[-allowed] + window - now, window).total_seconds())

@@ -192,12 +192,16 @@ def require_secrets(settings: Settings) -> None:
 
 
 async def open_store(
-    settings: Settings, *, on_notice: OnNotice = lambda _notice: None, hooks: Hooks = NO_HOOKS
+    settings: Settings,
+    *,
+    on_notice: OnNotice = lambda _notice: None,
+    hooks: Hooks = NO_HOOKS,
+    clock: Clock = utc_now,
 ) -> Failover:
     """The stores of the settings as one, started. While the primary store does not answer, the service starts only when
     it is known to be down: a wrong address must not pass for an outage. Raises `StoreUnavailable`.
     """
-    primary, backup = SqlStore(settings.store), RedisStore(settings.mirror)
+    primary, backup = SqlStore(settings.store, clock=clock), RedisStore(settings.mirror, clock=clock)
     try:
         await primary.prepare()
         await primary.probe()
@@ -213,6 +217,7 @@ async def open_store(
         journal=settings.journal,
         presumption=presumption_of(settings),
         claims_kept=timedelta(hours=settings.api.idempotency_hours),
+        clock=clock,
         on_notice=on_notice,
         hooks=hooks,
     )
@@ -259,7 +264,11 @@ def _primary_absent(settings: Settings, error: StoreUnavailable) -> StoreUnavail
 
 
 async def serve(
-    settings: Settings, *, on_ready: Callable[[str], None] = lambda _: None, hooks: Hooks = NO_HOOKS
+    settings: Settings,
+    *,
+    on_ready: Callable[[str], None] = lambda _: None,
+    hooks: Hooks = NO_HOOKS,
+    clock: Clock = utc_now,
 ) -> None:
     """Run until a signal. `on_ready` is called once with the address, when calls are answered.
 
@@ -267,13 +276,13 @@ async def serve(
     """
     require_secrets(settings)
     registry = CollectorRegistry()
-    alerts = open_alerts(settings, registry=registry)
+    alerts = open_alerts(settings, registry=registry, clock=clock)
     herald = Herald(alerts)
-    store = await open_store(settings, on_notice=herald.hear, hooks=hooks)
+    store = await open_store(settings, on_notice=herald.hear, hooks=hooks, clock=clock)
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
     async with open_session() as session:
         try:
-            adapters = open_providers(settings, session=session, registry=registry)
+            adapters = open_providers(settings, session=session, registry=registry, clock=clock)
             outside = Outside(
                 store=store,
                 queue=queue,
@@ -282,6 +291,7 @@ async def serve(
                 switch=store,
                 exchange=RedisExchange(settings.mirror, instance=store.instance),
                 instance=store.instance,
+                clock=clock,
                 hooks=hooks,
             )
             service = build(settings, outside)
@@ -294,7 +304,7 @@ async def serve(
             store,
             claims_kept=timedelta(hours=settings.api.idempotency_hours),
             facts_kept=timedelta(days=settings.store.retention_days),
-            clock=utc_now,
+            clock=clock,
         )
         purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
@@ -307,10 +317,10 @@ async def serve(
             await asyncio.to_thread(alerts.close)
 
 
-async def work_on_numbers(settings: Settings, *, step: Step = no_step) -> None:
+async def work_on_numbers(settings: Settings, *, step: Step = no_step, clock: Clock = utc_now) -> None:
     """The encryption worker, until a signal. No server has to be there: the backlog waits. Raises `ConfigurationError`."""
     _require({"numbers.seal_key": settings.numbers.seal_key, "encryption.token": settings.encryption.token})
-    store = SqlStore(settings.store)
+    store = SqlStore(settings.store, clock=clock)
     queue = JetStreamQueue(settings.queue, name="heliograph-encryptor")
     async with open_session() as session:
         worker = Encryptor(
@@ -318,7 +328,7 @@ async def work_on_numbers(settings: Settings, *, step: Step = no_step) -> None:
             store=store,
             client=EncryptionClient(session, settings.encryption),
             seal=Seal(settings.numbers.seal_key.get_secret_value()),
-            clock=utc_now,
+            clock=clock,
             step=step,
         )
         loop = asyncio.get_running_loop()

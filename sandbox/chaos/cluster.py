@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +26,7 @@ from core.errors import StoreUnavailable
 from core.settings import Settings
 from sandbox.chaos.proxy import Link, Proxies
 from sandbox.children import Child, Process, http_answers, launch, wait_until_ready
-from sandbox.errors import SandboxError, ServerMissing
+from sandbox.errors import SandboxError
 from sandbox.ports import LOOPBACK, free_ports
 from sandbox.servers import ServerPlan, plan_mariadb, plan_redis
 from sandbox.stack import Ports, Stack, lay_out
@@ -41,7 +42,6 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
 }
 """What differs from the product's defaults: waits that only cost time, and the length of codes."""
 _KEY_TRIES = 5
-_LIBRARIES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
 
 
 class Member:
@@ -119,7 +119,7 @@ class Member:
 class Cluster:
     """A running cluster. `members` by name, `links` by what is behind them (one a client), keys of the API.
 
-    `clock_file` is what the programs' clocks are moved by, None where libfaketime is not installed.
+    `clocks` are the files that move the programs' clocks, by program; none unless the plan asks for them.
     """
 
     folder: Path
@@ -129,7 +129,7 @@ class Cluster:
     links: dict[str, list[Link]]
     front: Link
     urls: Mapping[str, str]
-    clock_file: Path | None
+    clocks: Mapping[str, Path]
     keys: dict[str, str] = field(default_factory=dict, repr=False)
     offset_seconds: float = 0.0
 
@@ -157,17 +157,20 @@ class Cluster:
         return self.folder / f"journal-{instance}"
 
     def clock(self) -> datetime:
-        """The time as the programs see it."""
+        """The time as the programs and the providers see it."""
         return utc_now() + timedelta(seconds=self.offset_seconds)
 
-    def move_clock(self, seconds: float) -> None:
-        """From now on the clocks of all instances are that far from the truth."""
-        if self.clock_file is None:
-            raise ServerMissing(
-                "there is no libfaketime on this machine", hint="install it with: apt-get install faketime"
-            )
-        self.clock_file.write_text(f"{seconds:+f}\n")
+    def move_clocks(self, seconds: float) -> None:
+        """From now on the clocks of all programs and of the providers are that far from the truth."""
+        for name in self.clocks:
+            self.move_clock(name, seconds)
         self.offset_seconds = seconds
+
+    def move_clock(self, name: str, seconds: float) -> None:
+        """From now on the clock of one program is that far from the truth."""
+        fresh = self.clocks[name].with_suffix(".new")
+        fresh.write_text(f"{seconds}")
+        fresh.replace(self.clocks[name])
 
     def trouble(self, name: str) -> list[Link]:
         """All links to one server."""
@@ -259,10 +262,10 @@ class Starting:
     ) -> Cluster:
         folder = stack.folder
         api = dict(zip(INSTANCES, free_ports(len(INSTANCES)), strict=True))
-        clock_file = self._clock_file(folder)
+        clocks: dict[str, Path] = {}
         links: dict[str, list[Link]] = {name: [] for name in ports}
         for name in (*INSTANCES, "encryptor", "ingester"):
-            environ = {"HELIOGRAPH_JOURNAL_FOLDER": str(folder / f"journal-{name}"), **_fake_clock(clock_file)}
+            environ = {"HELIOGRAPH_JOURNAL_FOLDER": str(folder / f"journal-{name}")}
             for target, port in ports.items():
                 link = self._proxies.link(f"{name} to {target}", port)
                 links[target].append(link)
@@ -274,6 +277,10 @@ class Starting:
             else:
                 process = {"encryptor": stack.plan_encryptor, "ingester": stack.plan_ingester}[name]()
             process = replace(process, name=name, env={**process.env, **environ})
+            if self._plan.fake_clock:
+                clocks[name] = folder / f"{name}.clock"
+                clocks[name].write_text("0")
+                process = hooked_process(process, "--clock", str(clocks[name]))
             members[name] = Member(process, folder / "logs")
         return Cluster(
             folder=folder,
@@ -283,26 +290,19 @@ class Starting:
             links=links,
             front=self._proxies.link("front", *api.values()),
             urls={name: f"http://{LOOPBACK}:{port}" for name, port in api.items()},
-            clock_file=clock_file,
+            clocks=clocks,
         )
 
-    def _clock_file(self, folder: Path) -> Path | None:
-        if not self._plan.fake_clock or find_faketime() is None:
-            return None
-        file = folder / "clock"
-        file.write_text("+0\n")
-        return file
+
+def hooked_process(process: Process, *options: str) -> Process:
+    """The program of a member as `sandbox.hooked` runs it, with these options."""
+    program = {"encryptor": "encryptor", "ingester": "ingester"}.get(process.name, "service")
+    return replace(process, argv=[sys.executable, "-m", "sandbox.hooked", program, *options])
 
 
 def can_mount() -> bool:
     """Whether a small disk can be made."""
     return os.geteuid() == 0 and shutil.which("mount") is not None
-
-
-def find_faketime() -> Path | None:
-    """The library that moves the clock of a program, where it is installed."""
-    found = [path for pattern in _LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
-    return found[0] if found else None
 
 
 def _run(*argv: str) -> None:
@@ -311,18 +311,6 @@ def _run(*argv: str) -> None:
         raise SandboxError(
             f"{argv[0]} failed: {done.stderr.strip()}", hint="run this without the faults that need root"
         )
-
-
-def _fake_clock(file: Path | None) -> dict[str, str]:
-    library = find_faketime()
-    if file is None or library is None:
-        return {}
-    return {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
 
 
 async def _new_key(settings: Settings, scopes: frozenset[str]) -> str:

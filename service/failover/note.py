@@ -15,13 +15,23 @@ STATUS_FILE = "status.json"
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
     """What instances tell each other, and what a process tells its successor. `renewed_at` is moved on by whoever still
-    has a journal to replay; the others wait for it to grow old."""
+    has a journal to replay; the others wait for it to stay as it is.
+
+    `epoch` numbers the words on the primary store: whoever gives one counts on from the highest that he has heard, so that
+    no clock says whose is the later. It is 0 in a note of a version that went by `since`.
+    """
 
     status: Status
     since: datetime
     reason: str
     by: str
     renewed_at: datetime
+    epoch: int = 0
+
+    @property
+    def order(self) -> int:
+        """A later word has a greater one; of two of the same epoch the word that the primary store is down counts."""
+        return 2 * self.epoch + (self.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL))
 
 
 def encode_note(note: Note) -> bytes:

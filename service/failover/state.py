@@ -13,16 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import structlog
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import Unavailable
 from core.hooks import Step, no_step
 from core.settings import Failover as FailoverSettings
 from service.failover.note import Note, keep_note
 from service.failover.notices import Notice, NoticeKind, OnNotice
 from service.failover.status import Change, Status
-from service.failover.window import FailureWindow
+from service.failover.window import FailureWindow, Stretch
 from service.stores.faults import FaultClass, fault_of
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +31,9 @@ _log = structlog.get_logger(__name__)
 _HISTORY_MAX = 50
 _WORDS = (Status.MYSQL_FATAL, Status.RECOVERING)
 """What instances tell each other: which store is served from. A broken backup is each one's own matter."""
+_WAY_BACK = (Status.RECOVERING, Status.HEALTHY)
+"""Whoever missed the first of them hears the second."""
+_MOMENT = timedelta(microseconds=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -42,19 +46,24 @@ class State:
         *,
         folder: Path,
         clock: Clock,
+        timer: Timer,
         on_notice: OnNotice,
         step: Step = no_step,
     ) -> None:
-        self._folder, self._clock, self._on_notice, self._step = folder, clock, on_notice, step
-        self.primary_window = FailureWindow.of(settings, clock=clock)
-        self.backup_window = FailureWindow.of(settings, clock=clock)
+        self._folder, self._clock, self._timer = folder, clock, timer
+        self._on_notice, self._step = on_notice, step
+        self.primary_window = FailureWindow.of(settings, timer=timer)
+        self.backup_window = FailureWindow.of(settings, timer=timer)
         self.instance = uuid4().hex
         self.primary_down = self.backup_down = self.recovering = False
         self.since, self.reason = clock(), "started"
-        self.last_word = _NEVER  # when the last word on the primary store was given; a later one is believed
+        self._moved = timer()
+        self.last_word = _NEVER  # when the last word on the primary store was given
+        self._order = 0  # of that word; a later one is believed
+        self._epoch_heard, self._since_heard = 0, _NEVER
         self.untold: Note | None = None  # the last word on the primary store, until the backup has carried it
-        self.looks_well_since: datetime | None = None
-        self.backup_well_since: datetime | None = None
+        self.looks_well = Stretch(clock=clock, timer=timer)
+        self.backup_is_well = Stretch(clock=clock, timer=timer)
         self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
         self.woken = asyncio.Event()
         self._well_told = False
@@ -68,6 +77,11 @@ class State:
         if self.recovering:
             return Status.RECOVERING
         return Status.REDIS_FATAL if self.backup_down else Status.HEALTHY
+
+    @property
+    def unmoved_seconds(self) -> float:
+        """For how long the status has been what it is, as far as this process knows."""
+        return self._timer() - self._moved
 
     # ---- failures
 
@@ -132,14 +146,15 @@ class State:
 
     # ---- changes
 
-    def primary_fatal(self, reason: str, *, since: datetime | None = None) -> None:
+    def primary_fatal(self, reason: str, *, heard: Note | None = None) -> None:
         """From now on the backup serves."""
-        self.looks_well_since, self._well_told = None, False
-        self._move(reason, primary_down=True, recovering=False, since=since)
+        self.looks_well.end()
+        self._well_told = False
+        self._move(reason, primary_down=True, recovering=False, heard=heard)
 
     def backup_fatal(self, reason: str) -> None:
         """From now on nothing is mirrored."""
-        self.backup_well_since = None
+        self.backup_is_well.end()
         self._move(reason, backup_down=True)
 
     def backup_well(self) -> None:
@@ -153,11 +168,11 @@ class State:
             self._well_told = True
             self._notify("looks_well", "mysql", "the primary store takes writes again: recover when you are sure")
 
-    def recover(self, reason: str, *, since: datetime | None = None) -> None:
+    def recover(self, reason: str, *, heard: Note | None = None) -> None:
         """From now on the primary store serves, and journals are replayed."""
         self.primary_window.clear()
-        self.looks_well_since = None
-        self._move(reason, primary_down=False, recovering=True, since=since)
+        self.looks_well.end()
+        self._move(reason, primary_down=False, recovering=True, heard=heard)
         self._step("cut-over-recovering")
         self.woken.set()
 
@@ -165,19 +180,28 @@ class State:
         """The primary store has everything."""
         self._step("cut-over-recovered")
         self._move("everything journaled was replayed", recovering=False)
+        # Or whoever starts next would take up a replay that is over.
+        self.untold = self.untold or msgspec.structs.replace(self.note(), status=Status.HEALTHY)
 
     # ---- notes
 
     def note(self) -> Note:
         """What others should know. A word keeps its time, whatever became of the backup since."""
-        since = self.last_word if self.status in _WORDS else self.since
-        return Note(status=self.status, since=since, reason=self.reason, by=self.instance, renewed_at=self._clock())
+        return Note(
+            status=self.status,
+            since=self.last_word if self.status in _WORDS else self.since,
+            reason=self.reason,
+            by=self.instance,
+            renewed_at=self._clock(),
+            epoch=self._order // 2,
+        )
 
     def resume(self, note: Note) -> None:
         """Take up where the process before this one stopped."""
         self.primary_down = note.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL)
         self.recovering = note.status is Status.RECOVERING
-        self.since, self.reason, self.last_word = note.since, note.reason, note.since
+        self.since, self.reason = note.since, note.reason
+        self._take(note)
 
     def follow(self, note: Note, *, is_stale: bool) -> None:
         """Do as the others do, when theirs is the later word; `is_stale` when nobody replays any more.
@@ -185,15 +209,30 @@ class State:
         The word to go back holds for whoever missed it, however late he hears it: two instances must not serve from
         two stores. Those who serve from the primary store already need not begin to replay for it.
         """
-        if note.by == self.instance or note.since <= self.last_word:
+        self._hear(note)
+        if note.by == self.instance or not self._is_later(note):
             return
         reason = f"another instance: {note.reason}"
+        is_over = note.status is Status.HEALTHY or is_stale
         if note.status is Status.MYSQL_FATAL and not self.primary_down:
-            self.primary_fatal(reason, since=note.since)
-        elif note.status is Status.RECOVERING and not self.recovering and (self.primary_down or not is_stale):
-            self.recover(reason, since=note.since)
-        else:
-            self.last_word = note.since
+            self.primary_fatal(reason, heard=note)
+        elif note.status in _WAY_BACK and not self.recovering and (self.primary_down or not is_over):
+            self.recover(reason, heard=note)
+        elif not is_stale:  # one that is stale may yet turn out to be renewed
+            self._take(note)
+
+    def _is_later(self, note: Note) -> bool:
+        return note.order > self._order if note.epoch else note.since > self.last_word
+
+    def _take(self, note: Note) -> None:
+        """Its word is the last that counts."""
+        self.last_word = max(note.since, self.last_word)
+        self._order = max(note.order, self._order)
+        self._hear(note)
+
+    def _hear(self, note: Note) -> None:
+        self._epoch_heard = max(self._epoch_heard, note.epoch)
+        self._since_heard = max(self._since_heard, note.since)
 
     def _move(
         self,
@@ -202,7 +241,7 @@ class State:
         primary_down: bool | None = None,
         backup_down: bool | None = None,
         recovering: bool | None = None,
-        since: datetime | None = None,
+        heard: Note | None = None,
     ) -> None:
         old, was_down, was_recovering = self.status, self.primary_down, self.recovering
         self.primary_down = self.primary_down if primary_down is None else primary_down
@@ -211,10 +250,16 @@ class State:
         new = self.status
         if new is old:
             return
-        # Later than the last word even when the clock stepped back: instances believe the later note.
-        self.since = since or max(self._clock(), self.last_word + timedelta(microseconds=1))
-        if self.primary_down != was_down or self.recovering > was_recovering:
-            self.last_word = self.since  # what becomes of the backup is no word to the others
+        # Later than the last word even when the clock stepped back: an older version goes by it.
+        self.since = (
+            heard.since if heard else max(self._clock(), *(at + _MOMENT for at in (self.last_word, self._since_heard)))
+        )
+        self._moved = self._timer()
+        if heard is not None:
+            self._take(heard)
+        elif self.primary_down != was_down or self.recovering > was_recovering:
+            # What becomes of the backup is no word to the others.
+            self._give_word()
         self.reason = reason
         self.history.append(Change(at=self.since, old=old, new=new, reason=reason))
         if new in _WORDS:
@@ -224,8 +269,12 @@ class State:
         except OSError as error:
             _log.error("status_not_kept", problem=error.strerror)
         _log.warning("store_status", old=str(old), new=str(new), reason=reason)
-        self._notify("status", "store", reason, old=old, heard=since is not None)
+        self._notify("status", "store", reason, old=old, heard=heard is not None)
         self.woken.set()
+
+    def _give_word(self) -> None:
+        self._epoch_heard += 1
+        self.last_word, self._order = self.since, 2 * self._epoch_heard + self.primary_down
 
     def _notify(
         self,

@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial, reduce
+from time import monotonic
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
-from core.clock import Clock, utc_now
+from core.clock import Clock, Timer, utc_now
 from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
 from core.hooks import NO_HOOKS, Hooks
 from core.ids import time_of
@@ -68,12 +69,15 @@ class Failover:
         presumption: Presumption,
         claims_kept: timedelta = timedelta(hours=24),
         clock: Clock = utc_now,
+        timer: Timer = monotonic,
         on_notice: OnNotice = lambda _notice: None,
         hooks: Hooks = NO_HOOKS,
     ) -> None:
         self._primary, self._backup = primary, backup
         self._folder = journal.folder / STORE_FOLDER
-        self._state = state = State(settings, folder=self._folder, clock=clock, on_notice=on_notice, step=hooks.step)
+        self._state = state = State(
+            settings, folder=self._folder, clock=clock, timer=timer, on_notice=on_notice, step=hooks.step
+        )
         self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks)
         self._mirroring = Mirroring(
             backup,
@@ -97,6 +101,7 @@ class Failover:
             warming=Warming(primary=primary, backup=backup, claims_kept=claims_kept, clock=clock),
             settings=settings,
             clock=clock,
+            timer=timer,
         )
         self._stateless = StatelessStore(
             record=self._backlog.record,
@@ -196,7 +201,7 @@ class Failover:
             since=self._state.since,
             reason=self._state.reason,
             backlog_bytes=self._backlog.size_bytes,
-            looks_well_since=self._state.looks_well_since,
+            looks_well_since=self._state.looks_well.since,
             problem="; ".join(filter(None, (self._backlog.problem, *self._state.troubles))),
             copies_dropped=self._mirroring.dropped,
             history=tuple(self._state.history),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime
 
 import structlog
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import HeliographError, Overloaded, Unavailable
 from core.settings import Failover as FailoverSettings
 from service.failover.backlog import Backlog
@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 HEARD_AFTER_PROBES = 2
 """After so many all who can be told have heard a word."""
 _RENEWALS_MISSED_MAX = 5
+_RENEWED_WITHIN_PROBES = 2
+"""Whoever replays renews his note at every probe."""
 _PROBES_PASSED_MIN = 3
 """With both stores down the first that comes back is used after so many: codes go on meanwhile, and nothing flaps."""
 
@@ -45,17 +47,23 @@ class Watch:
         warming: Warming,
         settings: FailoverSettings,
         clock: Clock,
+        timer: Timer,
     ) -> None:
         self._primary, self._backup = primary, backup
         self._state, self._backlog = state, backlog
         self._keys, self._maker, self._warming = keys, maker, warming
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._timer = settings, clock, timer
+        self._renewal: tuple[str, datetime] | None = None  # who renewed the note last, and when by his clock
+        self._renewed = 0.0  # when we saw that, by our timer
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
     async def start(self) -> None:
         """Hear the others, ask the primary store, and begin to watch."""
-        await self.listen()
+        note = await self.listen()
+        if note is not None and self._is_stale(note):  # by a clock that may be ahead of theirs
+            await asyncio.sleep(_RENEWED_WITHIN_PROBES * self._settings.probe_seconds)
+            await self.listen()
         if not self._state.primary_down:
             await self._ask_at_start()
         self._task = asyncio.create_task(self._run(), name="failover")
@@ -81,31 +89,40 @@ class Watch:
             return
         untold = state.untold
         with suppress(Unavailable):
-            await self._backup.set_note(encode_note(note))
+            is_last = await self._backup.set_note(encode_note(note), order=note.order)
             if state.untold is untold:
                 state.untold = None
+            if not is_last:
+                await self.listen()
 
-    async def listen(self) -> None:
-        """Do as the others do, when theirs is the later word."""
+    async def listen(self) -> Note | None:
+        """Do as the others do, when theirs is the later word. Returns what was heard."""
         if self._state.backup_down:
-            return
+            return None
         try:
             note = decode_note(await self._backup.note())
         except Unavailable as error:
             self._state.backup_failed(error)
-            return
+            return None
         if note is not None:
             self._state.follow(note, is_stale=self._is_stale(note))
+        return note
 
     @property
     def _short_while_seconds(self) -> float:
         return _PROBES_PASSED_MIN * self._settings.probe_seconds
 
     def _is_stale(self, note: Note) -> bool:
-        """Nobody replays any more."""
-        age = self._clock() - note.renewed_at
-        patience = timedelta(seconds=self._settings.probe_seconds * _RENEWALS_MISSED_MAX)
-        return note.status is Status.RECOVERING and age > patience
+        """Nobody replays any more: the note has not changed for a while by our timer. Only what was written before we
+        first looked has to be judged by two clocks, which may be apart."""
+        seen, now = (note.by, note.renewed_at), self._timer()
+        if self._renewal is None:
+            self._renewed = now - max(0.0, (self._clock() - note.renewed_at).total_seconds())
+        elif seen != self._renewal:
+            self._renewed = now
+        self._renewal = seen
+        patience_seconds = self._settings.probe_seconds * _RENEWALS_MISSED_MAX
+        return note.status is Status.RECOVERING and now - self._renewed > patience_seconds
 
     async def _ask_at_start(self) -> None:
         try:
@@ -181,29 +198,28 @@ class Watch:
         if not state.backup_down:
             return
         if not await _passes(self._backup.probe()):
-            state.backup_well_since = None
+            state.backup_is_well.end()
             return
         state.trouble("credentials", "redis", "")
-        now = self._clock()
-        state.backup_well_since = state.backup_well_since or now
+        state.backup_is_well.hold()
         # Nothing has to be replayed into it; but up a second and down a second must not look like forty changes.
-        seconds = (now - state.backup_well_since).total_seconds()
-        if seconds >= (self._short_while_seconds if state.primary_down else self._settings.window_seconds):
+        if state.backup_is_well.seconds >= (
+            self._short_while_seconds if state.primary_down else self._settings.window_seconds
+        ):
             state.backup_well()
 
     async def _look_at_failed_primary(self) -> None:
         state = self._state
         if not await _passes(self._primary.probe()):
-            state.looks_well_since = None
+            state.looks_well.end()
             return
         state.trouble("credentials", "mysql", "")
-        now = self._clock()
-        state.looks_well_since = state.looks_well_since or now
+        state.looks_well.hold()
         if state.backup_down:
-            if (now - state.looks_well_since).total_seconds() >= self._short_while_seconds:
+            if state.looks_well.seconds >= self._short_while_seconds:
                 state.recover("it takes writes again, and the backup does not")
             return
-        if (now - state.looks_well_since).total_seconds() < self._settings.window_seconds:
+        if state.looks_well.seconds < self._settings.window_seconds:
             return  # up a second and down a second is not well
         if self._settings.automatic_recovery:
             state.recover("it has looked well for long enough")
@@ -217,11 +233,12 @@ class Watch:
             self._state.recovered()
 
     async def _others_are_drained(self) -> bool:
-        if (self._clock() - self._state.since).total_seconds() < HEARD_AFTER_PROBES * self._settings.probe_seconds:
+        if self._state.unmoved_seconds < HEARD_AFTER_PROBES * self._settings.probe_seconds:
             return False  # they may not have heard yet that there is something to replay
         with suppress(Unavailable):
             note = decode_note(await self._backup.note())
-            return note is None or note.by == self._state.instance or self._is_stale(note)
+            is_over = note is None or note.status is not Status.RECOVERING or self._is_stale(note)
+            return is_over or (note is not None and note.by == self._state.instance)
         return True  # their facts cannot be asked for either
 
 

@@ -1,13 +1,13 @@
-"""How many failures of a store, and of which kind, are enough to call it down."""
+"""How many failures of a store, and of which kind, are enough to call it down, and for how long it has been well."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import Unavailable
 from core.settings import Failover as FailoverSettings
 from service.stores.faults import FaultClass, fault_of
@@ -28,17 +28,17 @@ class FailureWindow:
         FaultClass.SATURATED: 0.5,
     }
 
-    def __init__(self, *, window_seconds: float, failures_max: int, clock: Clock) -> None:
-        self._window = timedelta(seconds=window_seconds)
+    def __init__(self, *, window_seconds: float, failures_max: int, timer: Timer) -> None:
+        self._window_seconds = window_seconds
         self._failures_max = failures_max
-        self._clock = clock
-        self._failures: deque[tuple[datetime, float]] = deque()
+        self._timer = timer
+        self._failures: deque[tuple[float, float]] = deque()
         self._incidents: deque[int] = deque(maxlen=_INCIDENTS_MAX)
 
     @classmethod
-    def of(cls, settings: FailoverSettings, *, clock: Clock) -> FailureWindow:
+    def of(cls, settings: FailoverSettings, *, timer: Timer) -> FailureWindow:
         """As the settings have it."""
-        return cls(window_seconds=settings.window_seconds, failures_max=settings.fatal_errors, clock=clock)
+        return cls(window_seconds=settings.window_seconds, failures_max=settings.fatal_errors, timer=timer)
 
     def add(self, error: Unavailable) -> None:
         """Count a failure."""
@@ -48,7 +48,7 @@ class FailureWindow:
             return
         if incident is not None:
             self._incidents.append(incident)
-        self._failures.append((self._clock(), weight))
+        self._failures.append((self._timer(), weight))
 
     def clear(self) -> None:
         """Begin anew."""
@@ -65,8 +65,30 @@ class FailureWindow:
         return self._weight() >= self._failures_max
 
     def _weight(self) -> float:
-        now = self._clock()
-        # A failure from the future was stamped before the clock stepped back: it would never grow old.
-        fresh = [(at, weight) for at, weight in self._failures if now - self._window < at <= now]
-        self._failures = deque(fresh)
-        return sum(weight for _, weight in fresh)
+        oldest = self._timer() - self._window_seconds
+        while self._failures and self._failures[0][0] <= oldest:
+            self._failures.popleft()
+        return sum(weight for _, weight in self._failures)
+
+
+class Stretch:
+    """For how long something has held without a break: by the timer, and for people by the clock."""
+
+    def __init__(self, *, clock: Clock, timer: Timer) -> None:
+        self._clock, self._timer = clock, timer
+        self._begun = 0.0
+        self.since: datetime | None = None
+
+    @property
+    def seconds(self) -> float:
+        """0 while it does not hold."""
+        return self._timer() - self._begun if self.since is not None else 0.0
+
+    def hold(self) -> None:
+        """It holds; it may have held before."""
+        if self.since is None:
+            self.since, self._begun = self._clock(), self._timer()
+
+    def end(self) -> None:
+        """It does not hold any more."""
+        self.since = None

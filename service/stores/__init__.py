@@ -165,8 +165,8 @@ class Backup(Store, Protocol):
         """What the instances last told each other; empty when nothing was."""
         ...
 
-    async def set_note(self, note: bytes) -> None:
-        """Tell the other instances."""
+    async def set_note(self, note: bytes, *, order: int) -> bool:
+        """Tell the other instances; False, and nothing is told, when what they were told last has a greater `order`."""
         ...
 
     async def begin_warming(self) -> bool:

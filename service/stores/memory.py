@@ -50,7 +50,7 @@ class MemoryStore:
         self._of_request: dict[UUID, list[AnyFact]] = defaultdict(list)
         self._of_number: dict[str, list[Request]] = defaultdict(list)
         self._sends: dict[str, list[datetime]] = defaultdict(list)
-        self._note = b""
+        self._note, self._note_order = b"", 0
         self._is_warm = False
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
@@ -129,7 +129,7 @@ class MemoryStore:
         """Start empty, as a server does that keeps nothing on disk."""
         for rows in (self._facts, self._of_request, self._of_number, self._sends):
             rows.clear()
-        self._note, self._is_warm = b"", False
+        self._note, self._note_order, self._is_warm = b"", 0, False
 
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         """All at once."""
@@ -159,10 +159,13 @@ class MemoryStore:
         self._require()
         return self._note
 
-    async def set_note(self, note: bytes) -> None:
-        """Leave a note for the other instances."""
+    async def set_note(self, note: bytes, *, order: int) -> bool:
+        """Leave a note for the other instances; False when a later one is there."""
         self._require()
-        self._note = note
+        if order < self._note_order:
+            return False
+        self._note, self._note_order = note, order
+        return True
 
     def facts(self) -> list[AnyFact]:
         """Everything that is kept, in no particular order."""

@@ -81,6 +81,7 @@ class RedisStore:
         self._write = self._redis.register_script(_script("write"))
         self._check = self._redis.register_script(_script("check"))
         self._claim = self._redis.register_script(_script("claim"))
+        self._set_note = self._redis.register_script(_script("set_note"))
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         if not facts:
@@ -158,8 +159,9 @@ class RedisStore:
         note: bytes | None = await self._do(lambda: self._redis.get(self._key("note")))
         return note or b""
 
-    async def set_note(self, note: bytes) -> None:
-        await self._do(lambda: self._redis.set(self._key("note"), note))
+    async def set_note(self, note: bytes, *, order: int) -> bool:
+        keys = [self._key("note"), self._key("note-order")]
+        return bool(await self._do(lambda: self._set_note(keys=keys, args=[note, order])))
 
     async def begin_warming(self) -> bool:
         taken = await self._do(

@@ -1,4 +1,4 @@
-"""F20: the clocks of the whole site step: a second back, five minutes, an hour, either way, and right again."""
+"""F20: clocks step, a second back, five minutes, an hour, either way, and right again; and those of two instances are apart."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
-from sandbox.chaos.cluster import Plan, find_faketime
 from sandbox.chaos.ledger import Ledger
-from sandbox.chaos.nemesis import Fault, Field
+from sandbox.chaos.nemesis import FAILS_OVER, Fault, Field
+from sandbox.chaos.proxy import DOWN
 
 _HOUR = 3600.0
+_APART_SECONDS = 120.0  # more, and a provider's signature would be too old
 _MADE = 201  # a resend is answered with 200, and with the id of long ago
 _TOO_OLD = frozenset({401, 403})
 """A push that was signed just before the step is too old after it: its provider signs it again."""
@@ -23,11 +24,11 @@ def stepped(seconds: float) -> Callable[[Field], AbstractAsyncContextManager[Non
 
     @asynccontextmanager
     async def around(field: Field) -> AsyncIterator[None]:
-        field.cluster.move_clock(seconds)
+        field.cluster.move_clocks(seconds)
         try:
             yield
         finally:
-            field.cluster.move_clock(0.0)
+            field.cluster.move_clocks(0.0)
         for problem in out_of_order(field.load.ledger, since=field.began_at):
             field.fail("I1", problem)
 
@@ -54,14 +55,22 @@ def out_of_order(ledger: Ledger, *, since: float) -> Iterator[str]:
             newest[call.instance, call.kind] = (call.at + call.seconds, call.request_id.int)
 
 
-def _needs_faketime(_plan: Plan) -> str:
-    return "" if find_faketime() else "moving a program's clock needs libfaketime (apt-get install faketime)"
+@asynccontextmanager
+async def apart(field: Field) -> AsyncIterator[None]:
+    """One instance is ahead and the other behind while MySQL is away: whose word is later, no clock can say."""
+    field.cluster.move_clock("a", _APART_SECONDS)
+    field.cluster.move_clock("b", -_APART_SECONDS)
+    await field.trouble("mysql", DOWN)
+    field.begins()
+    try:
+        yield
+    finally:
+        await field.heal("mysql")
 
 
 _clock = partial(
     Fault,
     victim="clock",
-    impossible=_needs_faketime,
     plan=lambda plan: replace(plan, fake_clock=True),
     codes_may_expire=True,
     tolerates=_TOO_OLD,
@@ -73,4 +82,5 @@ FAULTS = (
     _clock(number="F20c", title="clocks step back by 5 minutes", around=stepped(-300.0)),
     _clock(number="F20d", title="clocks step forward by an hour", around=stepped(_HOUR)),
     _clock(number="F20e", title="clocks step back by an hour", around=stepped(-_HOUR)),
+    _clock(number="F20f", title="two instances 4 minutes apart, MySQL refuses", around=apart, expects=FAILS_OVER),
 )

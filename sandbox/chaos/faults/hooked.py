@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
-from sandbox.chaos.cluster import Member
+from sandbox.chaos.cluster import Member, hooked_process
 from sandbox.errors import ProcessDied
 
 NO_ANSWER = frozenset({0})
@@ -22,10 +20,8 @@ async def hooked(member: Member, *options: str) -> AsyncIterator[None]:
     """The member runs with these options while the block does, and as it was afterwards. One that dies while it starts
     has only come to its end early."""
     as_it_was = member.process
-    program = {"encryptor": "encryptor", "ingester": "ingester"}.get(member.name, "service")
-    argv = [sys.executable, "-m", "sandbox.hooked", program, *options]
     await asyncio.to_thread(member.stop)
-    member.process = replace(as_it_was, argv=argv)
+    member.process = hooked_process(as_it_was, *options)
     try:
         with suppress(ProcessDied):
             await asyncio.to_thread(member.start)

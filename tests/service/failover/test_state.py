@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.clock import ManualClock
+from core.clock import ManualClock, ManualTimer
 from core.settings import Failover as FailoverSettings
 from service.failover import Status
 from service.failover.note import Note
@@ -25,7 +25,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def state(clock: ManualClock, tmp_path: Path) -> State:
-    return State(FailoverSettings(), folder=tmp_path, clock=clock, on_notice=lambda _notice: None)
+    return State(FailoverSettings(), folder=tmp_path, clock=clock, timer=ManualTimer(), on_notice=lambda _notice: None)
 
 
 def word(status: Status, since: datetime) -> Note:

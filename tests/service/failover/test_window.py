@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from core.clock import ManualClock
-from service.failover.window import FailureWindow
+from core.clock import ManualClock, ManualTimer
+from service.failover.window import FailureWindow, Stretch
 from service.stores.faults import FaultClass, StoreFault
 from tests.service.stores.facts import NOW
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOW)
+def timer() -> ManualTimer:
+    return ManualTimer()
 
 
 @pytest.fixture
-def window(clock: ManualClock) -> FailureWindow:
-    return FailureWindow(window_seconds=10, failures_max=3, clock=clock)
+def window(timer: ManualTimer) -> FailureWindow:
+    return FailureWindow(window_seconds=10, failures_max=3, timer=timer)
 
 
 def failure(fault: FaultClass = FaultClass.FATAL) -> StoreFault:
     return StoreFault("down", fault=fault)
 
 
-def test_enough_failures_close_together_fill_it(window: FailureWindow, clock: ManualClock):
+def test_enough_failures_close_together_fill_it(window: FailureWindow, timer: ManualTimer):
     for _ in range(3):
         assert not window.is_full
         window.add(failure())
-        clock.advance(seconds=3)
+        timer.advance(seconds=3)
 
     assert window.is_full
 
 
-def test_failures_far_from_each_other_do_not(window: FailureWindow, clock: ManualClock):
+def test_failures_far_from_each_other_do_not(window: FailureWindow, timer: ManualTimer):
     for _ in range(10):
         window.add(failure())
-        clock.advance(seconds=5)
+        timer.advance(seconds=5)
 
     assert window.is_suspicious
     assert not window.is_full
@@ -73,11 +73,18 @@ def test_contention_and_mistakes_of_callers_never_count(window: FailureWindow, f
     assert not window.is_suspicious
 
 
-def test_a_clock_that_steps_back_leaves_no_failure_that_never_grows_old(window: FailureWindow, clock: ManualClock):
-    for _ in range(2):
-        window.add(failure())
-    clock.advance(seconds=-3600)
-    window.add(failure())
-    clock.advance(seconds=11)
+def test_a_stretch_lasts_by_the_timer_whatever_the_clock_does(timer: ManualTimer):
+    clock = ManualClock(NOW)
+    well = Stretch(clock=clock, timer=timer)
+    assert well.seconds == 0
 
-    assert not window.is_suspicious
+    well.hold()
+    clock.advance(seconds=-3600)
+    timer.advance(seconds=4)
+    well.hold()
+
+    assert (well.seconds, well.since) == (4, NOW)
+
+    well.end()
+
+    assert (well.seconds, well.since) == (0, None)

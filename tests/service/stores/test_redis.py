@@ -57,9 +57,12 @@ async def test_a_note_is_what_was_last_left(valkey_server: Server):
 
     assert await store.note() == b""
 
-    await store.set_note(b"one")
-    await store.set_note(b"two")
+    assert await store.set_note(b"one", order=1)
+    assert await store.set_note(b"two", order=2)
 
+    assert await store.note() == b"two"
+
+    assert not await store.set_note(b"slow to tell", order=1)
     assert await store.note() == b"two"
     await store.close()
 
