@@ -51,10 +51,9 @@ class Limits:
         sends = _counted(state)
         if not sends:
             return 0.0
-        cooldown_seconds = self.cooldown_seconds(len(sends))
-        passed = now - max(row.at for row in sends)
-        # Where a clock stepped back the last message lies ahead: nobody waits longer than the whole cool-down for that.
-        return min(max(0.0, cooldown_seconds - passed.total_seconds()), cooldown_seconds)
+        cooldown = timedelta(seconds=self.cooldown_seconds(len(sends)))
+        at = max(row.at for row in sends)
+        return max(0.0, _left(at, cooldown, now).total_seconds())
 
     def counted_sends(self, state: RequestState) -> int:
         """How many messages of this request may have arrived."""
@@ -107,7 +106,13 @@ def _counted(state: RequestState) -> list[Attempt]:
 
 
 def _wait_seconds(sends: Sequence[datetime], now: datetime, window: timedelta, allowed: int) -> float:
-    recent = [at for at in sends if at > now - window]
+    recent = [at for at in sends if now - window < at <= now + window]
     if len(recent) < allowed:
         return 0.0
-    return math.ceil(min(recent[-allowed] + window - now, window).total_seconds())
+    return math.ceil(_left(recent[-allowed], window, now).total_seconds())
+
+
+def _left(at: datetime, wait: timedelta, now: datetime) -> timedelta:
+    """What is left of a wait that began `at`. Where a clock stepped back that lies ahead: nobody waits longer than the
+    whole wait at once, nor for a moment that is further ahead than that."""
+    return min(at + wait - now, wait) if at <= now + wait else timedelta(0)
