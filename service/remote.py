@@ -16,6 +16,11 @@ from service.failover.status import FailoverView
 from service.herald import LOOK, WORDS
 
 TIMEOUT_SECONDS = 10.0
+_HINTS = {
+    401: "give a key with scope operate: `heliograph keys create --scope operate`",
+    403: "give a key with scope operate: `heliograph keys create --scope operate`",
+    503: "a store is gone back to when it takes writes again; its log and [store] in the settings say what keeps it",
+}
 _LAST = 5
 
 
@@ -32,7 +37,7 @@ def operate(url: str, key: str, order: dict[str, str] | None) -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             view: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
-        raise BadInput(f"the service refuses: {_detail(error)}") from None
+        raise BadInput(f"the service refuses: {_detail(error)}", hint=_HINTS.get(error.code, "")) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise Unavailable(
             f"no service answers at {url}: {type(error).__name__}",
