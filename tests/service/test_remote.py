@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import msgspec
+import pytest
 
+from core.errors import BadInput
 from service.failover import Status
 from service.failover.status import Change, FailoverView
-from service.remote import told
+from service.remote import operate, told
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -54,3 +58,24 @@ def test_an_outage_says_what_waits_what_to_do_and_what_happened():
 
 def test_what_this_version_does_not_know_is_printed_as_it_came():
     assert told({"status": "healthy", "stores": "one"}, now=NOW) == "status: healthy\nstores: one"
+
+
+@pytest.mark.parametrize(("status", "words"), [(503, "takes writes again"), (401, "scope operate")])
+def test_a_refusal_says_what_to_do(status: int, words: str):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b'{"detail": "no"}')
+
+        def log_message(self, *_arguments: object) -> None:
+            """Nothing to the terminal."""
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(BadInput, match="the service refuses: no") as refused:
+            operate(f"http://127.0.0.1:{server.server_port}", "key", {"action": "recover"})
+        thread.join()
+
+    assert words in refused.value.hint
