@@ -93,6 +93,9 @@ class RedisStore:
     async def request(self, request_id: UUID) -> RequestState | None:
         return _state(await self._hash(redis_layout.request_hash(request_id)))
 
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        return await self.request(request_id)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         where = self._key(redis_layout.living_set(app=app, phone_hash=phone_hash, purpose=purpose))
         members = await self._do(lambda: self._redis.zrange(where, 0, -1))
@@ -180,14 +183,15 @@ class RedisStore:
 
     def _laid_out(self, facts: Sequence[AnyFact]) -> tuple[list[str], list[Any]]:
         keys: list[str] = []
-        arguments: list[Any] = []
+        places: list[tuple[str, str, int, int, str]] = []
         now = self._clock()
         for fact in facts:
             place = place_of(fact, now)
             keys += [self._key(place.hash), self._key(place.set) if place.member else place.set]
-            arguments += [place.field, redis_layout.encode(fact), place.life_seconds]
-            arguments += [microseconds(fact.at), place.member, redis_layout.WINDOW_SECONDS]
-        return keys, arguments
+            value = redis_layout.encode(fact).decode()
+            places.append((place.field, value, place.life_seconds, microseconds(fact.at), place.member))
+        # In one argument: the client takes longer to frame each than the facts take otherwise.
+        return keys, [msgspec.msgpack.encode(places), redis_layout.WINDOW_SECONDS]
 
     async def _hash(self, name: str) -> list[AnyFact]:
         fields = await self._do(lambda: self._redis.hgetall(self._key(name)))
