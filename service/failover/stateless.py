@@ -91,6 +91,9 @@ class StatelessStore:
             raise Unknowable("a request that this instance did not see of late")
         return state
 
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        return await self.request(request_id)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         """The newest that is remembered; closed unless only this instance can have added to it."""
         states = (row for row in self._recent.of_number(phone_hash) if row.request.app == app)

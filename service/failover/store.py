@@ -300,6 +300,9 @@ class Failover:
 
         return await self._serve(on_primary, on_backup, lambda: call(self._stateless))
 
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        return await self._read(lambda store: store.brief(request_id), merge)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         def call(store: Store) -> Awaitable[RequestState | None]:
             return store.living(app=app, phone_hash=phone_hash, purpose=purpose, now=now)

@@ -101,6 +101,10 @@ class Store(Protocol):
         """All that is known of one request."""
         ...
 
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        """What a check has to know of one request: outcomes, receipts and earlier checks may be left out."""
+        ...
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         """The newest verification for this number and purpose that is neither approved nor expired."""
         ...

@@ -72,7 +72,7 @@ def candidate_of(state: RequestState) -> Candidate:
 async def known_candidates(store: Store, subject: CheckSubject) -> Sequence[Candidate]:
     """What a store that can be asked says to a subject."""
     if subject.request_id is not None:
-        state = await store.request(subject.request_id)
+        state = await store.brief(subject.request_id)
     else:
         state = await store.living(
             app=subject.app, phone_hash=subject.phone_hash, purpose=subject.purpose, now=subject.now

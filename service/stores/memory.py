@@ -61,6 +61,9 @@ class MemoryStore:
         self._require()
         return self._state(request_id)
 
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        return await self.request(request_id)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         self._require()
         requests = (row for row in self._of_number[phone_hash] if (row.app, row.purpose) == (app, purpose))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -32,6 +32,10 @@ class AskRequest(msgspec.Struct, frozen=True):
     request_id: UUID
 
 
+class AskBrief(msgspec.Struct, frozen=True):
+    request_id: UUID
+
+
 class AskLiving(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     phone_hash: str
@@ -52,7 +56,10 @@ class AskKey(msgspec.Struct, frozen=True):
     key_hash: str
 
 
-Question = AskRequest | AskLiving | AskSends | AskOptOut | AskKey
+Question = AskRequest | AskBrief | AskLiving | AskSends | AskOptOut | AskKey
+_OfRequest = Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval
+_ALL: Sequence[type[_OfRequest]] = (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval)
+_BRIEF: Sequence[type[_OfRequest]] = (Attempt, Approval)
 Told = RequestState | None | list[datetime] | bool | ApiKey
 
 
@@ -79,6 +86,8 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
     living = _living(connection, [question for question in questions if isinstance(question, AskLiving)])
     asked = {question.request_id for question in questions if isinstance(question, AskRequest)}
     states = states_of(connection, asked | set(living.values()))
+    briefly = {question.request_id for question in questions if isinstance(question, AskBrief)}
+    briefs = states_of(connection, briefly, kinds=_BRIEF)
     sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
     stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
     keys = _keys(connection, {question.key_hash for question in questions if isinstance(question, AskKey)})
@@ -87,6 +96,8 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
         match question:
             case AskRequest():
                 return states.get(question.request_id)
+            case AskBrief():
+                return briefs.get(question.request_id)
             case AskLiving():
                 return states.get(living[question]) if question in living else None
             case AskSends():
@@ -124,15 +135,15 @@ def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskL
     return found
 
 
-def states_of(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
+def states_of(
+    connection: Connection, ids: set[UUID], *, kinds: Sequence[type[_OfRequest]] = _ALL
+) -> dict[UUID, RequestState]:
     if not ids:
         return {}
     found = {row.id: row for row in rows.select(connection, Request, "id", ids)}
     facts: dict[UUID, list[AnyFact]] = defaultdict(list)
-    for kind in (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval):
-        known: Iterable[Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval]
-        known = rows.select(connection, kind, "request_id", found)
-        for fact in known:
+    for kind in kinds:
+        for fact in rows.select(connection, kind, "request_id", found):
             facts[fact.request_id].append(fact)
     return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
 

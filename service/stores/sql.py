@@ -34,7 +34,7 @@ from service.stores import (
 from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
 from service.stores.faults import FactRefused, FaultClass, StoreFault
-from service.stores.reader import AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
+from service.stores.reader import AskBrief, AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
 from service.stores.writer import Done, Order, WriteFacts, Writer
 
 Item = TypeVar("Item")
@@ -77,6 +77,9 @@ class SqlStore:
 
     async def request(self, request_id: UUID) -> RequestState | None:
         return cast("RequestState | None", await self._do(self._reading, AskRequest(request_id)))
+
+    async def brief(self, request_id: UUID) -> RequestState | None:
+        return cast("RequestState | None", await self._do(self._reading, AskBrief(request_id)))
 
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         question = AskLiving(app=app, phone_hash=phone_hash, purpose=purpose, now=now)
