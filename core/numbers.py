@@ -69,11 +69,13 @@ class NumberHash:
     """
 
     def __init__(self, key: str) -> None:
-        self._key = key.encode()
+        self._keyed = hmac.new(key.encode(), digestmod=sha256)
 
     def __call__(self, e164: str) -> str:
         """32 hex digits."""
-        return hmac.new(self._key, e164.encode(), sha256).hexdigest()[:32]
+        keyed = self._keyed.copy()
+        keyed.update(e164.encode())
+        return keyed.hexdigest()[:32]
 
 
 class Seal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import time
@@ -66,6 +67,8 @@ from service.verifications import Verifications
 
 _log = structlog.get_logger(__name__)
 
+_YOUNG_MAX = 20_000
+"""Objects between two collections: with the default of 700 a call in hand with all it holds is looked through several times."""
 _MARGIN_SECONDS = 10.0
 """Beyond the deadline of a send, for the stores: a call older than both is not in flight any more."""
 
@@ -308,6 +311,8 @@ async def serve(
         )
         purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
+        gc.freeze()  # what was made so far stays: collections need not look through it again and again
+        gc.set_threshold(_YOUNG_MAX)
         try:
             await _answer(service.app, settings, on_ready)
         finally:
@@ -429,6 +434,7 @@ async def _answer(app: Litestar, settings: Settings, on_ready: Callable[[str], N
         log_config=None,
         access_log=False,
         lifespan="off",
+        proxy_headers=False,  # nobody here asks where a call came from
         server_header=False,
         timeout_graceful_shutdown=int(settings.routing.deadline_seconds) + 2,
     )

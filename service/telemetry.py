@@ -53,3 +53,16 @@ class Telemetry:
             "Outcomes of attempts that no store took; the attempt itself is kept.",
             registry=registry,
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """An API call was answered."""
+        found = self._answered.get((route, method, status))
+        if (
+            found is None
+        ):  # routes, methods and statuses are few, and looking them up by label takes longer than counting
+            found = self.calls.labels(route, method, str(status)), self.call_seconds.labels(route)
+            self._answered[route, method, status] = found
+        calls, call_seconds = found
+        calls.inc()
+        call_seconds.observe(seconds)

@@ -109,8 +109,7 @@ class Pressure(ASGIMiddleware):
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         self._minutes.answered(status)
         route = scope.get("path_template", "")
-        self._telemetry.calls.labels(route, str(scope.get("method")), str(status)).inc()
-        self._telemetry.call_seconds.labels(route).observe(seconds)
+        self._telemetry.answered(route, str(scope.get("method")), status, seconds)
 
 
 def _refusal() -> tuple[Message, Message]:

@@ -93,7 +93,8 @@ class Provider(ABC):
             segments=max(answer.segments, segments_of(submission.text)),
         )
         self._telemetry.submitted(self.name, answer, seconds)
-        _log.info(
+        tell = _log.debug if answer.outcome == "accepted" else _log.info  # a line takes as long as all else here
+        tell(
             "submission ended",
             provider=self.name,
             reference=submission.reference,
