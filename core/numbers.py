@@ -41,9 +41,9 @@ def read(text: str, *, default_country: str = "") -> Number:
     except phonenumbers.NumberParseException as error:
         hint = "write it in E.164: a plus sign, the country code, the number"
         raise InvalidNumber(_PARSE_FAULTS.get(error.error_type, "not a phone number"), hint=hint) from None
-    if not phonenumbers.is_valid_number(parsed):
-        raise InvalidNumber("no number of this length and prefix exists in its country")
     kind = phonenumbers.number_type(parsed)
+    if kind == phonenumbers.PhoneNumberType.UNKNOWN:  # what is_valid_number asks, too, and works out a second time
+        raise InvalidNumber("no number of this length and prefix exists in its country")
     if kind in _CANNOT_RECEIVE:
         raise InvalidNumber("a number of this type cannot receive messages")
     # Functions for numbers known to be valid: the others work the type out again, twice the time for all of `read`.

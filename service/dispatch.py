@@ -125,7 +125,9 @@ class Router:
         awake = [row for row in serving if not self._breaker.rests(row.name)]
         others = [row for row in awake if row.name != avoid]
         pool = others or awake
-        if pool:
+        if len(pool) == 1:
+            chosen = pool[0]
+        elif pool:
             chosen = self._random.choices(pool, weights=[row.settings.weight for row in pool])[0]
         else:
             chosen = min(serving, key=lambda row: self._breaker.rests_until(row.name))

@@ -52,7 +52,7 @@ class Idempotency:
         telemetry: Telemetry,
     ) -> None:
         self._store = store
-        self._secret = secret.encode()
+        self._keyed = hmac.new(secret.encode(), digestmod=sha256)
         self._keep = timedelta(hours=keep_hours)
         self._in_flight_max = timedelta(seconds=in_flight_seconds)
         self._clock = clock
@@ -75,7 +75,7 @@ class Idempotency:
         """
         if not key:
             return await do(self._ids())
-        fingerprint = hmac.digest(self._secret, b"call\0" + call, sha256).hex()
+        fingerprint = self._digest(b"call\0" + call)
         claim = await self._claim(app, key, fingerprint)
         holder = claim.holder
         if not hmac.compare_digest(holder.fingerprint, fingerprint):
@@ -118,7 +118,7 @@ class Idempotency:
 
     async def _claim(self, app: str, key: str, fingerprint: str) -> Claim:
         """The claim that counts now: a key whose time is over is followed by a new one, made from it."""
-        name = hmac.digest(self._secret, f"{app}\0{key}".encode(), sha256).hex()
+        name = self._digest(f"{app}\0{key}".encode())
         while True:
             now = self._clock()
             wanted = IdempotencyClaim(
@@ -127,7 +127,12 @@ class Idempotency:
             claim = await self._store.claim(wanted)
             if claim.ours or now - claim.holder.at < self._keep:
                 return claim
-            name = hmac.digest(self._secret, f"{name}\0{claim.holder.request_id}".encode(), sha256).hex()
+            name = self._digest(f"{name}\0{claim.holder.request_id}".encode())
+
+    def _digest(self, words: bytes) -> str:
+        keyed = self._keyed.copy()  # `hmac.digest` lets go of the interpreter each time
+        keyed.update(words)
+        return keyed.hexdigest()
 
     async def _keep_answer(self, holder: IdempotencyClaim, reply: Reply) -> None:
         answer = IdempotencyAnswer(

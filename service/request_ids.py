@@ -26,6 +26,7 @@ class SealedIds:
 
     def __init__(self, secret: str, *, clock: Clock) -> None:
         self._key = secret.encode()
+        self._keyed = hmac.new(self._key, _FRAME, sha256)  # copied: `hmac.digest` lets go of the interpreter each time
         self._fresh = RequestIds(clock)
 
     def __call__(self) -> UUID:
@@ -44,5 +45,6 @@ class SealedIds:
 
     def _sealed(self, request_id: UUID) -> UUID:
         body = request_id.int >> _SEAL_BITS
-        seal = hmac.digest(self._key, _FRAME + body.to_bytes(13), sha256)[: _SEAL_BITS // 8]
-        return UUID(int=body << _SEAL_BITS | int.from_bytes(seal))
+        keyed = self._keyed.copy()
+        keyed.update(body.to_bytes(13))
+        return UUID(int=body << _SEAL_BITS | int.from_bytes(keyed.digest()[: _SEAL_BITS // 8]))
