@@ -1,7 +1,8 @@
 """What providers push to us: delivery receipts, and messages from handsets. Good rows are kept, bad ones counted.
 
 The provider is answered once both the store and the journal of events have it; if either refuses, the provider is told
-to come again. That it may come twice, late or out of order changes nothing.
+to come again. That it may come twice, late or out of order changes nothing: what the warehouse is told is what the store
+keeps, with the time of the first.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from uuid import UUID
 
 import structlog
 
@@ -19,12 +22,13 @@ from core.clock import Clock
 from core.errors import InvalidNumber, UnknownProvider
 from core.events import Inbound, Keyword, Receipt
 from core.numbers import NumberHash, read
-from service.facts import AnyFact, DeliveryReceipt, InboundMessage, OptOut
+from service.facts import AnyFact, DeliveryReceipt, InboundMessage, OptOut, RequestState
 from service.keywords import keyword_of
 from service.providers.base.provider import Provider
 from service.providers.base.pushed import Acknowledgement, InboundRow, ReceiptRow
 from service.publisher import Publisher
 from service.stores import Store
+from service.stores.faults import Unknowable
 
 _log = structlog.get_logger(__name__)
 
@@ -62,8 +66,14 @@ class Receipts:
         rows, bad = adapter.receipts(headers, body)
         now = self._clock()
         facts = {fact.key: fact for fact in (receipt_fact(provider, row, now) for row in reversed(rows))}
-        await self._keep(list(facts.values()), [_receipt_event(provider, row, now) for row in rows])
+        kept = await self._kept(list(reversed(facts.values())))
+        await self._publisher.tell([receipt_event(fact) for fact in kept])
         return Taken(len(rows), len(bad), adapter.receipt_reply)
+
+    async def _state(self, request_id: UUID) -> RequestState | None:
+        with suppress(Unknowable):
+            return await self._store.request(request_id)
+        return None
 
     async def take_inbound(self, provider: str, headers: Mapping[str, str], body: bytes) -> Taken:
         """Keep the messages of a body, and opt their senders out or in. Raises like `take`."""
@@ -82,7 +92,8 @@ class Receipts:
             events.append(
                 Inbound(at=now, provider=provider, message_hash=message_hash, phone_hash=phone_hash, keyword=keyword)
             )
-        await self._keep(facts, events)
+        if facts:
+            await asyncio.gather(self._store.write(facts), self._publisher.tell(events))
         unreadable = len(rows) - len(events)
         if unreadable:
             _log.warning("inbound messages from no number", provider=provider, rows=unreadable)
@@ -102,9 +113,17 @@ class Receipts:
                 continue
         return None
 
-    async def _keep(self, facts: Sequence[AnyFact], events: Sequence[Receipt | Inbound]) -> None:
-        if facts:
-            await asyncio.gather(self._store.write(facts), self._publisher.tell(events))
+    async def _kept(self, facts: Sequence[DeliveryReceipt]) -> list[DeliveryReceipt]:
+        """Write them; returns each as the store holds it. One that came before is told again, for the process that took
+        it may have died before it told, but as it was then: its own time, and its status if it was the first final one.
+        """
+        if not facts:
+            return []
+        told = await self._store.write(facts)
+        repeated = {fact.request_id for fact, is_new in zip(facts, told, strict=True) if not is_new}
+        states = await asyncio.gather(*map(self._state, sorted(repeated)))
+        held = {row.key: row for state in states if state is not None for row in state.receipts}
+        return [fact if is_new else held.get(fact.key, fact) for fact, is_new in zip(facts, told, strict=True)]
 
 
 def receipt_fact(provider: str, row: ReceiptRow, at: datetime) -> DeliveryReceipt:
@@ -124,18 +143,19 @@ def receipt_fact(provider: str, row: ReceiptRow, at: datetime) -> DeliveryReceip
     )
 
 
-def _receipt_event(provider: str, row: ReceiptRow, at: datetime) -> Receipt:
+def receipt_event(fact: DeliveryReceipt) -> Receipt:
+    """What the warehouse is told of a receipt."""
     return Receipt(
-        at=at,
-        provider=provider,
-        carrier=row.carrier,
-        request_id=row.request_id,
-        attempt=row.attempt,
-        status=row.status,
-        error_class=row.error_class,
-        raw_status=row.raw_status,
-        raw_code=row.raw_code,
-        provider_at=row.provider_at,
+        at=fact.at,
+        provider=fact.provider,
+        carrier=fact.carrier,
+        request_id=fact.request_id,
+        attempt=fact.attempt,
+        status=fact.status,
+        error_class=fact.error_class,
+        raw_status=fact.raw_status,
+        raw_code=fact.raw_code,
+        provider_at=fact.provider_at,
     )
 
 

@@ -39,17 +39,17 @@ EVENTS: Mapping[str, str] = {
 }
 
 TOLD: Mapping[str, str] = {
-    # what the plain recount of the metrics needs of each kind of event
+    # what is compared row by row of each kind of event
     "send_events": "request_id, attempt, at, category, cause, outcome, error_class, carrier",
     "receipt_events": "request_id, attempt, at, status, error_class, carrier",
-    "verify_events": "request_id, attempt, at, result",
+    "verify_events": "request_id, attempt, at, result, check",
 }
 
 
 @dataclass(frozen=True)
 class Evidence:
     """`facts` are frames of the primary store by table. `events` are rows of the warehouse by table, keys alone; `told`
-    are its frames by table, as the recount needs them."""
+    are its frames by table, with what is compared of each row."""
 
     facts: Mapping[str, pd.DataFrame] = field(repr=False)
     events: Mapping[str, list[tuple[Any, ...]]] = field(repr=False)

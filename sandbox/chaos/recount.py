@@ -5,11 +5,27 @@ Fit for some hundred thousand rows; it is there to disagree with the warehouse w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pandas as pd
 
 Counted = dict[str, tuple[float, int]]
+
+
+def as_told(facts: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Sends, receipts and checks out of the tables of the primary store, with the columns of their events. Times are to the
+    millisecond, as the warehouse keeps them."""
+    requests = facts["requests"][["id", "category", "carrier"]].rename(columns={"id": "request_id"})
+    attempts = facts["attempts"][["request_id", "attempt", "at", "cause"]]
+    outcomes = facts["outcomes"][["request_id", "attempt", "outcome", "error_class"]]
+    sends = attempts.merge(outcomes, on=["request_id", "attempt"]).merge(requests, on="request_id")
+    receipts = facts["receipts"][["request_id", "attempt", "at", "status", "error_class", "carrier"]]
+    checks = facts["checks"][["request_id", "check", "at", "attempt", "result"]]
+    timed = [
+        frame.assign(at=pd.to_datetime(frame["at"], utc=True).dt.floor("ms")) for frame in (sends, receipts, checks)
+    ]
+    return timed[0], timed[1], timed[2]
 
 
 def submitted(sends: pd.DataFrame, receipts: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:

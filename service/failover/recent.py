@@ -18,6 +18,7 @@ from service.facts import (
     Attempt,
     AttemptOutcome,
     Check,
+    DeliveryReceipt,
     Fact,
     IdempotencyAnswer,
     IdempotencyClaim,
@@ -36,6 +37,7 @@ _DAY = timedelta(days=1)
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 _Key = tuple[type[Fact], tuple[object, ...]]
+_OfRequest = Request | Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval
 
 
 class Recent:
@@ -59,7 +61,7 @@ class Recent:
                     self._claims.pop((fact.app, fact.idempotency_key), None)
                 case Request():
                     self._drop(fact.id)
-                case Attempt() | AttemptOutcome() | Check() | Approval():
+                case Attempt() | AttemptOutcome() | DeliveryReceipt() | Check() | Approval():
                     self._requests.get(fact.request_id, {}).pop((type(fact), fact.key), None)
                 case _:
                     pass
@@ -95,7 +97,7 @@ class Recent:
 
     def _add(self, fact: AnyFact) -> bool:
         match fact:
-            case Request() | Attempt() | AttemptOutcome() | Check() | Approval():
+            case Request() | Attempt() | AttemptOutcome() | DeliveryReceipt() | Check() | Approval():
                 return self._add_to_request(fact)
             case IdempotencyClaim():
                 self.claim(fact)
@@ -105,7 +107,7 @@ class Recent:
                 pass
         return True
 
-    def _add_to_request(self, fact: Request | Attempt | AttemptOutcome | Check | Approval) -> bool:
+    def _add_to_request(self, fact: _OfRequest) -> bool:
         request_id = fact.id if isinstance(fact, Request) else fact.request_id
         facts = self._requests.get(request_id)
         if facts is None:

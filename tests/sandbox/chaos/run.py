@@ -12,8 +12,9 @@ import pandas as pd
 from core.ids import RequestIds
 from core.numbers import NumberHash
 from sandbox.chaos.checker import Findings, judge
-from sandbox.chaos.evidence import FACTS, Evidence
+from sandbox.chaos.evidence import FACTS, TOLD, Evidence
 from sandbox.chaos.ledger import Call, Ledger
+from sandbox.chaos.recount import as_told
 from service.providers.base.references import reference_of
 from service.stores import schema
 
@@ -51,7 +52,9 @@ class Run:
             "requests": rows("requests", {"id": self.request_id, "at": when, "category": "code"}),
             "attempts": rows("attempts", one | {"at": when, "provider": "aurora", "cause": "first"}),
             "outcomes": rows("outcomes", one | {"at": when, "outcome": "accepted", "error_class": ""}),
-            "receipts": rows("receipts", one | {"stage": "final", "at": when, "status": "delivered"}),
+            "receipts": rows(
+                "receipts", one | {"stage": "final", "at": when, "status": "delivered", "error_class": ""}
+            ),
             "checks": rows("checks", self.check_row(1, "wrong"), self.check_row(2, "approved")),
             "approvals": rows("approvals", {"request_id": self.request_id, "at": when, "check": 2, "attempt": 1}),
             "inbound": rows("inbound", {"provider": "aurora", "message_hash": "m", "keyword": "stop"}),
@@ -65,10 +68,7 @@ class Run:
             "verify_events": [(self.request_id, 1, "wrong"), (self.request_id, 2, "approved")],
             "inbound_events": [("aurora", "m")],
         }
-        self.told = {
-            "send_events": pd.DataFrame([one | {"at": when, "outcome": "accepted"}]),
-            "receipt_events": pd.DataFrame([one | {"at": when, "status": "delivered"}]),
-        }
+        self.told = dict(zip(TOLD, as_told(self.facts), strict=True))
 
     def call(self, kind: str, *, status: int = 200, **fields: Any) -> Call:
         """Write down one more call."""

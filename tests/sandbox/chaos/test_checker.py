@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sandbox.chaos.checker import changed_by_replay
-from tests.sandbox.chaos.run import Run, rows
+from tests.sandbox.chaos.run import NOW, Run, rows
 
 
 def broken(run: Run) -> list[str]:
@@ -157,9 +157,15 @@ def test_an_event_that_the_warehouse_has_twice_is_doubled(table: str):
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "value"), [("send_events", "outcome", "failed"), ("receipt_events", "status", "failed")]
+    ("table", "column", "value"),
+    [
+        ("send_events", "outcome", "failed"),
+        ("receipt_events", "status", "failed"),
+        ("receipt_events", "at", pd.Timestamp(NOW) + pd.Timedelta(milliseconds=1)),
+        ("verify_events", "result", "wrong"),
+    ],
 )
-def test_an_event_that_says_something_else_than_its_fact_is_found(table: str, column: str, value: str):
+def test_an_event_that_says_something_else_than_its_fact_is_found(table: str, column: str, value: object):
     run = Run()
     run.told[table][column] = value
 

@@ -57,3 +57,18 @@ async def test_the_same_receipt_again_keeps_the_time_of_the_first(make: Make, tw
     state = await twins.primary.request(request.id)
 
     assert state.receipts == (first,)
+
+
+async def test_a_receipt_that_comes_again_while_no_store_answers_is_known_for_the_first(make: Make, twins: Twins):
+    failover = await make()
+    request = facts.request()
+    await failover.write([request, facts.receipt(request)])
+    twins.primary.available = twins.backup.available = False
+    later = contradiction(request)
+
+    assert await failover.write([later]) == [False]
+
+    state = await failover.request(request.id)
+
+    assert state is not None
+    assert state.receipts == (facts.receipt(request),)
