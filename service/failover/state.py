@@ -60,7 +60,7 @@ class State:
         self._moved = timer()
         self.last_word = _NEVER  # when the last word on the primary store was given
         self._order = 0  # of that word; a later one is believed
-        self._epoch_heard, self._since_heard = 0, _NEVER
+        self._epoch_heard, self._since_heard, self._heard_at = 0, _NEVER, _NEVER
         self.untold: Note | None = None  # the last word on the primary store, until the backup has carried it
         self.looks_well = Stretch(clock=clock, timer=timer)
         self.backup_is_well = Stretch(clock=clock, timer=timer)
@@ -77,6 +77,11 @@ class State:
         if self.recovering:
             return Status.RECOVERING
         return Status.REDIS_FATAL if self.backup_down else Status.HEALTHY
+
+    @property
+    def way_back_at(self) -> datetime:
+        """When the last word was given, or heard if that was later by our clock."""
+        return max(self.last_word, self._heard_at)
 
     @property
     def unmoved_seconds(self) -> float:
@@ -257,6 +262,7 @@ class State:
         self._moved = self._timer()
         if heard is not None:
             self._take(heard)
+            self._heard_at = self._clock()
         elif self.primary_down != was_down or self.recovering > was_recovering:
             # What becomes of the backup is no word to the others.
             self._give_word()

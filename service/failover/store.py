@@ -86,7 +86,8 @@ class Failover:
             retry_seconds=settings.probe_seconds,
         )
         self._clock = clock
-        self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds + _SKEW_SECONDS)
+        self._skew = timedelta(seconds=_SKEW_SECONDS)
+        self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds) + self._skew
         self._recent = Recent()
         self._keys = KnownKeys(self._folder, clock=clock)
         self._maker = Maker(self._folder, clock=clock)
@@ -403,7 +404,10 @@ class Failover:
         """
         if not self._backlog.is_empty and self._backlog.may_hold(request_id):
             return True
-        return self._state.recovering and time_of(request_id) < self._state.last_word + self._all_heard
+        if not self._state.recovering:
+            return False
+        begun = time_of(request_id)  # by the clock of whoever began it, which may be ahead of ours
+        return begun < self._state.way_back_at + self._all_heard or begun > self._clock() + self._skew
 
     @property
     def _knows_all(self) -> bool:
