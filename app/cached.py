@@ -5,6 +5,7 @@ An error is never kept, so that a page recovers by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from core.clock import utc_now
 from core.queue import StreamState
 from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
+from metrics.detection.words import Word
 
 REFRESH_SECONDS = 15
 """How often a page that is live looks again; answers about long ranges are kept longer (`Window.step_seconds`)."""
@@ -132,6 +134,17 @@ def incidents(window: Window, filters: FilterKey) -> incidents_data.IncidentsDat
 @st.cache_data(ttl=15, show_spinner=False, max_entries=200)
 def incident(incident_id: str) -> incidents_data.StoryData | None:
     return incidents_data.story(warehouse(), incident_id, now=utc_now())
+
+
+@st.cache_data(ttl=15, show_spinner=False)
+def standing() -> Sequence[Word]:
+    return incidents_data.standing(warehouse(), now=utc_now())
+
+
+def forget_words() -> None:
+    """Ask again about what operators can change: somebody just did."""
+    standing.clear()
+    incident.clear()
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=50)

@@ -38,8 +38,9 @@ def is_operator() -> bool:
 
 
 def _found() -> Person | Refused | None:
-    # Streamlit gives no address for a connection from the machine itself.
-    return access.admit(cached.settings().dashboard, st.user.to_dict(), is_local=st.context.ip_address is None)
+    # Streamlit tells the address of a connection, and none when it comes from the machine itself.
+    is_local = not isinstance(st.context.ip_address, str)
+    return access.admit(cached.settings().dashboard, st.user.to_dict(), is_local=is_local)
 
 
 def _sign_in() -> None:

@@ -1,4 +1,5 @@
-"""The Incidents page asks two questions: what was broken in the window, and what is now. One incident asks four more."""
+"""The Incidents page asks three questions: what was broken in the window, what is now, and what operators keep quiet. One
+incident asks four more."""
 
 from __future__ import annotations
 
@@ -13,9 +14,10 @@ from app.timeframe import Window
 from core.warehouse import Warehouse
 from metrics.detection.incidents import Incident, Notification, Scope
 from metrics.detection.records import evidence, incident, incidents_between, notifications_since, open_incidents
-from metrics.detection.words import Word, comments_on
+from metrics.detection.words import Word, comments_on, words_at
 
 _BEFORE = timedelta(minutes=30)
+_AHEAD = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
     beside = [row for row in incidents_between(warehouse, one.onset, until) if row.id != one.id]
     return StoryData(one, evidence(warehouse, one.id), told, beside, comments_on(warehouse, one.id))
+
+
+def standing(warehouse: Warehouse, *, now: datetime) -> Sequence[Word]:
+    """The silences and maintenance windows that hold now or will."""
+    return words_at(warehouse, now, ahead=_AHEAD)
 
 
 def touches(scope: Scope, filters: dict[str, tuple[str, ...]]) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, words
+from app import cached, controls, downloads, shell, spoken, words
 from app.banners import banner, told
 from app.charts import evidence as charts
 from app.charts.panels import CONFIG
@@ -37,7 +37,11 @@ def page() -> None:
 
 
 def _all(opened: Opened, window: Window) -> None:
-    view = opened.view
+    _lists(opened.view, window)
+    spoken.standing(opened.view)
+
+
+def _lists(view: View, window: Window) -> None:
     answers = cached.incidents(window, view.filter_key())
     if answers.open:
         st.subheader(f"Open now ({len(answers.open)})", anchor=False)
@@ -113,6 +117,7 @@ def _one(opened: Opened, _window: Window) -> None:
     with left:
         _explained(one)
         _timeline(answers, view.zone)
+        spoken.of_incident(one, view.zone)
     with right:
         _steps(one)
         _further(answers, view)
@@ -167,7 +172,7 @@ def _timeline(answers: StoryData, zone: str) -> None:
     st.subheader("Timeline", anchor=False)
     rows: list[tuple[datetime, str]] = [(answers.incident.onset, "began")]
     rows += [(one.at, f"{_EVENTS[one.event]}: {sentence(one.incident)}") for one in answers.told]
-    rows += [(word.said_at or answers.incident.onset, f"{word.said_by}: {word.text}") for word in answers.comments]
+    rows += [(word.said_at or answers.incident.onset, spoken.line(word, zone)) for word in answers.comments]
     now = utc_now()
     st.markdown(
         "\n".join(

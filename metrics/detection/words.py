@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
 
@@ -73,15 +73,16 @@ def say(warehouse: Warehouse, word: Word, *, now: datetime) -> Word:
     return Word(**{**word.__dict__, "said_at": now, "id": made})
 
 
-def words_at(warehouse: Warehouse, at: datetime) -> Sequence[Word]:
-    """The silences and maintenance windows that hold at that moment and were not withdrawn, oldest first."""
+def words_at(warehouse: Warehouse, at: datetime, *, ahead: timedelta = timedelta(0)) -> Sequence[Word]:
+    """The silences and maintenance windows that were not withdrawn and hold at that moment, or within the time ahead of
+    it; oldest first."""
     sql = """
         SELECT * FROM operator_words
-        WHERE kind IN ('silence', 'maintenance') AND (start IS NULL OR start <= {at:DateTime64(3, 'UTC')})
+        WHERE kind IN ('silence', 'maintenance') AND (start IS NULL OR start <= {until:DateTime64(3, 'UTC')})
           AND (end IS NULL OR end > {at:DateTime64(3, 'UTC')})
           AND id NOT IN (SELECT assumeNotNull(refers_to) FROM operator_words WHERE kind = 'withdrawn' AND refers_to IS NOT NULL)
         ORDER BY said_at, id"""
-    return _words(warehouse, sql, {"at": _text(at)})
+    return _words(warehouse, sql, {"at": _text(at), "until": _text(at + ahead)})
 
 
 def words_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:

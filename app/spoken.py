@@ -1,0 +1,237 @@
+"""What operators said and can say: silences and maintenance windows with who and why, and the forms to add to them.
+
+What was typed stays until it was said; a refusal stands in the form, in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import cast
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from app import cached, controls, deeds, gate, words
+from app.filters import View
+from core.clock import utc_now
+from core.errors import BadInput, HeliographError
+from core.events import DIMENSIONS
+from metrics.detection.incidents import Incident, Scope, where
+from metrics.detection.words import Word, WordKind
+
+DURATIONS = {
+    "30 minutes": timedelta(minutes=30),
+    "1 hour": timedelta(hours=1),
+    "4 hours": timedelta(hours=4),
+    "12 hours": timedelta(hours=12),
+    "1 day": timedelta(days=1),
+    "3 days": timedelta(days=3),
+}
+KINDS = {"silence": "Silence", "maintenance": "Maintenance window"}
+_THIS, _SCOPE = "this incident", "everything in its scope"
+_TEXT_MAX = 2_000
+_ROWS_MAX = 50
+
+
+def standing(view: View) -> None:
+    """The list of what holds now or will, and the form for more of it."""
+    st.subheader("Silences and maintenance", anchor=False)
+    found = cached.standing()
+    if not found:
+        st.caption("None holds or is to come: every incident is told.")
+    _rows(found, view.zone)
+    if gate.is_operator():
+        with st.expander("Silence a scope or announce maintenance", icon=":material/notifications_off:"):
+            _scope_form(view)
+
+
+def of_incident(one: Incident, zone: str) -> None:
+    """What keeps an incident quiet, and the forms to silence it and to comment on it."""
+    st.subheader("Silence and comment", anchor=False)
+    now = utc_now()
+    quiet = [word for word in cached.standing() if word.quiets(incident_id=one.id, scope=one.scope, at=now)]
+    if not quiet:
+        st.caption("No silence covers it: alerts are sent.")
+    _rows(quiet, zone)
+    if gate.is_operator():
+        _incident_form(one)
+        _comment_form(one)
+
+
+def line(word: Word, zone: str) -> str:
+    """A word of an operator for a timeline, as text."""
+    ends = words.moment(word.end, zone, now=utc_now()) if word.end else "further notice"
+    why = f": {word.text}" if word.text else ""
+    if word.kind in KINDS:
+        return f"{word.said_by} silenced it until {ends}{why}"
+    if word.kind == "withdrawn":
+        return f"{word.said_by} ended a silence{why}"
+    return f"{word.said_by}{why}"
+
+
+def _rows(found: Sequence[Word], zone: str) -> None:
+    now = utc_now()
+    _refusal("withdraw")
+    for word in found[:_ROWS_MAX]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(_row(word, zone, now), width="stretch")
+            if gate.is_operator():
+                st.button(
+                    "Withdraw",
+                    key=f"withdraw-{word.id}",
+                    help="It no longer holds; who said it and that it was withdrawn stay on record.",
+                    on_click=_withdraw,
+                    args=(word,),
+                )
+    if len(found) > _ROWS_MAX:
+        st.caption(f"and {len(found) - _ROWS_MAX} more")
+
+
+def _row(word: Word, zone: str, now: datetime) -> str:
+    what = "of one incident" if word.incident_id else where(word.scope or {})
+    starts = f"from {words.moment(word.start, zone, now=now)} " if word.start and word.start > now else ""
+    until = words.moment(word.end, zone, now=now) if word.end else words.UNDEFINED
+    told = f"{what} {starts}until {until}; {word.said_by}: {word.text or 'no reason told'}"
+    return f"**{KINDS.get(word.kind, word.kind)}** {controls.plain(told)}"
+
+
+def _scope_form(view: View) -> None:
+    """Scope and times are those of the page until others are chosen."""
+    now = utc_now().astimezone(ZoneInfo(view.zone)).replace(tzinfo=None, second=0, microsecond=0)
+    st.session_state.setdefault("word-start", now)
+    st.session_state.setdefault("word-end", now + timedelta(hours=1))
+    with st.form("word-scope", border=False):
+        st.segmented_control(
+            "Kind",
+            list(KINDS),
+            format_func=KINDS.__getitem__,
+            key="word-kind",
+            default="silence",
+            required=True,
+            help="A silence keeps alerts back; in a maintenance window incidents are expected.",
+        )
+        left, right = st.columns(2)
+        left.datetime_input(f"From ({view.zone})", key="word-start", step=timedelta(minutes=1))
+        right.datetime_input(f"To ({view.zone})", key="word-end", step=timedelta(minutes=1))
+        _scope_choices(view)
+        st.checkbox("Everything, whatever the channel", key="word-everything")
+        st.text_input("Why", key="word-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
+        _refusal("scope")
+        st.form_submit_button("Say it", type="primary", on_click=_attempt, args=("scope", _scoped, view.zone))
+
+
+def _scope_choices(view: View) -> None:
+    found = cached.choices(view.window(utc_now()))
+    columns = st.columns(2)
+    for place, name in enumerate(DIMENSIONS):
+        key = f"word-{name}"
+        st.session_state.setdefault(key, list(view.filters.get(name, ())))
+        columns[place % 2].multiselect(
+            words.DIMENSION_TITLES[name],
+            list(dict.fromkeys([*found.get(name, ()), *st.session_state[key]])),
+            format_func=partial(words.named, name),
+            key=key,
+            placeholder="All",
+            accept_new_options=True,
+        )
+
+
+def _incident_form(one: Incident) -> None:
+    name = f"quiet-{one.id}"
+    with st.form(name):
+        left, right = st.columns(2)
+        left.selectbox("Silence", [_THIS, _SCOPE], key=f"{name}-what", help=f"Its scope: {where(one.scope)}.")
+        right.selectbox("For", list(DURATIONS), index=1, key=f"{name}-for")
+        st.text_input("Why", key=f"{name}-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
+        _refusal(name)
+        st.form_submit_button("Silence", on_click=_attempt, args=(name, _quieted, one, name))
+
+
+def _comment_form(one: Incident) -> None:
+    name = f"comment-{one.id}"
+    with st.form(name):
+        st.text_area("Comment", key=f"{name}-text", max_chars=_TEXT_MAX, placeholder="It stands in the timeline.")
+        _refusal(name)
+        st.form_submit_button("Comment", on_click=_attempt, args=(name, _commented, one, name))
+
+
+def _scoped(zone: str) -> str:
+    """Say what the form holds. Raises `BadInput`."""
+    state = st.session_state
+    scope: Scope = {name: tuple(state[f"word-{name}"]) for name in DIMENSIONS if state.get(f"word-{name}")}
+    if not scope and not state["word-everything"]:
+        raise BadInput("choose what it covers, or tick that it covers everything")
+    if scope and state["word-everything"]:
+        raise BadInput("it covers either what was chosen or everything; take one of them back")
+    start, end = (_moment(state[name], zone) for name in ("word-start", "word-end"))
+    if start is None or end is None:
+        raise BadInput("say from when and until when")
+    if end <= utc_now():
+        raise BadInput("its end is over already")
+    kind = cast("WordKind", state["word-kind"])
+    deeds.tell(Word(kind, "", _why("word-why"), scope=scope, start=start, end=end))
+    _clear("word-start", "word-end", "word-why", "word-everything", *(f"word-{name}" for name in DIMENSIONS))
+    return f"{KINDS[kind]} {where(scope)} is set."
+
+
+def _quieted(one: Incident, name: str) -> str:
+    """Say what the form holds. Raises `BadInput`."""
+    state, now = st.session_state, utc_now()
+    is_one, span = state[f"{name}-what"] == _THIS, state[f"{name}-for"]
+    scope, incident_id = ({}, one.id) if is_one else (one.scope, "")
+    text = _why(f"{name}-why")
+    deeds.tell(Word("silence", "", text, scope=scope, start=now, end=now + DURATIONS[span], incident_id=incident_id))
+    _clear(f"{name}-why")
+    return f"Silenced for {span}."
+
+
+def _commented(one: Incident, name: str) -> str:
+    """Say what the form holds. Raises `BadInput`."""
+    text = st.session_state[f"{name}-text"].strip()
+    if not text:
+        raise BadInput("write the comment first")
+    deeds.tell(Word("comment", "", text, incident_id=one.id))
+    _clear(f"{name}-text")
+    return "The comment stands in the timeline."
+
+
+def _withdraw(word: Word) -> None:
+    _attempt("withdraw", _withdrawn, word)
+
+
+def _withdrawn(word: Word) -> str:
+    deeds.tell(Word("withdrawn", "", incident_id=word.incident_id, refers_to=word.id))
+    return "It was withdrawn."
+
+
+def _attempt(name: str, do: Callable[..., str], *args: object) -> None:
+    """In a callback: do it and say so; or keep the reason why not beside what was typed, until it is tried again."""
+    st.session_state.pop(f"{name}-refused", None)
+    try:
+        st.toast(controls.plain(do(*args)), icon=":material/check_circle:", duration="long")
+    except HeliographError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        st.session_state[f"{name}-refused"] = f"Nothing was changed: {error}{hint}."
+
+
+def _refusal(name: str) -> None:
+    if told := st.session_state.get(f"{name}-refused"):
+        st.error(controls.plain(told))
+
+
+def _why(key: str) -> str:
+    text: str = st.session_state[key].strip()
+    if not text:
+        raise BadInput("say why: others will wonder")
+    return text
+
+
+def _moment(local: datetime | None, zone: str) -> datetime | None:
+    return local.replace(tzinfo=ZoneInfo(zone)) if local else None
+
+
+def _clear(*keys: str) -> None:
+    for key in keys:
+        st.session_state.pop(key, None)
