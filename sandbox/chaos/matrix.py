@@ -172,7 +172,6 @@ async def staged(plan: Plan, *, rate: float) -> AsyncIterator[Stage]:
         cluster = await stack.enter_async_context(Starting(plan))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         operator = Operator(cluster, session)
-        await operator.statuses()  # a key that was used is known to the backup store too
         load = await stack.enter_async_context(running(cluster, ledger, rate=rate, seed=plan.seed))
         keeping = asyncio.create_task(operator.keep_journals(kept))
         try:

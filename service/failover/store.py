@@ -32,6 +32,7 @@ from service.failover.makers import Maker
 from service.failover.mirroring import Mirroring
 from service.failover.note import load_note
 from service.failover.notices import OnNotice
+from service.failover.operators import Operators
 from service.failover.presumption import Presumption
 from service.failover.recent import Recent
 from service.failover.state import State
@@ -99,6 +100,7 @@ class Failover:
             backlog=self._backlog,
             keys=self._keys,
             maker=self._maker,
+            operators=Operators(primary, on_key=self._heard_of_key, clock=clock, timer=timer),
             warming=Warming(primary=primary, backup=backup, claims_kept=claims_kept, clock=clock),
             settings=settings,
             clock=clock,

@@ -16,6 +16,7 @@ from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
 from service.failover.makers import Maker
 from service.failover.note import Note, decode_note, encode_note
+from service.failover.operators import Operators
 from service.failover.state import State
 from service.failover.status import Status
 from service.failover.warming import Warming
@@ -44,6 +45,7 @@ class Watch:
         backlog: Backlog,
         keys: KnownKeys,
         maker: Maker,
+        operators: Operators,
         warming: Warming,
         settings: FailoverSettings,
         clock: Clock,
@@ -51,7 +53,7 @@ class Watch:
     ) -> None:
         self._primary, self._backup = primary, backup
         self._state, self._backlog = state, backlog
-        self._keys, self._maker, self._warming = keys, maker, warming
+        self._keys, self._maker, self._operators, self._warming = keys, maker, operators, warming
         self._settings, self._clock, self._timer = settings, clock, timer
         self._renewal: tuple[str, datetime] | None = None  # who renewed the note last, and when by his clock
         self._renewed = 0.0  # when we saw that, by our timer
@@ -145,10 +147,11 @@ class Watch:
                     await self._state.woken.wait()
                 await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once
 
-    async def _renew_maker(self) -> None:
-        """In a quiet moment: while a journal waits, a claim in the primary store may not be the first."""
+    async def _prepare(self) -> None:
+        """For worse times, in a quiet moment: while a journal waits, a claim in the primary store may not be the first."""
         if self._state.primary_down or self._state.recovering or self._state.primary_window.is_suspicious:
             return
+        await self._operators.look()
         try:
             await self._maker.renew(self._primary.claim)
         except (Unavailable, Overloaded, OSError) as error:
@@ -163,7 +166,7 @@ class Watch:
     async def _look(self) -> None:
         state = self._state
         await self._keep_keys()
-        await self._renew_maker()
+        await self._prepare()
         await self._look_at_journal()
         await self._look_at_backup()
         told = state.since
