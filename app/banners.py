@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import shell, words
+from app import shell
 from app.filters import View, write
 from app.palette import BAD
-from core.clock import utc_now
 from metrics.detection.handbook import NAMES
 from metrics.detection.incidents import Incident, sentence
 
@@ -29,9 +29,5 @@ def banner(incidents: Sequence[Incident], view: View) -> None:
 
 def told(one: Incident, zone: str) -> str:
     """The sentence, with its times in the zone of the page."""
-    text = sentence(one)
-    for moment in (one.onset, one.resolved_at):
-        if moment is not None:
-            local = words.moment(moment, zone, now=utc_now()).replace(":00 ", " ", 1)
-            text = text.replace(moment.strftime("%H:%M"), local, 1)
+    text = sentence(one, ZoneInfo(zone))
     return text[:1].upper() + text[1:]

@@ -29,7 +29,7 @@ class IncidentLine:
 def incident_lines(report: Report) -> list[IncidentLine]:
     """Those of the span, where most were affected first."""
     return [
-        IncidentLine(title(one), _when(one, report.span), f"{capitalized(sentence(one))} (UTC).")
+        IncidentLine(title(one), _when(one, report.span), f"{capitalized(sentence(one, ZoneInfo(report.span.zone)))}.")
         for one in (report.incidents or ())[:INCIDENTS_MAX]
     ]
 

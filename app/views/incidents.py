@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
@@ -96,7 +97,7 @@ def _table(incidents: Sequence[Incident], zone: str) -> pd.DataFrame:
             "found after": [words.lasting(one.detected_at - one.onset) for one in incidents],
             "affected": [one.affected for one in incidents],
             "share": [None if one.share is None else one.share * 100 for one in incidents],
-            "what": [sentence(one) for one in incidents],
+            "what": [sentence(one, ZoneInfo(zone)) for one in incidents],
         }
     )
 
@@ -171,7 +172,7 @@ def _explained(one: Incident) -> None:
 def _timeline(answers: StoryData, zone: str) -> None:
     st.subheader("Timeline", anchor=False)
     rows: list[tuple[datetime, str]] = [(answers.incident.onset, "began")]
-    rows += [(one.at, f"{_EVENTS[one.event]}: {sentence(one.incident)}") for one in answers.told]
+    rows += [(one.at, f"{_EVENTS[one.event]}: {sentence(one.incident, ZoneInfo(zone))}") for one in answers.told]
     rows += [(word.said_at or answers.incident.onset, spoken.line(word, zone)) for word in answers.comments]
     now = utc_now()
     st.markdown(

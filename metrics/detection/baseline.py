@@ -56,8 +56,11 @@ class History:
         if not held.any():
             return
         kept = cells[held]
-        for hour in np.unique(kept.cohort // 60):
-            self._add_hour(int(hour), kept[kept.cohort // 60 == hour])
+        of_hour = kept.cohort // 60
+        order = np.argsort(of_hour, kind="stable")
+        hours, first = np.unique(of_hour[order], return_index=True)
+        for hour, rows in zip(hours, np.split(order, first[1:]), strict=True):
+            self._add_hour(int(hour), kept[rows])
 
     def _add_hour(self, hour: int, cells: Cells) -> None:
         met, place = np.unique(cells.leaf, return_inverse=True)
@@ -168,7 +171,8 @@ def fit(history: History, now_hour: int) -> Baseline:
     weight = 0.5 ** ((now_hour - hour) / 24 / _HALF_LIFE_DAYS)
     countries, country_keys = leaves.groups("country")
     blocks = leaves.groups("provider", "country")[0][leaf] * (24 * 4000) + (hour - hour.min() if len(hour) else hour)
-    rows = _Rows(leaf, hour % 24, countries[leaf], np.unique(blocks, return_inverse=True)[1] if len(blocks) else blocks)
+    packed, place = np.unique(leaf * 24 + hour % 24, return_inverse=True)
+    rows = _Rows(leaf, hour % 24, countries[leaf], np.unique(blocks, return_inverse=True)[1], packed, place)
     fitted = [_fit_one(leaves, rows, counts[:, one.out_of], counts[:, one.of], weight) for one in WATCHED[:-1]]
     routes, route_keys = leaves.groups(*ROUTE)
     arrive, by_age = _arrivals(history, now_hour, routes, len(route_keys))
@@ -196,6 +200,9 @@ class _Rows:
     hour: Ints
     country: Ints
     block: Ints
+    packed: Ints
+    """Each pair of leaf and hour of the day that occurs, as leaf · 24 + hour."""
+    place: Ints
 
 
 @dataclass(frozen=True)
@@ -232,9 +239,8 @@ def _away(fitted: _Fitted, rows: _Rows, n: Floats, x: Floats) -> Floats:
 def _regress(leaves: Leaves, rows: _Rows, n: Floats, x: Floats) -> _Fitted:
     size, (country, named) = len(leaves), leaves.groups("country")
     countries = max(len(named), 1)
-    packed, place = np.unique(rows.leaf * 24 + rows.hour, return_inverse=True)
-    leaf, hour = packed // 24, packed % 24
-    n, x = (np.bincount(place, weights=told, minlength=len(packed)).astype(np.float64) for told in (n, x))
+    leaf, hour = rows.packed // 24, rows.packed % 24
+    n, x = (np.bincount(rows.place, weights=told, minlength=len(leaf)).astype(np.float64) for told in (n, x))
     total = max(float(n.sum()), 1.0)
     mean = float(np.clip(x.sum() / total if n.sum() else 0.95, 1e-4, 1 - 1e-4))
     common = float(np.log(mean / (1 - mean)))
@@ -244,7 +250,7 @@ def _regress(leaves: Leaves, rows: _Rows, n: Floats, x: Floats) -> _Fitted:
     places = [(group[leaf], len(keys), _PRIOR) for group, keys in grouped.values()]
     places += [(country[leaf] * 24 + hour, countries * 24, _PRIOR_HOUR), (leaf, size, _PRIOR_LEAF)]
     moved = [np.zeros(length) for _, length, _ in places]
-    logit = np.full(len(packed), common)
+    logit = np.full(len(leaf), common)
     for _ in range(_SWEEPS):
         for which, (group, length, prior) in enumerate(places):
             p = _sigmoid(logit)

@@ -27,7 +27,8 @@ from metrics.detection.scan import Found, onset, scan, totals
 from metrics.detection.sequential import Sequential, seen_ratio
 
 REMEMBERED_MINUTES = 360
-_REFIT_HOURS = 6
+_REFITS = 14
+"""The baseline is fitted anew when its hours have grown by this part: once a day of two weeks, hourly in the first day."""
 _ALARMS_A_MINUTE = 4
 _STILL = 0.5
 _CLEAR = 2.0
@@ -64,6 +65,7 @@ class Detector:
         self._odds: Odds | None = None
         self._hour = -1
         self._fitted_hour = -(10**9)
+        self._refit_hours = 1
         self._waiting: deque[Cells] = deque()
 
     def learn(self, cells: Cells) -> None:
@@ -97,10 +99,12 @@ class Detector:
         hour = minute // 60
         if hour != self._hour:
             self._settle(hour)
-        if hour - self._fitted_hour >= _REFIT_HOURS:
+        if hour - self._fitted_hour >= self._refit_hours:
             self.history.forget(hour - 24 * self.tuning.baseline_days)
             self.baseline = fit(self.history, hour)
             self._fitted_hour = hour
+            known = len({one for one, _, _ in self.history.hours})
+            self._refit_hours = min(max(known // _REFITS, 1), 24)
             self._odds = None
         assert self.baseline is not None
         if self.baseline.rate.shape[1] < len(self.leaves):

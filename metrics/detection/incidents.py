@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, get_args
 
 Kind = Literal[
@@ -146,10 +146,13 @@ _WHAT: Mapping[Kind, str] = {
 }
 
 
-def sentence(one: Incident) -> str:
-    """The incident in one sentence, in plain words, times in UTC."""
-    began = one.onset.strftime("%H:%M")
-    until = f" until {one.resolved_at.strftime('%H:%M')}" if one.resolved_at else ""
+def sentence(one: Incident, zone: tzinfo | None = None) -> str:
+    """The incident in one sentence, in plain words; times in `zone` and with its name, or in UTC without a word.
+
+    A time has its date when that is another day than the one on which the incident was last looked at.
+    """
+    began = _clock(one.onset, one, zone)
+    until = f" until {_clock(one.resolved_at, one, zone)}" if one.resolved_at else ""
     way = where(one.scope)
     what = _WHAT[one.kind].format(way=f" {way}" if one.kind == "verification-broken" and way else way)
     parts = [f"{'from' if until else 'since'} {began}{until} {' '.join(what.split())}{_moved(one)}"]
@@ -169,6 +172,12 @@ def where(scope: Scope) -> str:
              "purpose": "for", "app": "from"}  # fmt: skip
     told = [f"{word} {' and '.join(scope[name])}" for name, word in words.items() if name in scope]
     return " ".join(told) or "everywhere"
+
+
+def _clock(at: datetime, one: Incident, zone: tzinfo | None) -> str:
+    local, today = at.astimezone(zone or UTC), one.updated_at.astimezone(zone or UTC).date()
+    day = "" if local.date() == today else f"{local.day} {local:%b} "
+    return f"{day}{local:%H:%M}{f' {local:%Z}' if zone else ''}"
 
 
 def _moved(one: Incident) -> str:

@@ -16,8 +16,10 @@ from metrics.detection.incidents import Scope
 
 DIMENSIONS = ("provider", "country", "carrier", "region", "template", "purpose", "app")
 
+_ASKED = ("app", "purpose")
+"""Who asked and what for: combined with one other dimension at most. Few faults need more, and every kind of slice costs
+time and raises the threshold for all."""
 _APP_WITH = ("", "country", "purpose", "template", "provider")
-"""What an app is combined with: it says who asked, which matters to few faults, and every kind of slice costs time."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,6 +36,7 @@ class Leaves:
         self.keys: list[Key] = []
         self._number: dict[Key, int] = {}
         self._columns: list[NDArray[np.object_]] = []
+        self._groups: dict[tuple[str, ...], tuple[Ints, list[Key]]] = {}
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -43,25 +46,25 @@ class Leaves:
         if frame.empty:
             return np.zeros(0, dtype=np.int64)
         packed = np.zeros(len(frame), dtype=np.int64)
-        uniques: list[pd.Index] = []
         for name in self.dimensions:
-            column = frame[name] if name in frame else pd.Series("", index=frame.index)
-            codes, unique = pd.factorize(column.astype("object").fillna(""))
-            packed = packed * max(1, len(unique)) + codes
-            uniques.append(unique)
+            if name in frame:
+                codes, size = _coded(frame[name])
+                packed = packed * max(1, size) + codes
         met, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
         numbers = np.empty(len(met), dtype=np.int64)
-        columns = [frame[name].to_numpy() if name in frame else None for name in self.dimensions]
+        columns = [frame[name].array if name in frame else None for name in self.dimensions]
         for place in np.argsort(first):  # in the order of appearance
             row = first[place]
-            numbers[place] = self._of(tuple("" if one is None else str(one[row]) for one in columns))
+            numbers[place] = self._of(
+                tuple("" if one is None or pd.isna(one[row]) else str(one[row]) for one in columns)
+            )
         return numbers[inverse]
 
     def _of(self, key: Key) -> int:
         number = self._number.setdefault(key, len(self.keys))
         if number == len(self.keys):
             self.keys.append(key)
-            self._columns = []
+            self._columns, self._groups = [], {}
         return number
 
     def column(self, dimension: str) -> NDArray[np.object_]:
@@ -73,18 +76,20 @@ class Leaves:
 
     def groups(self, *dimensions: str) -> tuple[Ints, list[Key]]:
         """Leaves grouped by these dimensions: the group of each leaf, and the values of each group."""
-        named = [name for name in dimensions if name in self.dimensions]
-        keys: dict[Key, int] = {}
-        columns = [self.column(name) for name in named]
-        group = [keys.setdefault(tuple(str(one[row]) for one in columns), len(keys)) for row in range(len(self.keys))]
-        return np.array(group, dtype=np.int64), list(keys)
+        if dimensions not in self._groups:
+            places = [self.dimensions.index(name) for name in dimensions if name in self.dimensions]
+            keys: dict[Key, int] = {}
+            group = [keys.setdefault(tuple(key[place] for place in places), len(keys)) for key in self.keys]
+            self._groups[dimensions] = np.array(group, dtype=np.int64), list(keys)
+        return self._groups[dimensions]
 
     def inside(self, scope: Scope) -> Bools:
         """Which leaves a scope holds. A dimension that is not counted here holds all."""
         held = np.ones(len(self.keys), dtype=bool)
         for name, values in scope.items():
             if name in self.dimensions:
-                held &= np.isin(self.column(name).astype(str), list(values))
+                group, keys = self.groups(name)
+                held &= np.array([value in values for (value,) in keys], dtype=bool)[group]
         return held
 
 
@@ -111,8 +116,9 @@ class Slices:
         self._all: list[tuple[int, Key]] = []
         self._raw = np.zeros((0, len(self.kinds)), dtype=np.int64)
         self._short: Ints = np.zeros(0, dtype=np.int64)
-        self._pair_slice: Ints = np.zeros(0, dtype=np.int64)
-        self._pair_leaf: Ints = np.zeros(0, dtype=np.int64)
+        self._kept: Ints = np.zeros(0, dtype=np.int64)
+        self._roots: Bools = np.zeros(len(self.kinds), dtype=bool)
+        self._steps: list[tuple[Ints, Ints]] = []
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -136,17 +142,15 @@ class Slices:
 
     def sums(self, leaves: Ints, values: Floats) -> Floats:
         """The sums of `values` (a row a leaf of `leaves`, a column a series) in every slice."""
-        place = np.full(len(self.members), -1, dtype=np.int64)
-        place[leaves] = np.arange(len(leaves))
-        rows = place[self._pair_leaf]
-        active = np.flatnonzero(rows >= 0)
-        table = np.zeros((values.shape[1], len(self)))
-        if len(active):
-            rows, slices = rows[active], self._pair_slice[active]
-            starts = np.concatenate([[0], np.flatnonzero(np.diff(slices)) + 1])
-            for column, told in enumerate(np.ascontiguousarray(values.T)):
-                table[column, slices[starts]] = np.add.reduceat(told[rows], starts)
-        return table.T
+        into = self._raw[leaves][:, self._roots].ravel()
+        size, times = len(self._all), int(self._roots.sum())
+        table = np.empty((len(self), values.shape[1]))
+        for column, told in enumerate(np.ascontiguousarray(values.T)):
+            sums = np.bincount(into, weights=np.repeat(told, times), minlength=size)
+            for part, whole in self._steps:
+                sums += np.bincount(whole, weights=sums[part], minlength=size)
+            table[:, column] = sums[self._kept]
+        return table
 
     def _slices_of(self, key: Key) -> list[int]:
         numbers = []
@@ -174,17 +178,42 @@ class Slices:
         is_kept = np.zeros(len(self._all), dtype=bool)
         is_kept[kept] = True
         self.members = np.where(is_kept[self._raw], self._short[self._raw], len(self.keys))
-        real = self.members < len(self.keys)
-        slices, leaf = self.members[real], np.nonzero(real)[0]
-        order = np.argsort(slices, kind="stable")
-        self._pair_slice, self._pair_leaf = slices[order], leaf[order]
+        self._kept = np.sort(kept)
+        self._plan()
         kinds = np.array([kind for kind, _ in self.keys], dtype=np.int64)
         self.depths = np.array([len(self.kinds[kind]) for kind in kinds], dtype=np.int64)
         self.of_kind = np.bincount(kinds, minlength=len(self.kinds))[kinds]
 
+    def _plan(self) -> None:
+        """How sums are made: the widest kinds from leaves, every other from the smallest kind that has one dimension more."""
+        counted = [len(np.unique(column)) for column in self._raw.T]
+        steps: dict[int, list[tuple[Ints, Ints]]] = {}
+        for kind, places in enumerate(self.kinds):
+            finer = [
+                other
+                for other, more in enumerate(self.kinds)
+                if len(more) == len(places) + 1 and set(places) < set(more)
+            ]
+            self._roots[kind] = not finer
+            if finer:
+                parent = min(finer, key=lambda one: counted[one])
+                part, first = np.unique(self._raw[:, parent], return_index=True)
+                steps.setdefault(len(places), []).append((part, self._raw[first, kind]))
+        self._steps = [
+            (np.concatenate([one for one, _ in steps[size]]), np.concatenate([one for _, one in steps[size]]))
+            for size in sorted(steps, reverse=True)
+        ]
+
 
 def _worth_it(names: tuple[str, ...]) -> bool:
-    if "app" not in names:
-        return True
-    others = [name for name in names if name != "app"]
-    return len(others) <= 1 and (others or [""])[0] in _APP_WITH
+    if "app" in names:
+        return len(names) <= 2 and next((name for name in names if name != "app"), "") in _APP_WITH
+    return "purpose" not in names or len(names) <= 2
+
+
+def _coded(column: pd.Series) -> tuple[Ints, int]:
+    """Numbers for the values of a column, and how many there are; what is missing is a value too."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy().astype(np.int64) + 1, len(column.cat.categories) + 1
+    codes, unique = pd.factorize(column, use_na_sentinel=False)
+    return codes.astype(np.int64), len(unique)

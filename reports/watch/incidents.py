@@ -46,7 +46,7 @@ class Teller:
             kind=alert_kind(one.kind),
             severity=severity(one),
             title=title(one),
-            text=f"{capitalized(sentence(one))}. Times in this sentence are UTC.",
+            text=f"{capitalized(sentence(one, ZoneInfo(self.time_zone)))}.",
             at=notification.at,
             steps=() if event == "resolved" else STEPS[one.kind],
             facts=self._facts(one),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -38,6 +39,14 @@ def test_an_incident_reads_as_one_sentence():
         "since 14:03 delivery through alpha to CMCC in Guangdong fell from 95% to 71%, 1,240 messages so far, mostly code "
         "MK:0004; the other providers are normal there; it explains 93% of the drop"
     )
+
+
+def test_the_times_of_a_sentence_are_those_of_the_reader():
+    over = replace(DROP, onset=ONSET + timedelta(hours=7), resolved_at=ONSET + timedelta(hours=9))
+    over = replace(over, updated_at=over.resolved_at)
+
+    assert sentence(over, ZoneInfo("Europe/Berlin")).startswith("from 2 Mar 22:03 CET until 00:03 CET delivery")
+    assert sentence(over).startswith("from 21:03 until 23:03 delivery")
 
 
 def test_an_incident_survives_json():
