@@ -7,6 +7,7 @@ prior (a penalised logistic regression, fitted group by group). A leaf nobody ha
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 
 from metrics.detection.cells import COUNTS, DELIVERED, FILLED, RECEIPTS, SUBMITTED, Cells, minute_of
 from metrics.detection.channels import DELAYS_MINUTES, WATCHED
+from metrics.detection.incidents import Scope
 from metrics.detection.leaves import Bools, Floats, Ints, Leaves
 
 AGE_MAX = 30
@@ -36,6 +38,15 @@ _HALF_LIFE_DAYS = 4.0
 _LAGS_PRIOR = 200.0
 _TRIM = 6.0
 _LAGS = (RECEIPTS, DELIVERED, FILLED)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A scope and the minutes [first, end) in which it says nothing of good days: a maintenance window, an incident."""
+
+    scope: Scope
+    first: int
+    end: int
 
 
 @dataclass
@@ -71,12 +82,12 @@ class History:
         some = told.sum(axis=1) > 0
         self.lags.append((hour, met[some] // AGE_MAX, met[some] % AGE_MAX, told[some]))
 
-    def add_frames(self, hours: pd.DataFrame, lags: pd.DataFrame, *, hour: int) -> None:
+    def add_frames(self, hours: pd.DataFrame, lags: pd.DataFrame, *, hour: int, left_out: Sequence[Aside] = ()) -> None:
         """Take in what the warehouse has counted: rows an hour of submission and leaf, and rows a route and lag."""
         leaf, of_hour = self.leaves.number(hours), (minute_of(hours["cohort_hour"]) // 60 if len(hours) else None)
         table = hours.reindex(columns=list(COUNTS)).to_numpy(dtype=float)
         for one in np.unique(of_hour) if of_hour is not None else ():
-            rows = of_hour == one
+            rows = (of_hour == one) & ~self._held_back(left_out, int(one))[leaf]
             self.hours.append((int(one), leaf[rows], table[rows]))
         if len(lags):
             group, keys = self.leaves.groups(*ROUTE)
@@ -87,6 +98,13 @@ class History:
             leaves = np.array([stands_for[key] for key, held in zip(named, known, strict=True) if held], dtype=np.int64)
             told = rows[["receipts", "delivered", "filled"]].to_numpy(dtype=float)
             self.lags.append((hour, leaves, rows["lag_minutes"].to_numpy(), told))
+
+    def _held_back(self, left_out: Sequence[Aside], hour: int) -> Bools:
+        held = np.zeros(len(self.leaves), dtype=bool)
+        for one in left_out:
+            if one.first < (hour + 1) * 60 and one.end > hour * 60:
+                held |= self.leaves.inside(one.scope)
+        return held
 
     def forget(self, before_hour: int) -> None:
         """Drop what is too old to say what is usual."""

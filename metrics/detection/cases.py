@@ -18,6 +18,9 @@ LINGERS_MINUTES = 15
 """How long after its end a fault's cohorts still speak of it."""
 _WELL_AGAIN = 6.0
 _BACK_AGAIN = 9.0
+SILENT = "it went silent: nothing was sent there for a day"
+SILENT_MINUTES = 24 * 60
+"""With nothing sent in its scope for so long nobody can say any more whether a fault lasts."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class Case:
     normal: tuple[str, ...] = ()
     cost_before: int = 0
     """What it had cost when this process took it over."""
+    heard: int = 0
+    """The last minute in which anything of its scope came."""
     _level: float = 0.0
     _turned: int = 0
     closed_at: int | None = None
@@ -89,8 +94,14 @@ class Case:
             )
             self.usual = np.concatenate([self.usual, np.zeros(more)])
 
+    def went_silent(self, minute: int) -> bool:
+        """Whether nothing has come from its scope for a day: its traffic was moved away, say."""
+        return self.open and minute - max(self.heard, self.detected) >= SILENT_MINUTES
+
     def watch(self, one: Minute) -> bool:
         """Follow whether it lasts: true when it has just ended, or, after its end, just come back."""
+        if one.volume[self.mask[one.leaf]].any():
+            self.heard = one.minute
         told = float(one.young[self.mask[one.leaf], columns(self.watched).start + self.alternative].sum())
         step = -told if self.open else told
         if self._level == 0.0:
@@ -101,6 +112,12 @@ class Case:
     def end(self, minute: int) -> None:
         """It has ended, at the minute from which all was well."""
         self.resolved, self.closed_at = max(self._turned, self.onset + 1), minute
+        self._level = 0.0
+
+    def fall_silent(self, minute: int) -> None:
+        """Nothing is known of it any more: over since the last that was heard of it."""
+        self.normal = (SILENT,)
+        self.resolved, self.closed_at = max(self.heard, self.onset) + 1, minute
         self._level = 0.0
 
     def reopen(self) -> None:

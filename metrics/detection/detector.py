@@ -6,7 +6,7 @@ All state is in the object; the same cells in the same minutes give the same not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.detection import explaining
-from metrics.detection.baseline import AGE_MAX, Baseline, History, fit
+from metrics.detection.baseline import AGE_MAX, Aside, Baseline, History, fit
 from metrics.detection.cases import LINGERS_MINUTES, Case
 from metrics.detection.cells import Cells
 from metrics.detection.channels import PATIENCE, WATCHED, WIDTH, columns
@@ -59,6 +59,7 @@ class Detector:
         self.slices = Slices(self.leaves)
         self.cases: list[Case] = []
         self.minutes: deque[Minute] = deque(maxlen=REMEMBERED_MINUTES)
+        self.aside: Sequence[Aside] = ()
         self.baseline: Baseline | None = None
         self._sequential = Sequential(self.slices)
         self._cohorts = Cohorts()
@@ -129,6 +130,9 @@ class Detector:
         for case in self.cases:
             end = case.resolved if case.resolved is not None else 2**62
             ill |= case.mask[all_of.leaf] & (all_of.cohort >= case.onset - 2) & (all_of.cohort <= end + 1)
+        for one in self.aside:
+            within = (all_of.cohort >= one.first) & (all_of.cohort < one.end)
+            ill |= within & self.leaves.inside(one.scope)[all_of.leaf]
         self.history.add(all_of[settled & ~ill])
         self._waiting = deque([all_of[~settled]])
 
@@ -153,6 +157,9 @@ class Detector:
                 told += self._look(case, minute)
             if case.open and case.watch(now):
                 case.end(minute)
+                told.append(self._tell("resolved", case, minute))
+            elif case.went_silent(minute):
+                case.fall_silent(minute)
                 told.append(self._tell("resolved", case, minute))
             elif not case.open and case.may_reopen(minute) and case.watch(now):
                 case.reopen()

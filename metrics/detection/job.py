@@ -23,7 +23,7 @@ from metrics.detection.codes import WarehouseCodes
 from metrics.detection.detector import Detector, Tuning, moment
 from metrics.detection.incidents import Incident, Notification
 from metrics.detection.leaves import Leaves
-from metrics.detection.replay import WARM_MINUTES, learn, minute_number
+from metrics.detection.replay import WARM_MINUTES, learn, maintenance, minute_number
 from metrics.detection.words import Word, words_at
 
 _log = structlog.get_logger(__name__)
@@ -104,6 +104,7 @@ class Job:
             return []
         start, end = moment(self._reached + 1), moment(until + 1)
         cells = from_arrivals(counts.arrivals(warehouse, start, end), detector.leaves)
+        detector.aside = maintenance(warehouse, start - timedelta(hours=2), end)
         told: list[Notification] = []
         for minute, rows in cells.minutes(self._reached + 1, until):
             told += detector.minute(minute, rows, quiet=restoring)

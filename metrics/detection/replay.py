@@ -11,11 +11,14 @@ import pandas as pd
 from core.errors import BadInput
 from core.warehouse import Warehouse
 from metrics import counts
+from metrics.detection import records
+from metrics.detection.baseline import Aside
 from metrics.detection.cells import Cells, from_arrivals, from_attempts
 from metrics.detection.codes import FrameCodes, WarehouseCodes
 from metrics.detection.detector import Detector, Tuning, moment
 from metrics.detection.incidents import Notification
 from metrics.detection.leaves import Leaves
+from metrics.detection.words import maintenance_between
 
 Progress = Callable[[int, int], None]
 """Called with the minutes done and the minutes there are."""
@@ -61,24 +64,47 @@ def over_warehouse(
     first, last = minute_number(start), minute_number(end) - 1
     warm = start - timedelta(minutes=WARM_MINUTES)
     learn(detector, warehouse, until=warm)
-    return _run(detector, _stream(warehouse, leaves, warm, end), first, last, progress)
+    return _run(detector, _stream(warehouse, detector, warm, end), first, last, progress)
 
 
 def learn(detector: Detector, warehouse: Warehouse, *, until: datetime) -> None:
-    """Teach the detector the baseline days before `until`, of hours that have settled then."""
+    """Teach the detector the baseline days before `until`, of hours that have settled then.
+
+    Hours of known incidents and of maintenance windows are left out, in their scopes.
+    """
     days = detector.tuning.baseline_days
     start = until.replace(minute=0, second=0, microsecond=0) - timedelta(days=days)
+    left_out = set_aside(warehouse, start, until)
     for day in range(days):
         begin = start + timedelta(days=day)
         hours = counts.baseline(warehouse, begin, begin + timedelta(days=1), seen_until=until, dimensions=counts.LEAF)
         lags = counts.delays(warehouse, begin, begin + timedelta(days=1), seen_until=until)
-        detector.history.add_frames(hours, lags, hour=minute_number(begin) // 60)
+        detector.history.add_frames(hours, lags, hour=minute_number(begin) // 60, left_out=left_out)
 
 
-def _stream(warehouse: Warehouse, leaves: Leaves, start: datetime, end: datetime) -> Iterator[tuple[int, Cells]]:
+def set_aside(warehouse: Warehouse, start: datetime, end: datetime) -> list[Aside]:
+    """What [start, end) holds that says nothing of good days, silenced or not."""
+    known = [
+        Aside(one.scope, minute_number(one.onset), minute_number(one.resolved_at or end))
+        for one in records.incidents_between(warehouse, start, end)
+    ]
+    return known + maintenance(warehouse, start, end)
+
+
+def maintenance(warehouse: Warehouse, start: datetime, end: datetime) -> list[Aside]:
+    """The maintenance windows of that time: who works on a route breaks it on purpose."""
+    return [
+        Aside(one.scope or {}, minute_number(one.start or start), minute_number(one.end or end))
+        for one in maintenance_between(warehouse, start, end)
+        if not one.incident_id
+    ]
+
+
+def _stream(warehouse: Warehouse, detector: Detector, start: datetime, end: datetime) -> Iterator[tuple[int, Cells]]:
     while start < end:
         until = min(start + _CHUNK, end)
-        cells = from_arrivals(counts.arrivals(warehouse, start, until), leaves)
+        cells = from_arrivals(counts.arrivals(warehouse, start, until), detector.leaves)
+        detector.aside = maintenance(warehouse, start - timedelta(hours=2), until)
         yield from cells.minutes(minute_number(start), minute_number(until) - 1)
         start = until
 

@@ -85,6 +85,17 @@ def words_at(warehouse: Warehouse, at: datetime, *, ahead: timedelta = timedelta
     return _words(warehouse, sql, {"at": _text(at), "until": _text(at + ahead)})
 
 
+def maintenance_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
+    """The maintenance windows that hold at any moment of [start, end) and were not withdrawn, oldest first."""
+    sql = """
+        SELECT * FROM operator_words
+        WHERE kind = 'maintenance' AND (start IS NULL OR start < {end:DateTime64(3, 'UTC')})
+          AND end > {start:DateTime64(3, 'UTC')}
+          AND id NOT IN (SELECT assumeNotNull(refers_to) FROM operator_words WHERE kind = 'withdrawn' AND refers_to IS NOT NULL)
+        ORDER BY said_at, id"""
+    return _words(warehouse, sql, {"start": _text(start), "end": _text(end)})
+
+
 def words_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
     """Everything said in [start, end), withdrawn or not, oldest first."""
     sql = """
