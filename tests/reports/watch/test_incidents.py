@@ -32,7 +32,7 @@ def test_an_alert_says_what_where_since_when_how_many_why_and_what_is_well(telle
     alert = teller.alert(notice(), minutes_of(), is_known=False)
 
     assert alert.title == "Delivery drop through alpha to CMCC in Guangdong"
-    assert alert.text.startswith("Since 14:03 delivery through alpha to CMCC in Guangdong fell from 95% to 71%")
+    assert alert.text.startswith("Since 22:03 CST delivery through alpha to CMCC in Guangdong fell from 95% to 71%")
     facts = {name: value.replace("\N{NARROW NO-BREAK SPACE}", " ") for name, value in alert.facts}
     assert facts == {
         "Where": "through alpha to CMCC in Guangdong",
