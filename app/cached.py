@@ -6,7 +6,7 @@ An error is never kept, so that a page recovers by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pandas as pd
@@ -27,12 +27,16 @@ from app.palette import Colours
 from app.timeframe import Window
 from core.clock import utc_now
 from core.queue import StreamState
+from core.retries import Retry, asked
 from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
 from metrics.detection.words import Word
 
 REFRESH_SECONDS = 15
 """How often a page that is live looks again; answers about long ranges are kept longer (`Window.step_seconds`)."""
+
+
+DAY = timedelta(days=1)
 
 
 @st.cache_resource(show_spinner=False)
@@ -141,10 +145,17 @@ def standing() -> Sequence[Word]:
     return incidents_data.standing(warehouse(), now=utc_now())
 
 
+@st.cache_data(ttl=5, show_spinner=False)
+def retries() -> Sequence[Retry]:
+    """What was asked in the last day."""
+    return asked(warehouse(), since=utc_now() - DAY)
+
+
 def forget_words() -> None:
     """Ask again about what operators can change: somebody just did."""
     standing.clear()
     incident.clear()
+    retries.clear()
 
 
 @st.cache_data(ttl=15, show_spinner=False, max_entries=50)

@@ -5,7 +5,7 @@ What was typed stays until it was said; a refusal stands in the form, in words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
@@ -16,7 +16,7 @@ import streamlit as st
 from app import cached, controls, deeds, gate, words
 from app.filters import View
 from core.clock import utc_now
-from core.errors import BadInput, HeliographError
+from core.errors import BadInput
 from core.events import DIMENSIONS
 from metrics.detection.incidents import Incident, Scope, where
 from metrics.detection.words import Word, WordKind
@@ -73,7 +73,7 @@ def line(word: Word, zone: str) -> str:
 
 def _rows(found: Sequence[Word], zone: str) -> None:
     now = utc_now()
-    _refusal("withdraw")
+    deeds.refusal("withdraw")
     for word in found[:_ROWS_MAX]:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(_row(word, zone, now), width="stretch")
@@ -118,8 +118,8 @@ def _scope_form(view: View) -> None:
         _scope_choices(view)
         st.checkbox("Everything, whatever the channel", key="word-everything")
         st.text_input("Why", key="word-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
-        _refusal("scope")
-        st.form_submit_button("Say it", type="primary", on_click=_attempt, args=("scope", _scoped, view.zone))
+        deeds.refusal("scope")
+        st.form_submit_button("Say it", type="primary", on_click=deeds.attempt, args=("scope", _scoped, view.zone))
 
 
 def _scope_choices(view: View) -> None:
@@ -145,16 +145,16 @@ def _incident_form(one: Incident) -> None:
         left.selectbox("Silence", [_THIS, _SCOPE], key=f"{name}-what", help=f"Its scope: {where(one.scope)}.")
         right.selectbox("For", list(DURATIONS), index=1, key=f"{name}-for")
         st.text_input("Why", key=f"{name}-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
-        _refusal(name)
-        st.form_submit_button("Silence", on_click=_attempt, args=(name, _quieted, one, name))
+        deeds.refusal(name)
+        st.form_submit_button("Silence", on_click=deeds.attempt, args=(name, _quieted, one, name))
 
 
 def _comment_form(one: Incident) -> None:
     name = f"comment-{one.id}"
     with st.form(name):
         st.text_area("Comment", key=f"{name}-text", max_chars=_TEXT_MAX, placeholder="It stands in the timeline.")
-        _refusal(name)
-        st.form_submit_button("Comment", on_click=_attempt, args=(name, _commented, one, name))
+        deeds.refusal(name)
+        st.form_submit_button("Comment", on_click=deeds.attempt, args=(name, _commented, one, name))
 
 
 def _scoped(zone: str) -> str:
@@ -198,27 +198,12 @@ def _commented(one: Incident, name: str) -> str:
 
 
 def _withdraw(word: Word) -> None:
-    _attempt("withdraw", _withdrawn, word)
+    deeds.attempt("withdraw", _withdrawn, word)
 
 
 def _withdrawn(word: Word) -> str:
     deeds.tell(Word("withdrawn", "", incident_id=word.incident_id, refers_to=word.id))
     return "It was withdrawn."
-
-
-def _attempt(name: str, do: Callable[..., str], *args: object) -> None:
-    """In a callback: do it and say so; or keep the reason why not beside what was typed, until it is tried again."""
-    st.session_state.pop(f"{name}-refused", None)
-    try:
-        st.toast(controls.plain(do(*args)), icon=":material/check_circle:", duration="long")
-    except HeliographError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        st.session_state[f"{name}-refused"] = f"Nothing was changed: {error}{hint}."
-
-
-def _refusal(name: str) -> None:
-    if told := st.session_state.get(f"{name}-refused"):
-        st.error(controls.plain(told))
 
 
 def _why(key: str) -> str:

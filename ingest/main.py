@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core import settings as core_settings
 from core import warehouse as door
@@ -22,6 +22,7 @@ from core.redact import redact
 from core.settings import Settings
 from ingest import mapping as mappings
 from ingest.files import FileTotals, ingest_file
+from ingest.letters import Letters, Retrier
 from ingest.mapping import Mapper
 from ingest.sink import Sink
 from ingest.stream import StreamIngester
@@ -33,18 +34,19 @@ def run(settings: Settings, *, step: Step = no_step, clock: Clock = utc_now) -> 
     """Read the queue until SIGTERM or Ctrl-C. Raises `WarehouseUnavailable` when ClickHouse is not there at the start."""
     warehouse = door.connect(settings.warehouse)
     warehouse.migrate()
-    asyncio.run(_run(settings, Sink(warehouse, clock=clock), step))
+    sink = Sink(warehouse, clock=clock)
+    asyncio.run(_run(settings, sink, Retrier(warehouse, sink, clock=clock), step))
     warehouse.close()
 
 
-async def _run(settings: Settings, sink: Sink, step: Step) -> None:
+async def _run(settings: Settings, sink: Sink, retrier: Retrier, step: Step) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     queue = JetStreamQueue(settings.queue, name="heliograph ingester")
     ingester = StreamIngester(queue, sink, settings.ingest, step=step)
     _log.info("ingest runs")
-    await ingester.run(stop)
+    await asyncio.gather(ingester.run(stop), retrier.run(stop))
     await queue.close()
     _log.info("ingest stopped", messages=ingester.totals.messages, events=ingester.totals.events)
 
@@ -68,6 +70,19 @@ def load_files(paths: Sequence[Path], mapping: str | None) -> None:
             bars.console.print(_summary(path, totals), highlight=False)
     if not stored:
         raise BadInput("no row could be stored", hint="the reasons stand above, and in the table dead_letters")
+
+
+def retry_letters() -> None:
+    """Try the dead letters again with progress, and say what became of them."""
+    warehouse = door.connect(core_settings.load().warehouse)
+    warehouse.migrate()
+    letters = Letters(warehouse, Sink(warehouse, clock=utc_now), clock=utc_now)
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as bars:
+        done = letters.retry(progress=_bar(bars, "dead letters"))
+    console.print(done.told(), highlight=False)
 
 
 def _bar(bars: Progress, name: str) -> Callable[[int, int], None]:

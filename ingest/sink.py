@@ -21,6 +21,7 @@ from core.redact import redact
 from core.warehouse import Warehouse
 
 PAYLOAD_CHARACTERS_MAX = 4_000
+REASON_CHARACTERS_MAX = 500
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +72,15 @@ class Sink:
     def store_lines(
         self, source: str, lines: Mapping[str, Sequence[bytes]], unreadable: Sequence[Unreadable]
     ) -> Stored:
-        """The same for events that are lines already, by kind. Kinds are inserted side by side."""
+        """The same for events that are lines already, by kind."""
+        refused = self.insert(lines)
+        dead = [*unreadable, *refused]
+        if dead:
+            self.bury(source, dead)
+        return Stored(sum(map(len, lines.values())) - len(refused), len(dead))
+
+    def insert(self, lines: Mapping[str, Sequence[bytes]]) -> Sequence[Unreadable]:
+        """Insert lines that are events, by kind, side by side. Returns what the warehouse refuses; its place is the event's id."""
         refused: list[Unreadable] = []
         work = [
             self._pool.submit(self._insert, KINDS[kind].table, rows, refused.append) for kind, rows in lines.items()
@@ -79,15 +88,16 @@ class Sink:
         wait(work)
         for one in work:
             one.result()
-        dead = [*unreadable, *refused]
-        if dead:
-            self.bury(source, dead)
-        return Stored(sum(map(len, lines.values())) - len(refused), len(dead))
+        return refused
 
     def bury(self, source: str, dead: Iterable[Unreadable]) -> None:
         """Note dead letters."""
-        letters = [_letter(self._clock(), source, item) for item in dead]
-        self._warehouse.insert_json("dead_letters", msgspec.json.Encoder().encode_lines(letters))
+        self.note([_letter(self._clock(), source, item) for item in dead])
+
+    def note(self, letters: Sequence[DeadLetter]) -> None:
+        """Insert dead letters; one of an id that is there already replaces it."""
+        if letters:
+            self._warehouse.insert_json("dead_letters", msgspec.json.Encoder().encode_lines(letters))
 
     def _insert(self, table: str, rows: Sequence[bytes], refuse: Callable[[Unreadable], None]) -> None:
         try:
@@ -119,7 +129,7 @@ def _letter(at: datetime, source: str, item: Unreadable) -> DeadLetter:
         at=at,
         source=source,
         place=item.place,
-        reason=redact(item.reason)[:500],
+        reason=redact(item.reason)[:REASON_CHARACTERS_MAX],
         payload=shown[:PAYLOAD_CHARACTERS_MAX],
         masked=shown != text or len(shown) > PAYLOAD_CHARACTERS_MAX,
         id=digest,

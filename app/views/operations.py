@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, words
+from app import cached, controls, downloads, mending, shell, words
 from app.charts import operations as charts
 from app.charts.panels import CONFIG
 from app.controls import Opened
@@ -143,6 +143,7 @@ def _letters(answers: OperationsData, zone: str, window: Window) -> None:
     st.subheader("What could not be read", anchor=False)
     if answers.letters.empty:
         st.success("Every event of this range could be read.", icon=":material/check_circle:")
+        mending.letters([], zone)
         return
     told = answers.letters.assign(
         first=answers.letters["first"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
@@ -159,6 +160,7 @@ def _letters(answers: OperationsData, zone: str, window: Window) -> None:
         },
     )
     downloads.csv("Download these (CSV)", answers.letters, downloads.name("dead-letters", window), key="letters")
+    mending.letters([str(reason) for reason in answers.letters["reason"]], zone)
 
 
 def _alerts(zone: str) -> None:

@@ -8,10 +8,14 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.clock import utc_now
 from core.events import AnyEvent, Availability, StatusChange, encode_lines
 from core.warehouse import Warehouse
+from ingest.letters import Retrier
+from ingest.sink import Sink, Unreadable
 from sandbox.ports import free_port
 from sandbox.servers import Server
 from tests.app.looking import run, text
@@ -75,6 +79,39 @@ def test_the_queue_tells_what_waits(
     monkeypatch.setenv("HELIOGRAPH_QUEUE_URL", nats_server.url)
 
     assert "Waiting in the queue" in figures(run(operations))
+
+
+def test_an_operator_has_dead_letters_tried_again_and_reads_what_became_of_them(
+    warehouse: Warehouse, operations: AppTest
+) -> None:
+    sink = Sink(warehouse, clock=lambda: NOW - timedelta(minutes=10))
+    sink.bury("stream EVENTS", [Unreadable("1:0", "an older version could not read it", b"not json")])
+    shown = run(operations)
+    next(button for button in shown.button if button.label == "Try again").click()
+    shown.run()
+
+    assert "waits for an ingester" in text(shown)
+    assert next(button for button in shown.button if button.label == "Try again").disabled
+
+    Retrier(warehouse, sink, clock=utc_now).step()
+    st.cache_data.clear()
+    shown.run()
+
+    assert "1 tried, 0 stored, 1 stay" in text(shown)
+    assert "JSON is malformed" in shown.dataframe[0].value["reason"][0]
+
+
+def test_a_viewer_cannot_have_them_tried_again(
+    warehouse: Warehouse, operations: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_SIGN_IN_FILE", "sign-in.toml")
+    operations.user = {"is_logged_in": True, "email": "ada@example.org", "email_verified": True}
+    sink = Sink(warehouse, clock=lambda: NOW - timedelta(minutes=10))
+    sink.bury("stream EVENTS", [Unreadable("1:0", "no event", b"not json")])
+    shown = run(operations)
+
+    assert len(shown.dataframe) == 1
+    assert "Try again" not in [button.label for button in shown.button]
 
 
 def test_without_reports_it_says_how_to_make_one(warehouse: Warehouse, reports: AppTest) -> None:

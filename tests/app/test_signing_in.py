@@ -11,8 +11,11 @@ from playwright.sync_api import Page, expect
 
 from core.settings import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
+from metrics.detection.records import keep
+from metrics.detection.words import words_at
 from tests.app.conftest import Dashboard, running
 from tests.app.looking import SLOW_MS, see
+from tests.app.test_incidents import incident
 from tests.app.traffic import load
 from tests.support.identity import IdentityProvider, running_provider
 
@@ -85,3 +88,30 @@ def test_whoever_is_turned_away_reads_why_and_can_sign_in_as_another(
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible(timeout=SLOW_MS)
+
+
+def test_a_viewer_reads_and_an_operator_silences_an_incident(
+    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=2)
+    keep(warehouse, [incident()])
+    provider.person = GRACE
+    sign_in(page, guarded.url)
+    expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible(timeout=SLOW_MS)
+    page.goto(f"{guarded.url}/incidents?incident=one")
+    see(page, "No silence covers it")
+    assert page.get_by_role("button", name="Silence").count() == 0
+
+    provider.person = ADA
+    page.get_by_role("button", name="Grace Hopper").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Ada Lovelace")).to_be_visible(timeout=SLOW_MS)
+    page.goto(f"{guarded.url}/incidents?incident=one")
+    page.get_by_label("Why").fill("Known since noon")
+    page.get_by_role("button", name="Silence", exact=True).click()
+
+    see(page, "Silenced for 1 hour.")
+    see(page, "Known since noon")
+    (said,) = words_at(warehouse, datetime.now(UTC))
+    assert (said.kind, said.incident_id, said.said_by) == ("silence", "one", "ada@example.org")
