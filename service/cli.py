@@ -150,6 +150,23 @@ def recover(url: str, key: str, as_json: bool) -> None:
     _print_failover(url, key, {"action": "recover"}, as_json)
 
 
+@failover.command("write-off")
+@click.argument("journal")
+@_speaks_to_service
+def write_off(journal: str, url: str, key: str, as_json: bool) -> None:
+    """Wait no longer for JOURNAL, which `heliograph failover status` lists under "owed".
+
+    An instance that ended before its journal was drained owes what the primary store does not have yet, and until it is
+    started again on its folder the others ask both stores. Only when that folder is lost for good is there nothing to
+    wait for: what was answered from it and is no longer in Redis is then lost too.
+
+    \b
+    Example:
+      heliograph failover write-off 4f0c0b9a3c6e4b7f9a51c2d7e8f60213
+    """
+    _print_failover(url, key, {"action": "write_off", "journal": journal}, as_json)
+
+
 def _print_failover(url: str, key: str, order: dict[str, str] | None, as_json: bool) -> None:
     import json
 

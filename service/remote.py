@@ -62,6 +62,7 @@ def told(view: dict[str, Any], *, now: datetime) -> str:
         lines.append(f"MySQL    looks well since {_moment(stands.looks_well_since)}")
     if stands.problem:
         lines.append(f"problem  {stands.problem}")
+    lines += [f"owed     by another instance: journal {journal}" for journal in stands.owed]
     if stands.copies_dropped:
         lines.append(f"Redis    {stands.copies_dropped:,} copies were dropped: too many waited")
     lines += [f"to do    {step}" for step in words.steps if step != LOOK]

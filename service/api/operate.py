@@ -20,11 +20,13 @@ _TAGS = ["Operating"]
 
 
 class FailoverOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`set` declares a status, `recover` goes back to the primary store and replays the journal."""
+    """`set` declares a status, `recover` goes back to the primary store and replays the journal, `write_off` waits no
+    longer for a `journal` that is listed as owed."""
 
-    action: Literal["set", "recover"]
+    action: Literal["set", "recover", "write_off"]
     status: Annotated[str, msgspec.Meta(max_length=32)] = ""
     reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    journal: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 @get(
@@ -44,16 +46,18 @@ async def failover_status(parts: NamedDependency[Parts]) -> dict[str, Any]:
     opt=requires("operate"),
     status_code=200,
     tags=_TAGS,
-    summary="Declare a status, or recover",
+    summary="Declare a status, recover, or write a journal off",
     responses=documented(BadInput, Unavailable),
 )
 async def failover_order(data: JSONBody[FailoverOrder], parts: NamedDependency[Parts]) -> dict[str, Any]:
-    """Declare a status by hand, or go back to the primary store."""
+    """Declare a status by hand, go back to the primary store, or give up a journal that will never be drained."""
     switch = parts.switch
     if switch is None:
         raise BadInput("this service runs on one store and cannot switch")
     if data.action == "set":
         await switch.set(data.status, reason=data.reason)
+    elif data.action == "write_off":
+        await switch.write_off(data.journal)
     else:
         await switch.recover()
     return _described(parts)

@@ -33,6 +33,10 @@ class Switch(Protocol):
         """Go back to the primary store and replay what was journalled. Raises `Unavailable` while it is not well."""
         ...
 
+    async def write_off(self, journal: str) -> None:
+        """Wait no longer for the journal of an instance that will not come back. Raises `BadInput`, `Unavailable`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Parts:

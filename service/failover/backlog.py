@@ -57,6 +57,11 @@ class Backlog:
         return self._held is None or request_id in self._held
 
     @property
+    def is_quiet(self) -> bool:
+        """Nothing is journaled, and nobody is on the way to it."""
+        return self.is_empty and not self._on_backup and not self._recording
+
+    @property
     def size_bytes(self) -> int:
         """The size of all files."""
         return backlog_bytes(self._folder)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -150,18 +150,19 @@ async def _replay_batch(file: JournalFile, store: Store, records: list[Record]) 
         except RecordUnreadable as error:
             bad.append((record, str(error)))
     try:
-        await _write(store, facts)
+        await write_facts(store, facts)
     except BadInput:
         for record, fact in zip(readable, facts, strict=True):
             try:
-                await _write(store, [fact])
+                await write_facts(store, [fact])
             except BadInput as error:
                 bad.append((record, str(error)))
     _set_aside(file, bad)
     return len(bad)
 
 
-async def _write(store: Store, facts: list[AnyFact]) -> None:
+async def write_facts(store: Store, facts: Sequence[AnyFact]) -> None:
+    """Write facts that another store numbered: a check whose number another check has gets the next free one."""
     guesses = [fact for fact in facts if isinstance(fact, Check) and fact.check >= CHECKS_FROM]
     counted = await _counted(store, guesses)
     facts = [fact for fact in facts if fact not in counted]

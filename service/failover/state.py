@@ -88,6 +88,11 @@ class State:
         """For how long the status has been what it is, as far as this process knows."""
         return self._timer() - self._moved
 
+    @property
+    def order(self) -> int:
+        """Of the last word on the primary store among all words: a later one has a greater number on every instance."""
+        return self._order
+
     # ---- failures
 
     @contextmanager

@@ -29,7 +29,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 class FailoverView(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator sees. `looks_well_since` is set while the failed primary store passes its probes; `problem`
-    says what keeps a recovery from finishing."""
+    says what keeps a recovery from finishing. `journal` is the name of this instance's journal, `owed` those of others that
+    hold what the primary store does not have yet."""
 
     status: Status
     since: datetime
@@ -39,3 +40,5 @@ class FailoverView(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     copies_dropped: int
     history: tuple[Change, ...]
+    journal: str = ""
+    owed: tuple[str, ...] = ()

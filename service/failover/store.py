@@ -33,15 +33,17 @@ from service.failover.mirroring import Mirroring
 from service.failover.note import load_note
 from service.failover.notices import OnNotice
 from service.failover.operators import Operators
+from service.failover.owed import Owed
 from service.failover.presumption import Presumption
 from service.failover.recent import Recent
 from service.failover.state import State
 from service.failover.stateless import StatelessStore
 from service.failover.status import FailoverView, Status
+from service.failover.together import Together
 from service.failover.warming import Warming
 from service.failover.watch import HEARD_AFTER_PROBES, Watch
 from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Primary, Store
-from service.stores.derive import facts_of, facts_of_verdict, is_living, known_candidates, merge, newest
+from service.stores.derive import facts_of_verdict, is_living, known_candidates, merge, newest
 from service.stores.faults import FaultClass, Unknowable, fault_of
 
 Answer = TypeVar("Answer")
@@ -82,7 +84,8 @@ class Failover:
         self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks)
         self._mirroring = Mirroring(
             backup,
-            is_on=lambda: not state.backup_down,
+            # It copies as soon as the backup answers: what was done without it must be there before it is asked.
+            is_on=lambda: not state.backup_down or state.backup_is_well.since is not None,
             on_error=state.backup_failed,
             retry_seconds=settings.probe_seconds,
         )
@@ -90,6 +93,21 @@ class Failover:
         self._skew = timedelta(seconds=_SKEW_SECONDS)
         self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds) + self._skew
         self._recent = Recent()
+        self._owed = Owed(
+            backup,
+            self._folder,
+            is_on=lambda: not state.backup_down,
+            on_error=state.backup_failed,
+            order=lambda: state.order,
+            probe_seconds=settings.probe_seconds,
+            timer=timer,
+        )
+        self._together = Together(
+            primary=self.run_master,
+            backup=self.run_backup,
+            remembered=self._recent.state,
+            is_on=lambda: not state.backup_down,
+        )
         self._keys = KnownKeys(self._folder, clock=clock)
         self._maker = Maker(self._folder, clock=clock)
         self._keys_copied: dict[str, datetime] = {}
@@ -98,6 +116,7 @@ class Failover:
             backup=backup,
             state=state,
             backlog=self._backlog,
+            owed=self._owed,
             keys=self._keys,
             maker=self._maker,
             operators=Operators(primary, on_key=self._heard_of_key, clock=clock, timer=timer),
@@ -124,6 +143,7 @@ class Failover:
         self._backlog.look()
         self._keys.load()
         self._maker.load()
+        self._owed.load()
         if (note := load_note(self._folder)) is not None:
             self._state.resume(note)
         self._mirroring.start()
@@ -132,6 +152,7 @@ class Failover:
     async def close(self) -> None:
         """Stop watching, write what waits, and let go of both stores. What is journaled stays for the next start."""
         await self._watch.close()
+        await self._owed.close()
         await self._mirroring.close()
         await asyncio.to_thread(self._backlog.close)
         await self._primary.close()
@@ -197,6 +218,16 @@ class Failover:
                 f"a status to declare is {Status.MYSQL_FATAL} or {Status.REDIS_FATAL}; the way back is recover"
             )
 
+    async def write_off(self, journal: str) -> None:
+        """Wait no longer for the journal of an instance that will not come back. Raises `BadInput`, `MirrorUnavailable`."""
+        await self._owed.hear(anew=True)
+        if journal not in self._owed.others:
+            raise BadInput(
+                "no other instance owes a journal of this name", hint="`heliograph failover status` lists them as owed"
+            )
+        await self._owed.write_off(journal)
+        self._state.woken.set()
+
     def view(self) -> FailoverView:
         """How things stand."""
         return FailoverView(
@@ -207,6 +238,8 @@ class Failover:
             looks_well_since=self._state.looks_well.since,
             problem="; ".join(filter(None, (self._backlog.problem, *self._state.troubles))),
             copies_dropped=self._mirroring.dropped,
+            journal=self._owed.journal,
+            owed=tuple(sorted(self._owed.others)),
             history=tuple(self._state.history),
         )
 
@@ -219,8 +252,11 @@ class Failover:
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         async def on_primary() -> list[bool]:
             for request_id in {fact.request_id for fact in facts if isinstance(fact, DeliveryReceipt)}:
-                # with the final receipt that may have come before this one
-                await self._bring_home(request_id, lambda state: bool(state.receipts))
+                if self._may_lie_elsewhere(request_id):
+                    # with the final receipt that may have come before this one
+                    await self._together.bring_home(request_id)
+            if self._is_merging:
+                await self._together.reserve(facts, may_lie_elsewhere=self._may_lie_elsewhere)
             told = await self.run_master(lambda store: store.write(facts))
             self._keep_warm(facts)
             return told
@@ -242,15 +278,21 @@ class Failover:
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
         async def on_primary() -> CheckVerdict:
-            await self._bring_home(order.request_id, lambda state: bool(state.checks or state.approval))
+            if self._may_lie_elsewhere(order.request_id):
+                verdict = await self._together.check(order)
+                self._recent.add(facts_of_verdict(order, verdict))
+                return verdict
             verdict = await self.run_master(lambda store: store.check(order))
             facts = facts_of_verdict(order, verdict)
             self._recent.add(facts)
             await self._mirroring.within(facts, seconds=_MIRROR_WAIT_SECONDS)
+            await self._owed.hear()  # a commit may take longer than what was heard before it is good
+            if self._may_lie_elsewhere(order.request_id):
+                return await self._together.confirm(order, verdict)
             return verdict
 
         async def on_backup() -> CheckVerdict:
-            verdict = await self.run_backup(lambda store: store.check(order))
+            verdict = await self._together.check_backup(order)
             facts = facts_of_verdict(order, verdict)
             self._recent.add(facts)
             await self.record_sql(facts)
@@ -273,6 +315,8 @@ class Failover:
             return taken
 
         async def on_backup() -> Claim:
+            if (held := self._recent.held(claim)) is not None:
+                return held  # the backup may have lost it
             taken = await self.run_backup(lambda store: store.claim(claim))
             self._recent.add([taken.holder])
             await self.record_sql([claim] if taken.ours else [])
@@ -395,8 +439,8 @@ class Failover:
 
     @property
     def _is_merging(self) -> bool:
-        """Some facts are in the backup, the journal and the memory of this instance only."""
-        return self._state.recovering or not self._backlog.is_empty
+        """Some facts are in the backup, in a journal and in the memory of an instance only."""
+        return self._state.recovering or not self._backlog.is_empty or bool(self._owed.others)
 
     def _may_lie_elsewhere(self, request_id: UUID) -> bool:
         """Whether facts of this request may be missing in the primary store.
@@ -406,6 +450,8 @@ class Failover:
         """
         if not self._backlog.is_empty and self._backlog.may_hold(request_id):
             return True
+        if any(order >= self._state.order for order in self._owed.others.values()):
+            return True  # another instance has begun to journal since the last word
         if not self._state.recovering:
             return False
         begun = time_of(request_id)  # by the clock of whoever began it, which may be ahead of ours
@@ -414,7 +460,7 @@ class Failover:
     @property
     def _knows_all(self) -> bool:
         """What the store that serves does not know does not exist."""
-        return self._state.status in (Status.HEALTHY, Status.REDIS_FATAL) and self._backlog.is_empty
+        return self._state.status in (Status.HEALTHY, Status.REDIS_FATAL) and not self._is_merging
 
     async def _serve(
         self,
@@ -423,6 +469,8 @@ class Failover:
         on_neither: Callable[[], Awaitable[Answer]],
     ) -> Answer:
         if not self._state.primary_down:
+            if not self._owed.is_fresh:
+                await self._owed.hear()
             try:
                 return await on_primary()
             except StoreUnavailable as error:
@@ -431,6 +479,7 @@ class Failover:
         with self._backlog.call_on_backup():
             if not self._state.backup_down:
                 with suppress(MirrorUnavailable):
+                    await self._owed.owe()
                     return await on_backup()
             return await on_neither()
 
@@ -471,15 +520,6 @@ class Failover:
             with suppress(Unavailable):
                 held = await self.run_backup(lambda store: store.claim(claim))
         return None if held is None or held.ours else held
-
-    async def _bring_home(self, request_id: UUID, is_wanted: Callable[[RequestState], bool]) -> None:
-        """Before the primary store counts a check it must know those that were counted without it."""
-        if not self._may_lie_elsewhere(request_id):
-            return
-        states = await self._elsewhere(lambda store: store.request(request_id))
-        if (state := reduce(merge, states, None)) is not None and is_wanted(state):
-            facts = facts_of(state)
-            await self.run_master(lambda store: store.write(facts))
 
     async def _as_kept(self, facts: Sequence[AnyFact], told: Sequence[bool]) -> list[DeliveryReceipt]:
         """The receipts among `facts`, each as the backup holds it.

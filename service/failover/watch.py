@@ -17,6 +17,7 @@ from service.failover.known_keys import KnownKeys
 from service.failover.makers import Maker
 from service.failover.note import Note, decode_note, encode_note
 from service.failover.operators import Operators
+from service.failover.owed import Owed
 from service.failover.state import State
 from service.failover.status import Status
 from service.failover.warming import Warming
@@ -43,6 +44,7 @@ class Watch:
         backup: Backup,
         state: State,
         backlog: Backlog,
+        owed: Owed,
         keys: KnownKeys,
         maker: Maker,
         operators: Operators,
@@ -52,7 +54,7 @@ class Watch:
         timer: Timer,
     ) -> None:
         self._primary, self._backup = primary, backup
-        self._state, self._backlog = state, backlog
+        self._state, self._backlog, self._owed = state, backlog, owed
         self._keys, self._maker, self._operators, self._warming = keys, maker, operators, warming
         self._settings, self._clock, self._timer = settings, clock, timer
         self._renewal: tuple[str, datetime] | None = None  # who renewed the note last, and when by his clock
@@ -68,6 +70,7 @@ class Watch:
             await self.listen()
         if not self._state.primary_down:
             await self._ask_at_start()
+        await self._say_what_is_owed()
         self._task = asyncio.create_task(self._run(), name="failover")
 
     async def close(self) -> None:
@@ -77,6 +80,9 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._backlog.is_quiet and not self._state.backup_down:
+            with suppress(Unavailable):
+                await self._owed.settle()
         await self._warming.close()
         await self._keep_keys()
 
@@ -169,8 +175,11 @@ class Watch:
         await self._prepare()
         await self._look_at_journal()
         await self._look_at_backup()
+        if state.untold:
+            await self.tell()
         told = state.since
         await self.listen()
+        await self._say_what_is_owed()
         if state.primary_down:
             await self._look_at_failed_primary()
         elif state.primary_window.is_suspicious:
@@ -183,6 +192,17 @@ class Watch:
             await self._warm()
         if state.since != told or state.untold or not self._backlog.is_empty or state.primary_down:
             await self.tell()
+
+    async def _say_what_is_owed(self) -> None:
+        """What the others must know of this instance's journal, and what they say of theirs."""
+        if self._state.backup_down:
+            return
+        with suppress(Unavailable), self._state.backup_counted():
+            if not self._backlog.is_quiet:
+                await self._owed.renew()
+            elif not self._state.primary_down:
+                await self._owed.settle()
+        await self._owed.hear(anew=True)
 
     async def _look_at_journal(self) -> None:
         if self._backlog.trouble():
@@ -232,17 +252,16 @@ class Watch:
     async def _drain(self) -> None:
         with self._state.primary_counted():
             drained = await self._backlog.drain(self._primary)
+        if drained:
+            await self._say_what_is_owed()
         if drained and self._state.recovering and await self._others_are_drained():
             self._state.recovered()
 
     async def _others_are_drained(self) -> bool:
         if self._state.unmoved_seconds < HEARD_AFTER_PROBES * self._settings.probe_seconds:
             return False  # they may not have heard yet that there is something to replay
-        with suppress(Unavailable):
-            note = decode_note(await self._backup.note())
-            is_over = note is None or note.status is not Status.RECOVERING or self._is_stale(note)
-            return is_over or (note is not None and note.by == self._state.instance)
-        return True  # their facts cannot be asked for either
+        await self._owed.hear(anew=True)
+        return self._state.backup_down or not self._owed.others  # without the backup their facts cannot be asked for
 
 
 async def _passes(probe: Awaitable[None]) -> bool:

@@ -4,10 +4,10 @@ and one set of tests runs over all of them; `service.failover` is one more, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -36,6 +36,8 @@ class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
     checks_max: int
     beside: tuple[UUID, ...] = ()
     """Other verifications that the code was compared with, while no store can say which one it is for."""
+    call: UUID = msgspec.field(default_factory=uuid4)
+    """A backup that is asked twice for the same call counts it once."""
 
 
 class CheckVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,18 @@ class Backup(Store, Protocol):
 
     async def set_note(self, note: bytes, *, order: int) -> bool:
         """Tell the other instances; False, and nothing is told, when what they were told last has a greater `order`."""
+        ...
+
+    async def owe(self, journal: str, order: int) -> None:
+        """A journal of this name holds what the primary store does not have yet, written after the word of this order."""
+        ...
+
+    async def settle(self, journal: str) -> None:
+        """It does no longer."""
+        ...
+
+    async def owed(self) -> Mapping[str, int | None]:
+        """The journals that are or were registered, with their order; None for those that are settled."""
         ...
 
     async def begin_warming(self) -> bool:

@@ -1,8 +1,13 @@
 -- Owns the counting of checks: counts one, and approves where it is right, in one step nobody can come between.
--- KEYS: the hash of the request.
+-- KEYS: the hash of the request, the string that keeps the answer to this call.
 -- ARGV: most checks, what the check would be ('approved', 'wrong', 'expired'), the check as JSON with number 0,
---       the approval as JSON with number 0 (empty unless approved), life in seconds of a hash that had none.
--- Returns the number of the check (0: not counted), its result, and how many are left.
+--       the approval as JSON with number 0 (empty unless approved), life in seconds of a hash that had none, of the answer.
+-- Returns the number of the check (0: not counted), its result, and how many are left; the same when it is asked again.
+
+local given = redis.call('GET', KEYS[2])
+if given then
+  return cjson.decode(given)
+end
 
 local checks_max, result, check, approval, life = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local counted, last, approved = 0, 0, false
@@ -33,4 +38,6 @@ end
 if redis.call('TTL', KEYS[1]) < 0 then
   redis.call('EXPIRE', KEYS[1], life)
 end
-return {number, result, left - 1}
+local answer = {number, result, left - 1}
+redis.call('SET', KEYS[2], cjson.encode(answer), 'EX', tonumber(ARGV[6]))
+return answer

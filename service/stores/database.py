@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -51,12 +52,12 @@ class _Progress:
 class Database:
     """Runs transactions. Each lane has one of its own, so that a hung server holds that lane and nothing else."""
 
-    def __init__(self, settings: StoreSettings, *, isolation: str, clock: Clock) -> None:
+    def __init__(self, settings: StoreSettings, *, isolation: str, clock: Clock, has_schema: Event) -> None:
         self._settings, self._isolation = settings, isolation
         self._read_timeout_seconds = settings.read_timeout_seconds
         self._clock = clock
         self._engine = open_engine(settings, isolation=isolation)
-        self._has_schema = False
+        self._has_schema = has_schema  # all lanes': one that is first used later must not make a table that was lost
         self.is_contended = False
         """The transaction under way was refused a lock and runs again: the server is there, and busy with others."""
 
@@ -96,13 +97,13 @@ class Database:
             return result
 
     def _create_schema(self) -> None:
-        if self._has_schema:
+        if self._has_schema.is_set():
             return
         if set(schema.metadata.tables) - set(inspect(self._engine).get_table_names()):
             self._create_tables()
         with self._engine.execution_options(writes=True).begin() as connection:
             _settle_version(connection, self._clock)
-        self._has_schema = True
+        self._has_schema.set()
 
     def _create_tables(self) -> None:
         patient = self._settings.model_copy(update={"read_timeout_seconds": SCHEMA_SECONDS})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar, cast
 from uuid import UUID
@@ -52,6 +52,8 @@ class MemoryStore:
         self._sends: dict[str, list[datetime]] = defaultdict(list)
         self._note, self._note_order = b"", 0
         self._is_warm = False
+        self._owed: dict[str, int | None] = {}
+        self._calls: dict[UUID, CheckVerdict] = {}
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         self._require()
@@ -87,11 +89,15 @@ class MemoryStore:
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
         self._require()
+        if order.call in self._calls:
+            return self._calls[order.call]
         numbers = [row.check for row in self._of_request[order.request_id] if isinstance(row, Check)]
         approved = (order.request_id,) in self._facts[Approval]
         verdict = next_verdict(order, counted=len(numbers), last=max(numbers, default=0), approved=approved)
         for fact in facts_of_verdict(order, verdict):
             self._insert(fact)
+        if verdict.check:
+            self._calls[order.call] = verdict
         return verdict
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
@@ -128,9 +134,24 @@ class MemoryStore:
     async def end_warming(self) -> None:
         self._require()
 
+    async def owe(self, journal: str, order: int) -> None:
+        """A journal has what the primary store has not."""
+        self._require()
+        self._owed[journal] = order
+
+    async def settle(self, journal: str) -> None:
+        """It has no longer."""
+        self._require()
+        self._owed[journal] = None
+
+    async def owed(self) -> Mapping[str, int | None]:
+        """The journals that were named, with their order; None for those that are settled."""
+        self._require()
+        return dict(self._owed)
+
     def lose_all(self) -> None:
         """Start empty, as a server does that keeps nothing on disk."""
-        for rows in (self._facts, self._of_request, self._of_number, self._sends):
+        for rows in (self._facts, self._of_request, self._of_number, self._sends, self._owed, self._calls):
             rows.clear()
         self._note, self._note_order, self._is_warm = b"", 0, False
 

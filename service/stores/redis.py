@@ -7,7 +7,7 @@ caller waits longer than the timeout in the settings and half a second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from typing import Any, TypeVar, cast
@@ -50,6 +50,8 @@ _RERUN_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5
 _SCRIPT_FACTS_MAX = 200  # a script holds up everybody else: this many take about two milliseconds
 _PROBE_SECONDS = 60
+_CALL_SECONDS = 60  # longer than anybody tries the same call
+_SETTLED_SECONDS = 3600  # a journal that was drained is known as drained for so long, and then forgotten
 _WARMING_SECONDS = 30  # an instance that died while it filled the server is followed by another
 
 
@@ -82,6 +84,7 @@ class RedisStore:
         self._check = self._redis.register_script(_script("check"))
         self._claim = self._redis.register_script(_script("claim"))
         self._set_note = self._redis.register_script(_script("set_note"))
+        self._settle = self._redis.register_script(_script("settle"))
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         if not facts:
@@ -129,9 +132,10 @@ class RedisStore:
             _unnumbered(check),
             _unnumbered(approval[0]) if approval else b"",
             redis_layout.MARGIN_SECONDS,
+            _CALL_SECONDS,
         ]
-        where = [self._key(redis_layout.request_hash(order.request_id))]
-        number, result, left = await self._do(lambda: self._check(keys=where, args=arguments), repeatable=False)
+        where = [self._key(redis_layout.request_hash(order.request_id)), self._key(f"call:{order.call}")]
+        number, result, left = await self._do(lambda: self._check(keys=where, args=arguments))
         return CheckVerdict(check=number, result=cast("CheckResult", result.decode()), checks_left=left)
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
@@ -165,6 +169,20 @@ class RedisStore:
     async def set_note(self, note: bytes, *, order: int) -> bool:
         keys = [self._key("note"), self._key("note-order")]
         return bool(await self._do(lambda: self._set_note(keys=keys, args=[note, order])))
+
+    async def owe(self, journal: str, order: int) -> None:
+        await self._do(lambda: self._redis.hset(self._key("owed"), journal, f"owed {order}"))
+
+    async def settle(self, journal: str) -> None:
+        now = int(self._clock().timestamp())
+        arguments: list[Any] = [journal, now, now - _SETTLED_SECONDS]
+        await self._do(lambda: self._settle(keys=[self._key("owed")], args=arguments))
+
+    async def owed(self) -> Mapping[str, int | None]:
+        rows = await self._do(lambda: self._redis.hgetall(self._key("owed")))
+        return {
+            journal.decode(): int(word[5:]) if word.startswith(b"owed ") else None for journal, word in rows.items()
+        }
 
     async def begin_warming(self) -> bool:
         taken = await self._do(
@@ -201,7 +219,7 @@ class RedisStore:
         """Run one command within the deadline.
 
         What was not executed for a passing reason is run again, and once what was lost with its connection, which may
-        have been closed while it was idle. Only that a check must not: it may have been counted.
+        have been closed while it was idle.
         """
         reruns = 0
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from threading import Event
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
@@ -52,11 +53,12 @@ class SqlStore:
         self._clock = clock
         self._instance = uuid4()
         self._deadline_seconds = settings.read_timeout_seconds + _PATIENCE_SECONDS
+        tables = Event()
         # The writer must see what other instances have committed since; a reader wants one moment for all its tables.
-        writes = Database(settings, isolation="READ COMMITTED", clock=clock)
-        reads = Database(settings, isolation="REPEATABLE READ", clock=clock)
-        self._probing = Database(settings, isolation="READ COMMITTED", clock=clock)
-        self._chores = Database(settings, isolation="READ COMMITTED", clock=clock)
+        writes = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
+        reads = Database(settings, isolation="REPEATABLE READ", clock=clock, has_schema=tables)
+        self._probing = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
+        self._chores = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
         self._writes = writes
         self._databases = (writes, reads, self._probing, self._chores)
         limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}

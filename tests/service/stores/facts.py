@@ -73,9 +73,9 @@ def opt_out(phone_hash: str, **fields: Any) -> OptOut:
     return OptOut(phone_hash=phone_hash, **(given | fields))
 
 
-def order(of: Request, *, attempt: int = 0, expired: bool = False, checks_max: int = 5) -> CheckOrder:
-    at = of.at + timedelta(seconds=40)
-    return CheckOrder(request_id=of.id, at=at, attempt=attempt, expired=expired, checks_max=checks_max)
+def order(of: Request, *, attempt: int = 0, expired: bool = False, checks_max: int = 5, at: int = 0) -> CheckOrder:
+    entered_at = of.at + timedelta(seconds=40, microseconds=at)
+    return CheckOrder(request_id=of.id, at=entered_at, attempt=attempt, expired=expired, checks_max=checks_max)
 
 
 def digest(text: str) -> str:

@@ -1,0 +1,153 @@
+"""Whose journals hold what the primary store does not have yet, told through the backup to all instances.
+
+An instance registers its journal before it answers from the backup, and waits until every other one must have heard of it:
+from then on they ask both stores, so that nothing is decided in two places. What a killed process owes stays registered
+until it was replayed, or an operator writes it off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from core.errors import Unavailable
+from service.stores import Backup
+
+FILE = "journal-id"
+_FRESH_SHARE, _WAIT_SHARE = 0.25, 0.5
+"""Of the time between two probes: for so long what was heard is good, and so long the others are given to hear it."""
+
+
+class Owed:
+    """`hear` before a decision of the primary store, `owe` before an answer of the backup, `settle` when all is replayed.
+
+    `is_on` says whether the backup is worth asking, `on_error` hears of its failures. `order` is that of the last word on
+    the primary store: what is journaled after another word is owed anew, for the others may look no longer for it.
+    """
+
+    def __init__(
+        self,
+        backup: Backup,
+        folder: Path,
+        *,
+        is_on: Callable[[], bool],
+        on_error: Callable[[Unavailable], None],
+        order: Callable[[], int],
+        probe_seconds: float,
+        timer: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._backup = backup
+        self._path = folder / FILE
+        self._is_on, self._on_error = is_on, on_error
+        self._fresh_seconds, self._wait_seconds = _FRESH_SHARE * probe_seconds, _WAIT_SHARE * probe_seconds
+        self._order, self._timer, self._sleep = order, timer, sleep
+        self._own = uuid4().hex
+        self._others: Mapping[str, int] = {}
+        self._heard_at = float("-inf")
+        self._is_deaf = False
+        self._hearing: asyncio.Task[None] | None = None
+        self._owing: asyncio.Task[None] | None = None
+        self._is_told = False  # and the others have heard
+        self._told_order = 0
+        self._may_be_registered = True  # by the process before this one
+        self._lock = asyncio.Lock()
+
+    def load(self) -> None:
+        """Take the name that the journal has, or give it one."""
+        try:
+            self._own = self._path.read_text(encoding="ascii").strip() or self._own
+        except (OSError, ValueError):
+            with suppress(OSError):  # a disk that takes nothing will not take a journal either
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.write_text(self._own, encoding="ascii")
+
+    @property
+    def journal(self) -> str:
+        """The name of this instance's journal; it outlives the process."""
+        return self._own
+
+    @property
+    def others(self) -> Mapping[str, int]:
+        """The other journals that are not drained, and after which word they were written, as far as was heard."""
+        return self._others
+
+    @property
+    def is_fresh(self) -> bool:
+        """What was heard is good for a decision."""
+        return self._timer() - self._heard_at < self._fresh_seconds
+
+    async def hear(self, *, anew: bool = False) -> None:
+        """Learn who owes, unless that is fresh. Once the backup did not answer nobody waits for it, until `anew` finds it well."""
+        if not self._is_on() or (not anew and (self.is_fresh or self._is_deaf)):
+            return
+        if self._hearing is None or self._hearing.done():
+            self._hearing = asyncio.create_task(self._hear(), name="owed")
+        await asyncio.shield(self._hearing)
+
+    async def owe(self) -> None:
+        """This instance is about to journal. Returns when the others must know. Raises `Unavailable`."""
+        if self._is_told and self._told_order == self._order():
+            return
+        if self._owing is None or self._owing.done():
+            self._owing = asyncio.create_task(self._register(), name="owing")
+        await asyncio.shield(self._owing)
+
+    async def renew(self) -> None:
+        """Say again that this instance owes, for the backup may have been started empty. Raises `Unavailable`."""
+        self._may_be_registered = True
+        await self._backup.owe(self._own, self._told_order)
+
+    async def settle(self) -> None:
+        """Everything that this instance journaled is in the primary store. Raises `Unavailable`."""
+        self._is_told = False  # whoever journals from now on registers anew
+        if not self._may_be_registered:
+            return
+        async with self._lock:
+            if not self._is_told:
+                await self._backup.settle(self._own)
+                self._may_be_registered = False
+
+    async def write_off(self, journal: str) -> None:
+        """Nobody waits for this journal any more. Raises `Unavailable`."""
+        await self._backup.settle(journal)
+        self._others = {name: order for name, order in self._others.items() if name != journal}
+
+    async def close(self) -> None:
+        """Let go of what is under way."""
+        tasks = [task for task in (self._hearing, self._owing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self) -> None:
+        asked_at = self._timer()
+        try:
+            rows = await self._backup.owed()
+            lost = {journal: order for journal, order in self._others.items() if journal not in rows}
+            for journal, order in lost.items():  # the backup was started empty: nobody has settled it
+                await self._backup.owe(journal, order)
+        except Unavailable as error:
+            self._is_deaf = True
+            self._on_error(error)
+            return
+        owing = lost | {journal: order for journal, order in rows.items() if order is not None}
+        self._others = {journal: order for journal, order in owing.items() if journal != self._own}
+        self._heard_at, self._is_deaf = asked_at, False
+
+    async def _register(self) -> None:
+        async with self._lock:
+            order = self._order()
+            if self._is_told and self._told_order == order:
+                return
+            self._is_told, self._told_order = False, order
+            try:
+                await self.renew()
+            except Unavailable as error:
+                self._on_error(error)
+                raise
+            await self._sleep(self._wait_seconds)
+            self._is_told = True

@@ -1,0 +1,143 @@
+"""While a journal waits two stores know different things: what they know of a request is brought together before anything
+is decided, checks are then decided by the backup alone, which every instance asks, and recorded in the primary store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from core.errors import MirrorUnavailable
+from service.facts import AnyFact, Approval, Attempt, Check, Request, RequestState
+from service.failover.replay import write_facts
+from service.stores import CheckOrder, CheckVerdict, Store
+from service.stores.derive import facts_of, facts_of_verdict
+
+Answer = TypeVar("Answer")
+
+
+class Run(Protocol):
+    """Runs a call on one of the stores; failures are counted."""
+
+    async def __call__(self, call: Callable[[Store], Awaitable[Any]], /) -> Any: ...  # noqa: ANN401  # as its call
+
+
+class Together:
+    """`remembered` is what this instance knows of a request itself; `is_on` says whether the backup is worth asking."""
+
+    def __init__(
+        self,
+        *,
+        primary: Run,
+        backup: Run,
+        remembered: Callable[[UUID], RequestState | None],
+        is_on: Callable[[], bool],
+    ) -> None:
+        self._primary, self._backup = primary, backup
+        self._remembered = remembered
+        self._is_on = is_on
+
+    async def bring_home(self, request_id: UUID) -> None:
+        """The primary store learns what it lacks. Raises `StoreUnavailable`."""
+        mine, theirs = await asyncio.gather(self._primary(_asked(request_id)), self._in_backup(request_id))
+        await self._bring_home(request_id, mine, theirs)
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        """Count a check where all instances do. Raises `StoreUnavailable`."""
+        request_id = order.request_id
+        mine, theirs = await asyncio.gather(self._primary(_asked(request_id)), self._in_backup(request_id))
+        await self._bring_home(request_id, mine, theirs)
+        if self._is_on():
+            with suppress(MirrorUnavailable):
+                await self._make_up(self._backup, _lacking(theirs, mine))
+                verdict = await self.check_backup(order)
+                return await self._recorded(order, verdict)
+        counted: CheckVerdict = await self._primary(lambda store: store.check(order))
+        return counted
+
+    async def check_backup(self, order: CheckOrder) -> CheckVerdict:
+        """Count a check on the backup, which may have lost what this instance remembers. Raises `MirrorUnavailable`."""
+        known = self._remembered(order.request_id)
+        if known is not None and (known.checks or known.approval):
+            await self._make_up(self._backup, facts_of(known))
+        verdict: CheckVerdict = await self._backup(lambda store: store.check(order))
+        return verdict
+
+    async def confirm(self, order: CheckOrder, verdict: CheckVerdict) -> CheckVerdict:
+        """The primary store has counted a check while another instance began to answer from the backup: who was first?"""
+        facts = facts_of_verdict(order, verdict)
+        if not self._is_on() or not facts:
+            return verdict
+        with suppress(MirrorUnavailable):
+            await self._make_up(self._backup, facts)
+            return _first(order, verdict, await self._backup(_asked(order.request_id)))
+        return verdict
+
+    async def reserve(self, facts: Sequence[AnyFact], *, may_lie_elsewhere: Callable[[UUID], bool]) -> None:
+        """An attempt that is added to a request takes its number in the backup first. Raises `StoreUnavailable`."""
+        begun = {fact.id for fact in facts if isinstance(fact, Request)}
+        attempts = [fact for fact in facts if isinstance(fact, Attempt) and fact.request_id not in begun]
+        added = [fact for fact in attempts if may_lie_elsewhere(fact.request_id)]
+        if not added or not self._is_on():
+            return
+        with suppress(MirrorUnavailable):
+            told = await self._backup(lambda store: store.write(added))
+            for request_id in {fact.request_id for fact, is_new in zip(added, told, strict=True) if not is_new}:
+                await self.bring_home(request_id)
+
+    async def _recorded(self, order: CheckOrder, verdict: CheckVerdict) -> CheckVerdict:
+        facts = facts_of_verdict(order, verdict)
+        await self._make_up(self._primary, facts)
+        if verdict.result != "approved":
+            return verdict
+        return _first(order, verdict, await self._primary(_asked(order.request_id)))
+
+    async def _bring_home(self, request_id: UUID, mine: RequestState | None, theirs: RequestState | None) -> None:
+        lacking = [fact for known in (theirs, self._remembered(request_id)) for fact in _lacking(mine, known)]
+        await self._make_up(self._primary, lacking)
+
+    async def _in_backup(self, request_id: UUID) -> RequestState | None:
+        if self._is_on():
+            with suppress(MirrorUnavailable):
+                state: RequestState | None = await self._backup(_asked(request_id))
+                return state
+        return None
+
+    async def _make_up(self, run: Run, facts: Sequence[AnyFact]) -> None:
+        if facts:
+            await run(lambda store: write_facts(store, facts))
+
+
+def _asked(request_id: UUID) -> Callable[[Store], Awaitable[RequestState | None]]:
+    return lambda store: store.request(request_id)
+
+
+def _lacking(state: RequestState | None, known: RequestState | None) -> list[AnyFact]:
+    """What is known and not in `state`. Two stores may number the same check differently, and other checks alike."""
+    if known is None:
+        return []
+    there = facts_of(state) if state else []
+    keys = {(type(fact), fact.key) for fact in there if not isinstance(fact, Check)}
+    checks = {_unnumbered(fact) for fact in there if isinstance(fact, Check)}
+    return [
+        fact
+        for fact in facts_of(known)
+        if (_unnumbered(fact) not in checks if isinstance(fact, Check) else (type(fact), fact.key) not in keys)
+    ]
+
+
+def _unnumbered(check: Check) -> Check:
+    return msgspec.structs.replace(check, check=0)
+
+
+def _first(order: CheckOrder, verdict: CheckVerdict, state: RequestState | None) -> CheckVerdict:
+    """The verdict, unless another check is the one that approved."""
+    approval: Approval | None = state.approval if state else None
+    if verdict.result != "approved" or approval is None or (approval.at, approval.attempt) == (order.at, order.attempt):
+        return verdict
+    return CheckVerdict(check=0, result="already_approved", checks_left=verdict.checks_left)
