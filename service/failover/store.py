@@ -93,21 +93,7 @@ class Failover:
         self._skew = timedelta(seconds=_SKEW_SECONDS)
         self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds) + self._skew
         self._recent = Recent()
-        self._owed = Owed(
-            backup,
-            self._folder,
-            is_on=lambda: not state.backup_down,
-            on_error=state.backup_failed,
-            order=lambda: state.order,
-            probe_seconds=settings.probe_seconds,
-            timer=timer,
-        )
-        self._together = Together(
-            primary=self.run_master,
-            backup=self.run_backup,
-            remembered=self._recent.state,
-            is_on=lambda: not state.backup_down,
-        )
+        self._owed, self._together = self._agreement(settings, timer)
         self._keys = KnownKeys(self._folder, clock=clock)
         self._maker = Maker(self._folder, clock=clock)
         self._keys_copied: dict[str, datetime] = {}
@@ -135,6 +121,25 @@ class Failover:
             maker=self._maker.number,
             clock=clock,
         )
+
+    def _agreement(self, settings: FailoverSettings, timer: Timer) -> tuple[Owed, Together]:
+        """What keeps two instances from deciding in two stores."""
+        owed = Owed(
+            self._backup,
+            self._folder,
+            is_on=lambda: not self._state.backup_down,
+            on_error=self._state.backup_failed,
+            order=lambda: self._state.order,
+            probe_seconds=settings.probe_seconds,
+            timer=timer,
+        )
+        together = Together(
+            primary=self.run_master,
+            backup=self.run_backup,
+            remembered=self._recent.state,
+            is_on=lambda: not self._state.backup_down,
+        )
+        return owed, together
 
     # ---- life
 
