@@ -70,6 +70,7 @@ async def _serve(engine: Engine, password: str, listener: socket.socket) -> None
         access_log=False,
         server_header=False,
         timeout_keep_alive=60,
+        http="h11",  # ClickHouse's own limit on an address is 1 MiB; httptools, taken when it is installed, allows 64 KiB
         h11_max_incomplete_event_size=_HEAD_BYTES,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -88,6 +88,9 @@ class Pressure(ASGIMiddleware):
 
         try:
             await next_app(scope, receive, noting)
+        except Exception as error:
+            status = problems.status_of(error)  # what a middleware behind raises is answered outside of this one
+            raise
         finally:
             self._in_hand -= 1
             self._telemetry.in_hand.set(self._in_hand)

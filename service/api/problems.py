@@ -125,6 +125,13 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
+def status_of(error: Exception) -> int:
+    """The status with which an error is answered."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return next((_ROWS[kind] for kind in type(error).__mro__ if kind in _ROWS), _FAILED).status
+
+
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     """The problem as a response, with `Retry-After` where it has one."""
     headers = dict(headers or {})
