@@ -19,7 +19,7 @@ from sandbox.drills import VOLUMES
 
 DEVELOPMENT_SEEDS = (1, 2, 3, 4, 5)
 """For tuning. What is printed by default comes from other seeds, on which nothing was tuned."""
-UNSEEN_SEEDS = (101, 102, 103)
+UNSEEN_SEEDS = (102, 103, 104)
 
 _RULES = ("benchmarks/detection/rules.py", "benchmarks/detection/windows.py")
 RIVALS = {

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
 from metrics.detection.channels import columns
 from metrics.detection.evidence import Minute
-from metrics.detection.leaves import Bools, Floats, Slices
+from metrics.detection.incidents import Scope
+from metrics.detection.leaves import Bools, Floats, Leaves, Slices
 
 _PER_DIMENSION, _PER_RIVAL = 1.5, 0.5
+_PER_VALUE = 2.0
+_MOST_DIMENSIONS = 3
+_ILL, _BETTER = 6.0, 3.0
+"""Evidence that a value needs of its own to be joined with others, and by how much the joined scope has to be better."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A scope with several values in one dimension, and its score."""
+
+    scope: dict[str, tuple[str, ...]]
+    score: float
 
 
 @dataclass(frozen=True)
@@ -23,14 +37,48 @@ class Found:
     alternative: int
 
 
-def scan(slices: Slices, totals: Floats, watched: int) -> tuple[Found, Floats]:
-    """The best slice for the evidence `totals` (`[leaf, column]`) of one series; and the scores of all."""
+def scan(slices: Slices, totals: Floats, watched: int) -> Found:
+    """The best slice for the evidence `totals` (`[leaf, column]`) of one series."""
     leaves = np.nonzero(np.abs(totals[:, columns(watched)]).sum(axis=1) > 0)[0]
     sums = slices.sums(leaves, totals[leaves][:, columns(watched)])
-    price = _PER_DIMENSION * slices.depths + _PER_RIVAL * np.log(np.maximum(slices.of_kind, 1))
+    price = _PER_DIMENSION * np.maximum(slices.depths, 1) + _PER_RIVAL * np.log(np.maximum(slices.of_kind, 1))
     scores = sums.max(axis=1) - price
     best = int(scores.argmax())
-    return Found(best, float(scores[best]), int(sums[best].argmax())), scores
+    return Found(best, float(scores[best]), int(sums[best].argmax()))
+
+
+def score_of(leaves: Leaves, totals: Floats, watched: int, scope: Scope) -> float:
+    """The score of any scope, with however many values: its evidence less its price."""
+    told = float(totals[leaves.inside(scope)][:, columns(watched)].sum(axis=0).max())
+    rivals = 1
+    for name in scope:
+        rivals *= max(len(leaves.groups(name)[1]), 1)
+    more = sum(len(values) - 1 for values in scope.values())
+    return told - _PER_DIMENSION * max(len(scope), 1) - _PER_RIVAL * log(rivals) - _PER_VALUE * more
+
+
+def join(leaves: Leaves, totals: Floats, watched: int, scope: Scope, alternative: int) -> Joined | None:
+    """Whether several values of a dimension, and not one and not all, explain the evidence better than `scope`.
+
+    Tried are other values beside those of the scope, and the values of a dimension that the scope leaves open. A value is
+    joined when it is ill by itself: by evidence of its own, not by that of its neighbours.
+    """
+    evidence = totals[:, columns(watched)][:, alternative]
+    best: Joined | None = None
+    for name in leaves.dimensions:
+        around = {other: values for other, values in scope.items() if other != name}
+        held = leaves.inside(around)
+        group, keys = leaves.groups(name)
+        told = np.bincount(group[held], weights=evidence[held], minlength=len(keys))
+        ill = [value for (value,), sum_of in zip(keys, told, strict=True) if sum_of > _ILL and value]
+        if 2 <= len(ill) < len(np.unique(group[held])):
+            joined = {**around, name: tuple(sorted(ill))}
+            score = score_of(leaves, totals, watched, joined)
+            if best is None or score > best.score:
+                best = Joined(joined, score)
+    if best is None or len(best.scope) > _MOST_DIMENSIONS:
+        return None
+    return best if best.score > score_of(leaves, totals, watched, scope) + _BETTER else None
 
 
 def onset(minutes: Sequence[Minute], held: Bools, watched: int, alternative: int) -> int:

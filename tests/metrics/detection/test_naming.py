@@ -98,6 +98,15 @@ def test_a_scope_that_swells_while_its_codes_stay_out_is_pumped():
     assert np.isclose(last.affected, len(bots), rtol=0.2)
 
 
+def test_a_fault_of_two_providers_of_three_is_told_as_one_of_both():
+    both = ("alpha", "beta")
+    attempts = broken(lambda frame, hit: lose(frame, hit & frame["provider"].isin(both)), country="CN")
+
+    last = list(over_attempts(attempts, **span()))[-1].incident
+
+    assert dict(last.scope) == {"provider": both, "country": ("CN",)}
+
+
 def test_the_codes_that_grew_lead_and_the_loss_is_counted():
     attempts = broken(lose, carrier="CMCC")
     during = attempts["submitted_at"].between(FAULT, FAULT + timedelta(minutes=60))
