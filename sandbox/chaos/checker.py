@@ -1,7 +1,8 @@
 """Judges a run: what the load was told, against what every store holds. Each invariant I1 to I7 gives sentences that name
 the call or the row, without a number or a code; no sentence means that it holds.
 
-A call without an answer is unknown: what it asked for may be there, and need not.
+A call without an answer is unknown: what it asked for may be there, and need not. While an instance can ask neither store
+it promises less, and is judged by that: one approval, the allowed checks and one answer to a key by each such instance.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -138,30 +140,38 @@ def _checks_doubled(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
 
 
 def _two_answers_to_one_key(ledger: Ledger) -> Iterator[str]:
-    answers: dict[str, set[tuple[UUID | None, int]]] = defaultdict(set)
-    for call in ledger.ok("verify", "message"):
-        if call.key:
-            answers[call.key].add((call.request_id, call.attempt))
-            if len(answers[call.key]) == 2:
-                yield f"{call}: an Idempotency-Key was answered with another request or attempt before"
+    answers: dict[str, dict[tuple[UUID | None, int], set[str]]] = defaultdict(dict)
+    for call in sorted(ledger.ok("verify", "message"), key=attrgetter("at")):
+        if not call.key:
+            continue
+        given, answer, place = answers[call.key], (call.request_id, call.attempt), ledger.place(call)
+        others = {other for row, places in given.items() if row != answer for other in places}
+        if answer not in given and given and (not place or place in others):
+            yield f"{call}: an Idempotency-Key was answered with another request or attempt before"
+        given.setdefault(answer, set()).add(place)
 
 
 # ---- I2
 
 
 def _approved_twice(ledger: Ledger) -> Iterator[str]:
-    approved = Counter(call.request_id for call in ledger.ok("check") if call.result == "approved")
-    for request_id, times in approved.items():
-        if times > 1:
-            yield f"verification {request_id}: approved {times} times"
+    approved: dict[UUID | None, list[Call]] = defaultdict(list)
+    for call in sorted(ledger.ok("check"), key=attrgetter("at")):
+        if call.result == "approved":
+            approved[call.request_id].append(call)
+    for request_id, calls in approved.items():
+        # One in the stores and after it one by each other instance that can ask none; none in a store after those.
+        if len(calls) != len({call.instance for call in calls}) or not all(map(ledger.place, calls[1:])):
+            yield f"verification {request_id}: approved {len(calls)} times"
 
 
 def _too_many_checks(ledger: Ledger, evidence: Evidence) -> Iterator[str]:
     rows = _rows_of_checks(evidence)
     for request_id, calls in _checks(ledger).items():
-        told = sum(call.result in _EVALUATED for call in calls)
-        if max(told, rows[request_id]) > CHECKS_MAX:
-            yield f"verification {request_id}: {told} checks evaluated, {rows[request_id]} kept, {CHECKS_MAX} allowed"
+        told = Counter(ledger.place(call) for call in calls if call.result in _EVALUATED)
+        allowed = CHECKS_MAX * max(1, len({ledger.place(call) for call in calls}))
+        if max(told.values(), default=0) > CHECKS_MAX or rows[request_id] > allowed:
+            yield f"verification {request_id}: {told.total()} checks evaluated, {rows[request_id]} kept, {allowed} allowed"
 
 
 def _right_codes_refused(ledger: Ledger) -> Iterator[str]:

@@ -59,6 +59,15 @@ class Call:
         return f"{self.kind}{asked} through {self.instance}"
 
 
+@dataclass(frozen=True)
+class Alone:
+    """An instance could ask neither store, between these seconds since 1970: what it promises then holds for it alone."""
+
+    instance: str
+    since: float
+    until: float
+
+
 @dataclass
 class Ledger:
     """All calls of a run, and what providers and handsets saw of it.
@@ -73,6 +82,13 @@ class Ledger:
     stops: set[str] = field(default_factory=set, repr=False)
     secrets: set[str] = field(default_factory=set, repr=False)
     submissions: Counter[str] = field(default_factory=Counter)
+    alone: list[Alone] = field(default_factory=list)
+
+    def place(self, call: Call) -> str:
+        """Where a call was decided: in the stores (""), or by an instance that could ask none."""
+        spells = (spell for spell in self.alone if spell.instance == call.instance)
+        is_alone = any(call.at <= spell.until and call.at + call.seconds >= spell.since for spell in spells)
+        return call.instance if is_alone else ""
 
     def since(self, at: float) -> list[Call]:
         """The calls that were begun at `at` (seconds since 1970) or later."""

@@ -258,6 +258,7 @@ def _look(stage: Stage) -> tuple[Findings, Evidence]:
         findings = Findings()
         findings.add("I5", [f"ClickHouse cannot be read: {error}"])
         return findings, evidence
+    stage.ledger.alone = stage.operator.without_store()
     return checker.judge(stage.ledger, evidence, number_hash=stage.number_hash), evidence
 
 

@@ -6,6 +6,7 @@ Nothing here is known to the service: it is what a person with a key of scope `o
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,11 +19,14 @@ import msgspec
 
 from core.journal import SUFFIX, backlog_bytes
 from sandbox.chaos.cluster import INSTANCES, Cluster
+from sandbox.chaos.ledger import Alone
 from service.failover import STORE_FOLDER
 from service.publisher import EVENTS_FOLDER
 
 _POLL_SECONDS = 0.2
 _DOWN = ("mysql_fatal", "both_fatal")
+_FOUND_OUT_SECONDS = 4.0
+"""Before an instance calls both stores down it has served, without them, the calls by which it found out."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -94,6 +98,16 @@ class Operator:
             for at, line in self.lines(name, "store_status")
         ]
         return sorted(found, key=lambda change: change.at)
+
+    def without_store(self) -> list[Alone]:
+        """When each instance could ask neither store."""
+        found, begun = [], dict[str, float]()
+        for change in self.changes():
+            if change.new == "both_fatal":
+                begun.setdefault(change.instance, change.at - _FOUND_OUT_SECONDS)
+            elif change.instance in begun:
+                found.append(Alone(change.instance, begun.pop(change.instance), change.at))
+        return found + [Alone(instance, since, math.inf) for instance, since in begun.items()]
 
     def lines(self, instance: str, event: str) -> Iterator[tuple[float, dict[str, Any]]]:
         """The lines of an instance's logs about an event, with their time in seconds since 1970."""

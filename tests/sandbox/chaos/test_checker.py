@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from sandbox.chaos.checker import changed_by_replay
+from sandbox.chaos.ledger import Alone
 from tests.sandbox.chaos.run import NOW, Run, rows
+from tests.service.stores.facts import new_id
 
 
 def broken(run: Run) -> list[str]:
@@ -190,3 +192,40 @@ def test_no_problem_shows_a_number():
     run.drop("opt_outs")
 
     assert "somebody who wrote STOP" not in str(run.judged().problems)
+
+
+def without_a_store(run: Run, *instances: str) -> None:
+    """These instances could ask neither store."""
+    run.ledger.alone = [Alone(name, NOW.timestamp() + 5, NOW.timestamp() + 20) for name in instances]
+
+
+@pytest.mark.parametrize(
+    ("second", "at", "times"),
+    [("b", 10, 0), ("a", 10, 1), ("b", 2, 1), ("b", 30, 1)],
+)
+def test_a_second_approval_is_right_only_by_an_instance_that_can_ask_no_store(second: str, at: int, times: int):
+    run = Run()
+    without_a_store(run, "a", "b")
+    run.call("check", instance=second, at=NOW.timestamp() + at, result="approved", is_right=True)
+
+    assert run.judged().approved_twice == times
+
+
+def test_an_instance_without_a_store_approves_once_and_no_store_does_so_after_it():
+    run = Run()
+    without_a_store(run, "b")
+    for at in (10, 12):
+        run.call("check", instance="b", at=NOW.timestamp() + at, result="approved", is_right=True)
+
+    assert run.judged().approved_twice == 1
+
+
+@pytest.mark.parametrize(("alone", "found"), [(("b",), 0), ((), 1)])
+def test_an_idempotency_key_holds_for_each_instance_that_can_ask_no_store(alone: tuple[str, ...], found: int):
+    run = Run()
+    without_a_store(run, *alone)
+    other = new_id()
+    run.call("verify", instance="b", at=NOW.timestamp() + 10, request_id=other, attempt=1, key="k")
+    problems = [text for text in run.judged().problems["I1"] if "Idempotency-Key" in text]
+
+    assert len(problems) == found
