@@ -45,6 +45,8 @@ def _found() -> Person | Refused | None:
 
 def _sign_in() -> None:
     st.markdown("How every channel of verification codes works, for those who run it.")
+    if st.query_params:
+        st.caption("You came by a link: signing in leads to the Overview, so open the link once more afterwards.")
     names = access.providers(st.secrets["auth"])
     for name in names or [""]:
         st.button(

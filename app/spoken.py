@@ -119,7 +119,7 @@ def _scope_form(view: View) -> None:
         st.checkbox("Everything, whatever the channel", key="word-everything")
         st.text_input("Why", key="word-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
         deeds.refusal("scope")
-        st.form_submit_button("Say it", type="primary", on_click=deeds.attempt, args=("scope", _scoped, view.zone))
+        st.form_submit_button("Save", type="primary", on_click=deeds.attempt, args=("scope", _scoped, view.zone))
 
 
 def _scope_choices(view: View) -> None:

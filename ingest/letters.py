@@ -18,6 +18,7 @@ from core import retries
 from core.clock import Clock
 from core.errors import EventUnreadable, Unavailable, WarehouseRefused
 from core.events import decode, encode_lines
+from core.layout import Layout
 from core.redact import redact
 from core.warehouse import Warehouse
 from ingest.sink import REASON_CHARACTERS_MAX, DeadLetter, Sink
@@ -28,7 +29,6 @@ LOOK_SECONDS = 3.0
 ASKED_WITHIN = timedelta(days=1)
 """An older wish nobody waits for any more."""
 
-_PAGE = 2_000
 _STREAM = "stream "
 """Letters of files hold a row in the file's own form: it is the file that has to be loaded again."""
 
@@ -51,10 +51,11 @@ class Retried:
 class Letters:
     """The dead letters of a warehouse. Raises `WarehouseUnavailable`, with every letter still there or its event stored."""
 
-    def __init__(self, warehouse: Warehouse, sink: Sink, *, clock: Clock) -> None:
+    def __init__(self, warehouse: Warehouse, sink: Sink, *, clock: Clock, page_letters: int = 2_000) -> None:
         self._warehouse = warehouse
         self._sink = sink
         self._clock = clock
+        self._page_letters = page_letters
 
     def retry(
         self,
@@ -95,13 +96,10 @@ class Letters:
         return len(mended)
 
     def _forget(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
-        layout = self._warehouse.layout
-        self._warehouse.command(
-            f"DELETE FROM {layout.stored('dead_letters')}{layout.on_cluster} WHERE id IN {{ids:Array(String)}}",
-            {"ids": [letter.id for letter in letters]},
-        )
+        if letters:
+            self._warehouse.command(
+                forget_statement(self._warehouse.layout), {"ids": [letter.id for letter in letters]}
+            )
 
     def _count(self, reason: str, until: datetime) -> tuple[int, int]:
         sql = f"SELECT countIf(NOT masked), countIf(masked) FROM dead_letters FINAL WHERE {_CHOSEN}"
@@ -113,7 +111,7 @@ class Letters:
             SELECT toUnixTimestamp64Milli(at), toString(source), place, reason, payload, masked, toString(id) AS letter
             FROM dead_letters FINAL
             WHERE {_CHOSEN} AND NOT masked AND (source, toString(id)) > ({{source:String}}, {{after:String}})
-            ORDER BY source, id LIMIT {_PAGE}"""
+            ORDER BY source, id LIMIT {self._page_letters}"""
         source = after = ""
         while rows := self._warehouse.query_rows(
             sql, {"reason": reason, "until": _ms(until), "source": source, "after": after}
@@ -144,11 +142,15 @@ class Retrier:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look every few seconds until `stop`; a warehouse that is away is looked for again."""
+        is_away = False
         while not stop.is_set():
             try:
                 await asyncio.to_thread(self.step, lambda: not stop.is_set())
+                is_away = False
             except (Unavailable, WarehouseRefused) as error:
-                _log.warning("dead letters wait", reason=str(error), hint=error.hint)
+                if not is_away:
+                    _log.warning("dead letters wait", reason=str(error), hint=error.hint)
+                is_away = True
             try:
                 await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
             except TimeoutError:
@@ -167,6 +169,11 @@ class Retrier:
 
 
 _CHOSEN = "({reason:String} = '' OR reason = {reason:String}) AND at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+
+
+def forget_statement(layout: Layout) -> str:
+    """The statement by which letters go from where their rows lie."""
+    return f"DELETE FROM {layout.stored('dead_letters')}{layout.on_cluster} WHERE id IN {{ids:Array(String)}}"
 
 
 def _ms(moment: datetime) -> int:

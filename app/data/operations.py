@@ -1,4 +1,4 @@
-"""The Operations page asks seven questions of the warehouse, and how much waits of the queue."""
+"""The Operations page asks eight questions of the warehouse, and how much waits of the queue."""
 
 from __future__ import annotations
 

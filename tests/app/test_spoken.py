@@ -57,7 +57,7 @@ def test_an_operator_silences_a_scope_in_the_time_zone_of_the_page(warehouse: Wa
     end = NOW.astimezone(ZoneInfo(TIME_ZONE)).replace(tzinfo=None) + timedelta(hours=3)
     shown.datetime_input(key="word-end").set_value(end)
     shown.text_input(key="word-why").set_value("They move a data centre")
-    press(shown, "Say it")
+    press(shown, "Save")
 
     (said,) = standing(warehouse)
     assert (said.kind, said.said_by, said.text) == ("silence", LOCAL, "They move a data centre")
@@ -76,7 +76,7 @@ def test_maintenance_is_announced_ahead_and_can_be_withdrawn(warehouse: Warehous
     shown.datetime_input(key="word-start").set_value(start)
     shown.datetime_input(key="word-end").set_value(start + timedelta(hours=1))
     shown.text_input(key="word-why").set_value("Upgrade")
-    press(shown, "Say it")
+    press(shown, "Save")
 
     (said,) = standing(warehouse)
     assert (said.kind, said.scope, said.start) == ("maintenance", {}, start.replace(tzinfo=UTC))
@@ -102,7 +102,7 @@ def test_what_cannot_be_is_refused_and_what_was_typed_stays(
     end = (NOW + timedelta(hours=hours)).replace(tzinfo=None)
     shown.datetime_input(key="word-end").set_value(end)
     shown.text_input(key="word-why").set_value(why)
-    press(shown, "Say it")
+    press(shown, "Save")
 
     assert told in text(shown)
     assert shown.text_input(key="word-why").value == why
@@ -143,7 +143,7 @@ def test_a_viewer_reads_what_was_said_and_has_no_forms(warehouse: Warehouse, as_
     shown = run(as_viewer)
 
     assert "grace@example.org: Known" in text(shown).replace("\\", "")
-    assert {button.label for button in shown.button} & {"Withdraw", "Say it"} == set()
+    assert {button.label for button in shown.button} & {"Withdraw", "Save"} == set()
     assert not shown.expander
 
 

@@ -12,10 +12,11 @@ from core.clock import utc_now
 from core.errors import WarehouseRefused
 from core.events import Verify, encode_lines
 from core.ids import uuid7_from
+from core.layout import Layout
 from core.queue.memory import MemoryQueue
 from core.warehouse import Warehouse
 from ingest.cli import ingest
-from ingest.letters import Letters, Retried, Retrier
+from ingest.letters import Letters, Retried, Retrier, forget_statement
 from ingest.sink import Sink, Unreadable
 from ingest.stream import StreamIngester
 from tests.app.conftest import environment
@@ -45,7 +46,7 @@ def attempts(warehouse: Warehouse) -> int:
 
 
 def retry(warehouse: Warehouse, **options) -> Retried:
-    return Letters(warehouse, sink(warehouse), clock=utc_now).retry(**options)
+    return Letters(warehouse, sink(warehouse), clock=utc_now, page_letters=2).retry(**options)
 
 
 async def test_a_row_that_the_warehouse_refused_is_stored_when_the_cause_was_mended(warehouse):
@@ -120,6 +121,14 @@ def test_what_was_stopped_in_the_middle_is_asked_still(warehouse):
     assert waiting.answer == ""
     retrier.step()
     assert retries.asked(warehouse, since=AT)[0].answer == "1 tried, 1 stored, 0 stay"
+
+
+def test_the_letters_go_on_every_server_of_a_cluster(warehouse):
+    layout = Layout("fleet")
+    statement = forget_statement(layout)
+    ((formatted,),) = warehouse.query_rows("SELECT formatQuery({sql:String})", {"sql": statement})
+
+    assert "DELETE FROM dead_letters_local ON CLUSTER fleet" in " ".join(formatted.split()).replace("'", "")
 
 
 def test_a_wish_of_another_day_is_not_fulfilled_any_more(warehouse):
