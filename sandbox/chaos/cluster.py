@@ -180,13 +180,14 @@ class Cluster:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a cluster is to be. `embedded` takes SQLite and Valkey instead of MariaDB and Redis; `fake_clock` lets clocks be moved.
-    `database_disk_mb` gives MySQL a disk of its own of that size."""
+    `database_disk_mb` and `mirror_disk_mb` give MySQL and Redis disks of their own of that size."""
 
     folder: Path
     seed: int = 0
     embedded: bool = False
     fake_clock: bool = False
     database_disk_mb: int = 0
+    mirror_disk_mb: int = 0
 
 
 class Starting:
@@ -232,9 +233,9 @@ class Starting:
     def _lay_out(self) -> Cluster:
         plan, folder = self._plan, self._plan.folder.absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = None if plan.embedded else self._database(folder / "mariadb")
+        database = None if plan.embedded else plan_mariadb(self._disk(folder / "mariadb", plan.database_disk_mb))
         changes: dict[str, dict[str, object]] = {section: dict(values) for section, values in SETTINGS.items()}
-        mirror = None if plan.embedded else plan_redis(folder / "redis")
+        mirror = None if plan.embedded else plan_redis(self._disk(folder / "redis", plan.mirror_disk_mb))
         if mirror is not None:
             changes["mirror"] = {"url": mirror.url}
         stack = lay_out(folder, Ports.pick(), store_url=database.url if database else "", changes=changes)
@@ -250,12 +251,13 @@ class Starting:
         ports["encryption"] = stack.ports.encryption
         return self._with_programs(stack, database, members, ports)
 
-    def _database(self, folder: Path) -> ServerPlan:
-        if self._plan.database_disk_mb:
+    def _disk(self, folder: Path, size_mb: int) -> Path:
+        """The folder, on a disk of its own when that has a size."""
+        if size_mb:
             folder.mkdir()
-            _run("mount", "-t", "tmpfs", "-o", f"size={self._plan.database_disk_mb}m,mode=700", "tmpfs", str(folder))
+            _run("mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=700", "tmpfs", str(folder))
             self._mounted.append(folder)
-        return plan_mariadb(folder)
+        return folder
 
     def _with_programs(
         self, stack: Stack, database: ServerPlan | None, members: dict[str, Member], ports: Mapping[str, int]
@@ -298,6 +300,16 @@ def hooked_process(process: Process, *options: str) -> Process:
     """The program of a member as `sandbox.hooked` runs it, with these options."""
     program = {"encryptor": "encryptor", "ingester": "ingester"}.get(process.name, "service")
     return replace(process, argv=[sys.executable, "-m", "sandbox.hooked", program, *options])
+
+
+def fill(filler: Path) -> None:
+    """Leave no room on the disk where this file is made."""
+    free = shutil.disk_usage(filler.parent).free
+    with suppress(OSError), filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, free))
+    with suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"\0" * 4096)
 
 
 def can_mount() -> bool:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pymysql
 from sqlalchemy import make_url
 
-from sandbox.chaos.cluster import Plan, can_mount
+from sandbox.chaos.cluster import Plan, can_mount, fill
 from sandbox.chaos.nemesis import FAILS_OVER, Fault, Field, needs_mysql
 from sandbox.chaos.proxy import BLACK_HOLE, CUT, DOWN, DRIP, GARBAGE, HALF_OPEN, NONE, Trouble, latency
 
@@ -114,7 +111,7 @@ async def disk_full(field: Field) -> AsyncIterator[None]:
     assert database is not None
     filler = database.folder / "filler"
     await _admin(field, "CREATE TABLE heliograph.growing (content LONGBLOB)")
-    await asyncio.to_thread(_fill, filler)
+    await asyncio.to_thread(fill, filler)
     await asyncio.to_thread(_grow, field)
     field.begins()  # InnoDB tries for some seconds before it gives up and ends the server
     yield
@@ -249,15 +246,6 @@ def _grow(field: Field) -> None:
     with suppress(pymysql.MySQLError, OSError), _admin_connection(field) as connection:
         while True:
             _execute(connection, "INSERT INTO heliograph.growing VALUES (REPEAT('x', 1000000))")
-
-
-def _fill(filler: Path) -> None:
-    free = shutil.disk_usage(filler.parent).free
-    with suppress(OSError), filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, free))
-    with suppress(OSError), filler.open("ab", buffering=0) as file:
-        while True:
-            file.write(b"\0" * 4096)
 
 
 def _needs_mount(plan: Plan) -> str:

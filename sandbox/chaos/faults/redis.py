@@ -1,4 +1,4 @@
-"""F12: Redis dies, hangs, or refuses in each of its ways, as the mirror and as the store that serves; with both stores
+"""F12 and F13: Redis dies, hangs, or refuses in each of its ways, as the mirror and as the store that serves; with both stores
 down codes are sent and checked without a store.
 """
 
@@ -8,17 +8,21 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sandbox.chaos.nemesis import LOSES_MIRROR, STAYS, Fault, Field
+from sandbox.chaos.cluster import Plan, can_mount, fill
+from sandbox.chaos.nemesis import LOSES_MIRROR, STAYS, Around, Fault, Field, needs_mysql
 from sandbox.chaos.proxy import DOWN
 from sandbox.ports import LOOPBACK
 
 _FOUND_OUT_SECONDS = 4.0
 _TIMEOUT_SECONDS = 5.0
+_DISK_MB = 16
 
 
 @contextmanager
@@ -101,6 +105,69 @@ def _run_for_ever(client: redis.Redis) -> None:
 
 
 @asynccontextmanager
+async def password_rotated(field: Field) -> AsyncIterator[None]:
+    """WRONGPASS: the service's password is good no longer, and all connections end."""
+    with administration(field) as server:
+        before = (await asyncio.to_thread(server.config_get, "requirepass"))["requirepass"]
+        await asyncio.to_thread(server.config_set, "requirepass", "rotated")
+        await asyncio.to_thread(server.execute_command, "CLIENT", "KILL", "TYPE", "normal")
+        field.begins()
+        yield
+        await asyncio.to_thread(server.config_set, "requirepass", str(before))
+
+
+@asynccontextmanager
+async def loading(field: Field) -> AsyncIterator[None]:
+    """LOADING: it was killed, and takes its time to read what it kept."""
+    server = field.cluster.members["redis"]
+    as_it_was = server.process
+    with administration(field) as client:
+        keys = int(await asyncio.to_thread(client.dbsize))
+        await asyncio.to_thread(client.bgrewriteaof)  # a command a key, however often each was written
+    delay_microseconds = int(field.seconds * 1e6 / max(1, keys))
+    await asyncio.to_thread(server.kill)
+    field.begins()
+    server.process = replace(as_it_was, argv=[*as_it_was.argv, "--key-load-delay", str(delay_microseconds)])
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    yield
+    field.note(f"{keys} keys were being loaded" if not starting.done() else f"{keys} keys were loaded too soon")
+    await starting
+    server.process = as_it_was
+
+
+def disk_full(policy: str) -> Around:
+    """Nothing is left of a small disk; later there is room again. With fsync at every write the server ends itself."""
+
+    @asynccontextmanager
+    async def around(field: Field) -> AsyncIterator[None]:
+        server, filler = field.cluster.members["redis"], field.cluster.folder / "redis" / "filler"
+        with administration(field) as client:
+            await asyncio.to_thread(client.config_set, "appendfsync", policy)
+        await asyncio.to_thread(fill, filler)
+        field.begins()
+        yield
+        filler.unlink()
+        if not server.is_up:
+            field.note("Redis ended itself and was started again")
+            await server.restart()
+
+    return around
+
+
+def _needs_mount(plan: Plan) -> str:
+    return needs_mysql(plan) or ("" if can_mount() else "a small disk can be mounted by root only")
+
+
+_small_disk = partial(
+    Fault,
+    victim="redis",
+    expects=LOSES_MIRROR,
+    impossible=_needs_mount,
+    plan=lambda plan: replace(plan, mirror_disk_mb=_DISK_MB),
+)
+
+
+@asynccontextmanager
 async def both_down(field: Field) -> AsyncIterator[None]:
     """MySQL is away and Redis is killed while it serves; Redis is back first."""
     await field.trouble("mysql", DOWN)
@@ -136,4 +203,10 @@ FAULTS = (
         seconds=12.0,
         quick_seconds=12.0,  # the first four are MySQL's alone
     ),
+    Fault(
+        number="F12h", title="Redis' password rotated", victim="redis", around=password_rotated, expects=LOSES_MIRROR
+    ),
+    Fault(number="F12i", title="Redis killed, then LOADING", victim="redis", around=loading, expects=LOSES_MIRROR),
+    _small_disk(number="F13a", title="Redis' disk full, fsync every second", around=disk_full("everysec")),
+    _small_disk(number="F13b", title="Redis' disk full, fsync always", around=disk_full("always")),
 )
