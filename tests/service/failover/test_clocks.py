@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from core.clock import ManualClock, ManualTimer
+from core.ids import RequestIds
 from core.settings import Failover as FailoverSettings
 from service.failover import Status
 from service.failover.note import Note
@@ -130,3 +131,14 @@ async def test_who_starts_after_a_recovery_takes_up_nothing(make: Make, twins: T
 
     assert other.status is Status.HEALTHY
     assert twins.changes == []
+
+
+async def test_what_an_instance_began_whose_clock_is_ahead_is_looked_for_in_both_stores(make: Make, twins: Twins):
+    failover = await fallen_over(make, twins, clock=ManualClock(NOW), probe_seconds=5)
+    request = facts.request(id=RequestIds(ManualClock(NOW + HOUR))())
+    await twins.backup.write([request])
+    twins.primary.available = True
+    await failover.recover()
+
+    assert failover.status is Status.RECOVERING
+    assert await failover.request(request.id) is not None
