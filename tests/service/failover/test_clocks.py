@@ -134,11 +134,15 @@ async def test_who_starts_after_a_recovery_takes_up_nothing(make: Make, twins: T
 
 
 async def test_what_an_instance_began_whose_clock_is_ahead_is_looked_for_in_both_stores(make: Make, twins: Twins):
-    failover = await fallen_over(make, twins, clock=ManualClock(NOW), probe_seconds=5)
+    failover = await make(clock=ManualClock(NOW), probe_seconds=5)
     request = facts.request(id=RequestIds(ManualClock(NOW + HOUR))())
-    await twins.backup.write([request])
-    twins.primary.available = True
+    approval = facts.approval(request)
+    await twins.primary.write([request])
+    await failover.set_mysql_fatal("a test said so")
+    await twins.backup.write([request, approval])
     await failover.recover()
+    state = await failover.request(request.id)
 
     assert failover.status is Status.RECOVERING
-    assert await failover.request(request.id) is not None
+    assert state is not None
+    assert state.approval == approval
