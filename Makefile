@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos soak test check format docs pictures lock bench-service bench-detect bench-warehouse servers clean
+.PHONY: help demo smoke chaos soak test check format docs pictures shots lock bench-service bench-detect bench-warehouse servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -48,6 +48,9 @@ docs: $(READY) ## Write the documents that are made from code
 
 pictures: $(READY) servers ## Draw the pictures of mails in docs/pictures from a seeded past
 	@$(BIN)/python -m sandbox.pictures
+
+shots: $(READY) servers ## Photograph every page of the dashboard over the demo's past (ARGS=--help)
+	@$(BIN)/python -m sandbox.shots $(ARGS)
 
 lock: ## Renew requirements.lock to the newest versions that fit together
 	@$(BIN)/pip install --quiet uv

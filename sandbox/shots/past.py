@@ -1,0 +1,156 @@
+"""What the photographed dashboard shows: the demo's past, what detection says of its last day, and what the programs would
+have told of themselves. It goes on while pictures are taken, so that no page is stale.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from core import warehouse as door
+from core.alerts.channels import MailChannel
+from core.alerts.main import assemble
+from core.alerts.rendering import Rendering
+from core.clock import ManualClock, utc_now
+from core.events import AnyEvent, Availability, StatusChange, decode, encode_lines
+from core.mail import KeptMail
+from core.settings import Settings
+from core.warehouse import Warehouse
+from ingest.files import ingest_file
+from ingest.sink import Sink, Unreadable
+from metrics import hourly
+from metrics.detection.job import Job
+from metrics.detection.records import evidence, notifications_since
+from reports.delivery import Office
+from reports.ledger import Ledger
+from reports.spans import Day
+from reports.watch.incidents import Teller
+from sandbox.history import write_history
+from sandbox.world import World, named_fault
+
+AHEAD = timedelta(hours=2)
+"""So much of the future is made up, too, and told when its time has come."""
+
+_JUDGED = timedelta(hours=26)
+_STEP = timedelta(hours=5)  # the detector begins anew after a longer pause
+_BROKEN = "receipts-stop"  # of one provider everywhere: large enough to be found at any hour
+_BROKEN_SINCE = timedelta(minutes=48)
+_INSTANCE = "5" * 32
+_SEED = 5
+
+Say = Callable[[str], None]
+
+
+class Past:
+    """The events of one folder, told to a warehouse as far as the clock has come."""
+
+    def __init__(self, folder: Path, warehouse: Warehouse, settings: Settings) -> None:
+        self._tail = folder / "tail.jsonl"
+        self._warehouse = warehouse
+        self._settings = settings
+        self._sink = Sink(warehouse, clock=utc_now)
+
+    def load(self, *, days: int, per_day: int, say: Say) -> None:
+        """Make it up until now, and judge its last day, once a folder."""
+        if self._tail.exists():
+            return
+        now = utc_now()
+        say(f"{days} days with {per_day:,} verifications a day are made up and loaded")
+        self._load(now, days, per_day)
+        say("what the programs tell of themselves is written")
+        self._operations(now)
+        say("the detector judges the last day")
+        job = Job(self._settings.detection)
+        for back in range(int(_JUDGED / _STEP), -1, -1):
+            job.minute(self._warehouse, now - back * _STEP)
+        hourly.build(self._warehouse, on_time_seconds=self._settings.metrics.on_time_seconds)
+        say("alerts are told and two reports are sent, to nobody")
+        self._mails(now)
+
+    def go_on(self) -> None:
+        """Tell what has come since the last time."""
+        now = utc_now().timestamp()
+        waiting = [decode(line) for line in self._tail.read_bytes().splitlines()]
+        due = [event for event in waiting if event.at.timestamp() <= now]
+        if due:
+            self._sink.store("shots", due, [])
+            self._tail.write_bytes(encode_lines(event for event in waiting if event.at.timestamp() > now))
+
+    def _load(self, now: datetime, days: int, per_day: int) -> None:
+        files = self._tail.parent / "history"
+        world = World(seed=_SEED, faults=(named_fault(_BROKEN, start=now - _BROKEN_SINCE),))
+        paths = write_history(
+            files, world=world, end=now + AHEAD, days=days, verifications_per_day=per_day,
+            progress=lambda done, total: None,
+        )  # fmt: skip
+        later: list[AnyEvent] = []
+        for path in paths:
+            if path.stem[-10:] < f"{now:%Y-%m-%d}":
+                ingest_file(path, self._sink)
+                continue
+            events = [decode(line) for line in path.read_bytes().splitlines()]
+            self._sink.store(path.name, [event for event in events if event.at <= now], [])
+            later += [event for event in events if event.at > now]
+        shutil.rmtree(files)
+        self._tail.write_bytes(encode_lines(sorted(later, key=lambda event: event.at)))
+
+    def _operations(self, now: datetime) -> None:
+        """Availability of a month, a store that was down for a while, and two letters that nobody could read."""
+        rng = np.random.default_rng(_SEED)
+        until = now.replace(second=0, microsecond=0)
+        calls = rng.poisson(45, size=30 * 1440)
+        failed = rng.binomial(calls, 0.000_02)
+        failed[1180:1184] = (2, 5, 3, 1)
+        minutes = [
+            Availability(
+                at=until - timedelta(minutes=back), instance=_INSTANCE, calls=int(calls[back]),
+                failed=int(failed[back]), shed=0,
+            )
+            for back in range(1, len(calls))
+        ]  # fmt: skip
+        down = until - timedelta(minutes=1184)
+        changes = [
+            StatusChange(at=down + timedelta(minutes=after), instance=_INSTANCE, component="store", old=old, new=new, reason=why)
+            for after, old, new, why in (
+                (0, "healthy", "mysql_fatal", "the primary store refused the connection (2003)"),
+                (14, "mysql_fatal", "recovering", "an operator asked for recovery"),
+                (15, "recovering", "healthy", "312 journaled writes were replayed"),
+            )
+        ]  # fmt: skip
+        letters = [
+            Unreadable(f"{place}", "Object missing required field `request_id`", b'{"type":"receipt","attempt":1}')
+            for place in (40_112, 40_113)
+        ]
+        self._sink.store("EVENTS", [*minutes, *changes], letters)
+
+    def _mails(self, now: datetime) -> None:
+        found, clock = self._settings, ManualClock(now)
+        channel = MailChannel(
+            "mail", KeptMail(), Rendering("UTC"), sender=found.mail.sender, recipients=["a@b.example"]
+        )
+        desk, teller = assemble(found, [channel], clock=clock), Teller("UTC", found.reports.dashboard_url)
+        known: set[str] = set()
+        for one in notifications_since(self._warehouse, now - _JUDGED):
+            clock.now = one.at
+            frame = evidence(self._warehouse, one.incident.id)
+            desk.tell(teller.alert(one, frame, is_known=one.incident.id in known)).result()
+            known.add(one.incident.id)
+            desk.deliver()
+        desk.close()
+        ledger = Ledger(found.reports.folder, clock=utc_now)
+        office = Office(found, ledger, KeptMail(), lambda: door.connect(found.warehouse, readonly=True), utc_now)
+        for ago in (2, 1):
+            day = (now.astimezone(UTC) - timedelta(days=ago)).date()
+            office.deliver(Day(day, found.reports.time_zone), ["a@b.example"])
+
+
+def open_past(folder: Path, settings: Settings) -> tuple[closing[Warehouse], Past]:
+    """The warehouse, migrated, and the past that is to be told to it."""
+    warehouse = door.connect(settings.warehouse)
+    warehouse.migrate()
+    return closing(warehouse), Past(folder, warehouse, settings)
