@@ -22,6 +22,7 @@ from app.data import operations as operations_data
 from app.data import overview as overview_data
 from app.data import providers as providers_data
 from app.data import regions as regions_data
+from app.data import usual as usual_data
 from app.data.basics import FilterKey
 from app.palette import Colours
 from app.timeframe import Window
@@ -81,9 +82,15 @@ def choices(window: Window) -> dict[str, list[str]]:
 
 
 @st.cache_data(ttl=60, show_spinner=False, max_entries=200)
-def overview(window: Window, zone: str, filters: FilterKey) -> overview_data.OverviewData:
+def overview(window: Window, zone: str, filters: FilterKey, *, compare: str) -> overview_data.OverviewData:
     return overview_data.answer(
-        warehouse(), window, zone, filters, now=utc_now(), on_time_seconds=settings().metrics.on_time_seconds
+        warehouse(),
+        window,
+        zone,
+        filters,
+        compare=compare,
+        now=utc_now(),
+        on_time_seconds=settings().metrics.on_time_seconds,
     )
 
 
@@ -110,6 +117,29 @@ def carriers(
         now=utc_now(),
         on_time_seconds=settings().metrics.on_time_seconds,
     )
+
+
+@st.cache_data(ttl=1800, show_spinner=False, max_entries=100)
+def usual(
+    window: Window, zone: str, filters: FilterKey, *, slug: str, bucket: str, carriers: tuple[str, ...]
+) -> pd.DataFrame:
+    """Of buckets that were over weeks ago, so it is kept for long; `window` should begin and end with a bucket."""
+    return usual_data.usual(
+        warehouse(),
+        window,
+        zone,
+        filters,
+        slug=slug,
+        bucket=bucket,
+        carriers=carriers,
+        now=utc_now(),
+        on_time_seconds=settings().metrics.on_time_seconds,
+    )
+
+
+@st.cache_data(ttl=300, show_spinner=False, max_entries=50)
+def countries_of(window: Window) -> dict[str, frozenset[str]]:
+    return carriers_data.countries_of(warehouse(), window, now=utc_now())
 
 
 @st.cache_data(ttl=60, show_spinner=False, max_entries=200)

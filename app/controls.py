@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import streamlit as st
 
 from app import cached, filters, words
-from app.filters import NO_SPLIT, PANEL_COUNTS, View
+from app.filters import COMPARISONS, NO_SPLIT, PANEL_COUNTS, View
 from app.timeframe import AUTO, CUSTOM, PRESETS
 from core.clock import utc_now
 from core.errors import Unavailable, WarehouseRefused
@@ -21,7 +21,7 @@ from metrics.query import BUCKETS
 
 _VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
 _CHOICES_PAUSE = timedelta(seconds=10)
-_RANGES = {"1h": "Last hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", CUSTOM: "Custom"}
+_RANGES = {"1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", CUSTOM: "Custom"}
 _BUCKETS = {AUTO: "Automatic", **words.BUCKET_TITLES}
 
 
@@ -33,8 +33,12 @@ class Opened:
     notices: tuple[str, ...]
 
 
-def open_view() -> Opened:
-    """The view of the link, with filter values that do not occur left out. Another page's link is kept on the way."""
+def open_view(*, filtered: bool = True, compares: bool = False) -> Opened:
+    """The view of the link, with filter values that do not occur left out. Another page's link is kept on the way.
+
+    A page whose figures have no dimensions is not `filtered`: it keeps the filters in the link and offers none. One that
+    `compares` lets the earlier period be chosen.
+    """
     params: dict[str, Sequence[str]] = {key: st.query_params.get_all(key) for key in st.query_params}
     if not params and _LINK in st.session_state:
         params = {key: [value] if isinstance(value, str) else value for key, value in st.session_state[_LINK].items()}
@@ -49,7 +53,7 @@ def open_view() -> Opened:
         view, unknown = filters.known(view, found)
         notices += unknown
     st.session_state[_VIEW] = view
-    _bar(view, found or {})
+    _bar(view, (found or {}) if filtered else None, compares=compares)
     return Opened(view, tuple(notices))
 
 
@@ -90,10 +94,10 @@ def metric_bar(view: View) -> None:
     )
 
 
-def keep_only(dimension: str, values: Sequence[str]) -> None:
-    """Filter by these values, in a callback of whatever chose them."""
+def keep_only(dimension: str, values: Sequence[str], **subject: str) -> None:
+    """Filter by these values (and tell of a subject), in a callback of whatever chose them."""
     view = st.session_state[_VIEW]
-    _write(replace(view, filters={**view.filters, dimension: tuple(values)}))
+    _write(replace(view, filters={**view.filters, dimension: tuple(values)}, **subject))
 
 
 def show_bar(view: View) -> None:
@@ -121,7 +125,7 @@ def split_bar(view: View) -> None:
     _select("By", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
 
 
-def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:
+def _bar(view: View, found: Mapping[str, Sequence[str]] | None, *, compares: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         st.session_state["range"] = view.range
         st.segmented_control(
@@ -144,7 +148,10 @@ def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:
             220,
             "All times are in it, and days begin at its midnight.",
         )
-        _filter_box(view, found)
+        if compares:
+            _compare(view)
+        if found is not None:
+            _filter_box(view, found)
         st.session_state["live"] = view.live
         st.toggle(
             "Live",
@@ -153,7 +160,8 @@ def _bar(view: View, found: Mapping[str, Sequence[str]]) -> None:
             args=("live",),
             help=f"Look again every {cached.REFRESH_SECONDS} s; the place on the page is kept.",
         )
-    _chosen_filters(view)
+    if found is not None:
+        _chosen_filters(view)
 
 
 def _select(
@@ -169,6 +177,18 @@ def _select(
         args=(name,),
         help=about,
         width=width,
+    )
+
+
+def _compare(view: View) -> None:
+    _select(
+        "Compare with",
+        "compare",
+        view,
+        COMPARISONS,
+        words.COMPARED_TITLES.__getitem__,
+        160,
+        "The same span, so much earlier.",
     )
 
 
@@ -269,7 +289,7 @@ def _filtered(name: str) -> None:
 
 
 def _cleared() -> None:
-    _write(replace(st.session_state[_VIEW], filters={}))
+    _write(replace(st.session_state[_VIEW], filters={}, point=""))
 
 
 def _write(view: View) -> None:

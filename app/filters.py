@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo, available_timezones
 
-from app.timeframe import AUTO, CUSTOM, PRESETS, Window, fixed, moving
+from app.timeframe import AUTO, COMPARED, CUSTOM, PRESETS, Window, fixed, moving
 from app.words import DIMENSION_TITLES, UNKNOWN, listed
 from core.events import DIMENSIONS
 from metrics.catalogue import METRICS
 from metrics.query import BUCKETS
 
 NO_SPLIT = "none"
+COMPARISONS = (*COMPARED, "none")
 PANEL_COUNTS = ("6", "12", "24", "48")
 _LOCAL = "%Y-%m-%dT%H:%M"
 _EMBED = ("embed", "embed_options")  # Streamlit's own
@@ -35,9 +36,11 @@ class View:
     split: str = "provider"
     bucket: str = AUTO
     panels: str = "12"
+    compare: str = "week"
     show: str = "all"
     incident: str = ""
     request: str = ""
+    point: str = ""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def window(self, now: datetime) -> Window:
@@ -60,9 +63,11 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
     "bucket": (AUTO, *BUCKETS),
     "panels": PANEL_COUNTS,
     "show": ("all", "troubled"),
+    "compare": COMPARISONS,
 }
-_SUBJECTS = ("incident", "request")
-"""Ids of what a page tells about; what they name may be gone, so the page says whether it exists."""
+_SUBJECTS = ("incident", "request", "point")
+"""Ids of what a page tells about; what they name may be gone, so the page says whether it exists. A point is the Unix time
+at which its bucket begins."""
 _ID_LETTERS = 64
 _KEYS = {*_OPTIONS, *_SUBJECTS, *DIMENSIONS, "from", "to", "tz"}
 
@@ -80,8 +85,10 @@ def read(params: Mapping[str, Sequence[str]], *, zone: str) -> tuple[View, list[
         bucket=chosen["bucket"] or View.bucket,
         panels=chosen["panels"] or View.panels,
         show=chosen["show"] or View.show,
+        compare=chosen["compare"] or View.compare,
         incident=_id("incident", params),
         request=_id("request", params),
+        point=_id("point", params),
         filters={name: _values(params[name]) for name in DIMENSIONS if params.get(name)},
     )
     return _with_times(view, params, notices), notices
@@ -98,7 +105,7 @@ def write(view: View) -> dict[str, str | list[str]]:
     params["tz"] = view.zone
     if not view.live:
         params["live"] = "off"
-    for name in ("metric", "split", "bucket", "panels", "show", *_SUBJECTS):
+    for name in ("metric", "split", "bucket", "panels", "show", "compare", *_SUBJECTS):
         if getattr(view, name) != getattr(plain, name):
             params[name] = getattr(view, name)
     params |= {name: [value or UNKNOWN for value in values] for name, values in view.filters.items() if values}

@@ -56,3 +56,9 @@ class Colours:
         self.learn(dimension, [name])
         place, colours = self.places[dimension][name], LINES[shade]
         return colours[place % len(colours)], DASHES[place // len(colours) % len(DASHES)]
+
+
+def rgba(colour: str, opacity: float) -> str:
+    """A colour of the palette that lets through what is behind it."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"

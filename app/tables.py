@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -13,8 +16,16 @@ _ROWS_MAX = 30
 _WIDTH = 1000
 
 
-def readings(shown: Metric, table: pd.DataFrame, dimensions: tuple[str, ...]) -> None:
-    """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand."""
+def readings(
+    shown: Metric,
+    table: pd.DataFrame,
+    dimensions: tuple[str, ...],
+    *,
+    key: str | None = None,
+    chosen: Callable[[], None] | None = None,
+) -> None:
+    """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand. `chosen` is called when somebody
+    chooses a row, which `chosen_row` then tells by the `key`."""
     scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
     seen = table.assign(
         **{column: table[column] * scale for column in ("value", "p95") if column in table},
@@ -25,6 +36,9 @@ def readings(shown: Metric, table: pd.DataFrame, dimensions: tuple[str, ...]) ->
     columns = (*dimensions, "value", "between", "p95", "n", "volume", "settled")
     st.dataframe(
         seen,
+        key=key,
+        on_select=chosen or "ignore",
+        selection_mode="single-row",
         hide_index=True,
         width=_WIDTH,
         height="content" if len(table) <= _ROWS_MAX else 1000,
@@ -42,6 +56,13 @@ def readings(shown: Metric, table: pd.DataFrame, dimensions: tuple[str, ...]) ->
         },
         column_order=[column for column in columns if column in seen],
     )
+
+
+def chosen_row(key: str, names: Sequence[str]) -> str | None:
+    """The name of the row that was chosen in the table of that key, whose rows have these names."""
+    state: Mapping[str, Any] = st.session_state[key]
+    rows = state["selection"]["rows"]
+    return names[rows[0]] if rows and rows[0] < len(names) else None
 
 
 def _between(value: float, n: int) -> str:

@@ -20,28 +20,48 @@ _FLAT_RATIO = 0.02
 """A sparkline spans at least two points of a ratio, so that calm looks calm."""
 
 YOUNG_MAX = 0.1
-"""Beyond this share of attempts that are still settling, a change against last week is shown but not judged."""
+"""Beyond this share of attempts that are still settling, a change is shown but not judged: those before had longer to settle."""
 
 
-def board(data: OverviewData, *, shade: Shade, span_seconds: float, on_time_seconds: int, link: str) -> str:
-    """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added."""
+_TOO_EARLY = (
+    '<span title="Much of this range is younger than what it is compared with was allowed to get: receipts and codes '
+    'are still coming.">too early to judge</span>'
+)
+
+
+def board(
+    data: OverviewData, *, shade: Shade, span_seconds: float, on_time_seconds: int, link: str, compared: str
+) -> str:
+    """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added; `compared`
+    is the word for the earlier period."""
     tiles = "".join(
         tile(
             metric,
             data.now[metric.slug],
-            data.before[metric.slug],
+            data.before[metric.slug] if data.before else None,
             data.sparks[metric.slug],
             shade=shade,
             young=metric.settles_after_seconds(on_time_seconds=on_time_seconds) / span_seconds,
             link=link,
+            compared=compared,
         )
         for metric in METRICS
     )
     return f'<div class="hg-board" style="--good:{GOOD[shade]};--bad:{BAD[shade]}">{tiles}</div>'
 
 
-def tile(metric: Metric, now: Reading, before: Reading, spark: Spark, *, shade: Shade, young: float, link: str) -> str:
-    """One tile: title, value, change, course, sample size and whether it has settled."""
+def tile(
+    metric: Metric,
+    now: Reading,
+    before: Reading | None,
+    spark: Spark,
+    *,
+    shade: Shade,
+    young: float,
+    link: str,
+    compared: str,
+) -> str:
+    """One tile: title, value, change (unless there is no `before`), course, sample size and whether it has settled."""
     title = escape(metric.title)
     about = escape(words.explained(metric))
     tip = f"hg-tip-{metric.slug}"
@@ -54,7 +74,7 @@ def tile(metric: Metric, now: Reading, before: Reading, spark: Spark, *, shade: 
   </header>
   <div class="hg-zh" lang="zh">{escape(metric.title_zh)}</div>
   {_value(metric, now)}
-  {_change(metric, now, before, young=young)}
+  {_change(metric, now, before, young=young, compared=compared)}
   {sparkline(metric, spark, shade)}
   <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
 </section>"""
@@ -68,18 +88,18 @@ def _value(metric: Metric, now: Reading) -> str:
     return f'<div class="hg-value">{number}<small> {unit}</small>{beside}</div>'
 
 
-def _change(metric: Metric, now: Reading, before: Reading, *, young: float) -> str:
-    if now.value is None:
+def _change(metric: Metric, now: Reading, before: Reading | None, *, young: float, compared: str) -> str:
+    if now.value is None or before is None:
         return ""
     if before.value is None:
-        return '<div class="hg-change">no value last week to compare with</div>'
+        return f'<div class="hg-change">no value {compared} to compare with</div>'
     moved = words.change(now.value, before.value, metric.unit)
     arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
     judged, said = _judged(metric, now, before, young=young)
     past = words.figure(before.value, metric.unit)
     return (
         f'<div class="hg-change"><b class="{judged}">{arrow} {moved}</b> <span>{said}</span><br>'
-        f"<span>last week {past}, n {words.count(before.n)}</span></div>"
+        f"<span>{compared} {past}, n {words.count(before.n)}</span></div>"
     )
 
 
@@ -89,7 +109,7 @@ def _judged(metric: Metric, now: Reading, before: Reading, *, young: float) -> t
     if not judged:
         return "", "within chance"
     if young > YOUNG_MAX:
-        return "", "too early to judge"
+        return "", _TOO_EARLY
     return ("hg-good" if judged == "better" else "hg-bad"), judged
 
 

@@ -17,6 +17,7 @@ PRESETS: dict[str, timedelta] = {
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
 }
 CUSTOM = "custom"
 AUTO = "auto"
@@ -34,7 +35,11 @@ SAMPLE_WANTED = 100
 SPAN_MAX = timedelta(days=POINTS_MAX)
 WEEK = timedelta(days=7)
 
-_STEPS = ((timedelta(hours=1), 15), (timedelta(hours=6), 30), (timedelta(days=1), 60))
+_STEPS = ((timedelta(hours=1), 15), (timedelta(hours=6), 30), (timedelta(days=1), 60), (timedelta(days=7), 120))
+_LONGEST_STEP = 600
+
+COMPARED: dict[str, timedelta] = {"week": WEEK, "day": timedelta(days=1)}
+"""How much earlier the period lies that a value is compared with."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,16 @@ class Window:
     def span(self) -> timedelta:
         return self.end - self.start
 
-    def last_week(self) -> Window:
-        """The same span a week before."""
-        return Window(self.start - WEEK, self.end - WEEK, self.step_seconds)
+    def earlier(self, by: timedelta) -> Window:
+        """The same span so much before."""
+        return Window(self.start - by, self.end - by, self.step_seconds)
+
+    def of_buckets(self, bucket: str, zone: str) -> Window:
+        """Every bucket that the window touches, whole: the same as long as no new one begins."""
+        end = floor(self.end, bucket, zone)
+        if end < self.end:
+            end += timedelta(seconds=BUCKETS[bucket])
+        return Window(floor(self.start, bucket, zone), end, self.step_seconds)
 
     def from_bucket(self, bucket: str, zone: str) -> Window:
         """Reaching back to where the first bucket begins, so that it is whole."""
@@ -61,7 +73,7 @@ class Window:
 def moving(preset: str, now: datetime) -> Window:
     """The window of a preset, ending now (to the step)."""
     span = PRESETS[preset]
-    step = next((seconds for longest, seconds in _STEPS if span <= longest), 120)
+    step = next((seconds for longest, seconds in _STEPS if span <= longest), _LONGEST_STEP)
     end = datetime.fromtimestamp(now.timestamp() // step * step, UTC)
     return Window(end - span, end, step)
 

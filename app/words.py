@@ -33,6 +33,9 @@ BUCKET_TITLES: Mapping[str, str] = {
 }
 
 
+COMPARED_TITLES: Mapping[str, str] = {"week": "last week", "day": "yesterday", "none": "nothing"}
+
+
 def named(dimension: str, value: str) -> str:
     """A dimension's value as people read it."""
     return value or f"({dimension} unknown)"

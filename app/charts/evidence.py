@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.palette import BAD, LINES, Shade
+from app.palette import BAD, LINES, Shade, rgba
 from metrics.detection.incidents import Channel, Incident
 
 CHANNEL_TITLES: dict[Channel, str] = {
@@ -31,7 +31,7 @@ def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now
     traces: list[dict[str, Any]] = [
         _line(minutes, evidence["high"], color=band, width=0, name="", hover=False),
         _line(minutes, evidence["low"], color=band, width=0, name="expected, 95 of 100 minutes", hover=False)
-        | {"fill": "tonexty", "fillcolor": f"rgba({_rgb(band)},0.25)", "showlegend": True},
+        | {"fill": "tonexty", "fillcolor": rgba(band, 0.25), "showlegend": True},
         _line(minutes, evidence["expected"], color=usual, width=1.5, name="expected") | {"line": _dashed(usual)},
         _line(minutes, evidence["observed"], color=came, width=2, name="what came"),
     ]
@@ -119,7 +119,3 @@ def _wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, now: datetime) -> pd
     offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
     shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
     return shown
-
-
-def _rgb(colour: str) -> str:
-    return ",".join(str(int(colour[place : place + 2], 16)) for place in (1, 3, 5))

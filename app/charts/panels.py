@@ -6,20 +6,20 @@ Undefined is a gap, what has not settled is dashed; a sample size stands beside 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from app import words
-from app.palette import Colours, Shade
-from app.timeframe import Window
+from app.charts.expected import USUAL_PLACE, spans, usual_band
+from app.charts.frames import Frame, wall_clock
+from app.palette import BAD, LINES
 from metrics.catalogue import Metric
+from metrics.detection.incidents import Incident
 from metrics.query import BUCKETS
 
 PANEL_HEIGHT = 250
@@ -37,28 +37,6 @@ N_OF_LINE = 10
 _TITLE_LETTERS = 26
 
 
-@dataclass(frozen=True)
-class Frame:
-    """What all panels share: metric, scale of values, window, bucket and colours."""
-
-    metric: Metric
-    low: float
-    high: float
-    window: Window
-    zone: str
-    bucket: str
-    split: str | None
-    shade: Shade
-    colours: Colours
-
-    @property
-    def tzinfo(self) -> ZoneInfo:
-        return ZoneInfo(self.zone)
-
-    def line_style(self, name: str) -> tuple[str, str]:
-        return self.colours.line(self.split or "", name, self.shade)
-
-
 def scale(metric: Metric, series: pd.DataFrame) -> tuple[float, float]:
     """The one range of values for all panels."""
     values = series.loc[series["value"].notna()]
@@ -73,11 +51,25 @@ def scale(metric: Metric, series: pd.DataFrame) -> tuple[float, float]:
     return max(0.0, np.floor((low - room) * 20) / 20), min(1.0, np.ceil((high + room) * 20) / 20)
 
 
-def panel(frame: Frame, carrier: str, series: pd.DataFrame, *, value: float | None, n: int) -> go.Figure:
-    """The chart of one carrier; `series` holds its lines, `value` and `n` are those of the whole window."""
-    traces = [trace for name, line in series.groupby("line", sort=True) for trace in _line(frame, str(name), line)]
+def panel(
+    frame: Frame,
+    carrier: str,
+    series: pd.DataFrame,
+    *,
+    value: float | None,
+    n: int,
+    usual: pd.DataFrame | None = None,
+    incidents: Sequence[Incident] = (),
+) -> go.Figure:
+    """The chart of one carrier; `series` holds its lines, `value` and `n` are those of the whole window.
+
+    `usual`: the rows of this carrier of `app.data.usual.usual`. `incidents`: those that touch it, drawn as shaded spans.
+    """
+    band = usual_band(frame, series, usual) if usual is not None and len(usual) else []
+    lines = [trace for name, line in series.groupby("line", sort=True) for trace in _line(frame, str(name), line)]
+    layout = _layout(frame, _title(frame.metric, carrier, value, n)) | {"shapes": spans(frame, incidents)}
     # In one piece: each later update of a figure checks all of it again (12 panels: 0.41 s against 0.15 s).
-    return go.Figure({"data": traces, "layout": _layout(frame, _title(frame.metric, carrier, value, n))})
+    return go.Figure({"data": [*band, *lines], "layout": layout})
 
 
 def told(frame: Frame, carrier: str, value: float | None, n: int) -> str:
@@ -99,11 +91,18 @@ def legend(frame: Frame, lines: Sequence[str]) -> str:
             f"<span role=listitem>{_stroke(colour, 'solid' if dash == 'solid' else 'dashed')}{escape(label)}</span>"
         )
     entries.append(f'<span role=listitem class="hg-note">{_stroke("currentColor", "dotted")}still settling</span>')
+    usual, broken = LINES[frame.shade][USUAL_PLACE], BAD[frame.shade]
+    entries.append(f'<span role=listitem class="hg-note">{_patch(usual)}usual at that hour</span>')
+    entries.append(f'<span role=listitem class="hg-note">{_patch(broken)}incident</span>')
     return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
 
 
 def _stroke(colour: str, style: str) -> str:
     return f'<i style="border-top:3px {style} {colour}"></i>'
+
+
+def _patch(colour: str) -> str:
+    return f'<i class="hg-patch" style="background:{colour}"></i>'
 
 
 def _layout(frame: Frame, title: str) -> dict[str, Any]:
@@ -123,6 +122,7 @@ def _layout(frame: Frame, title: str) -> dict[str, Any]:
         "hoverlabel": {"namelength": -1},
         "uirevision": f"{frame.metric.slug}{frame.window.span}",
         "dragmode": False,
+        "clickmode": "event+select",
         "xaxis": {
             "range": _axis_range(frame),
             "showgrid": False,
@@ -174,18 +174,19 @@ def _trace(
         f"{words.figure(value, frame.metric.unit)}  n {words.count(int(n))}{'' if settled else '  (settling)'}"
         for value, n, settled in zip(part["value"], part["n"], part["settled"], strict=True)
     ]
-    told_points = [f"{escape(label)}  %{{customdata}}<extra></extra>"] * (len(part) - silent)
+    told_points = [f"{escape(label)}  %{{customdata[0]}}<extra></extra>"] * (len(part) - silent)
+    begins = [int(stamp.timestamp()) for stamp in part["bucket"]]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": escape(label),
-        "x": _wall_clock(part["bucket"], frame),
+        "x": wall_clock(part["bucket"], frame),
         "y": part["value"].astype(float),
         "line": {"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
         "marker": {"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
         "opacity": 0.5 if thin else 1.0,
         "connectgaps": False,
-        "customdata": hover,
+        "customdata": list(zip(hover, begins, strict=True)),
         "hovertemplate": ["<extra></extra>"] * silent + told_points,
     }
 
@@ -210,16 +211,9 @@ def _with_gaps(line: pd.DataFrame, bucket: str) -> pd.DataFrame:
     return pd.concat([ordered, missing]).sort_values("bucket", ignore_index=True)
 
 
-def _wall_clock(stamps: pd.Series[pd.Timestamp], frame: Frame) -> pd.Series[pd.Timestamp]:
-    """Times as the zone's clock shows them at the end of the window: an axis on which no hour comes twice."""
-    offset = frame.window.end.astimezone(frame.tzinfo).utcoffset() or timedelta(0)
-    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
-    return shown
-
-
 def _axis_range(frame: Frame) -> list[datetime]:
     ends = pd.Series(pd.to_datetime([frame.window.start, frame.window.end], utc=True))
-    return [stamp.to_pydatetime() for stamp in _wall_clock(ends, frame)]
+    return [stamp.to_pydatetime() for stamp in wall_clock(ends, frame)]
 
 
 def _hover_time(frame: Frame) -> str:

@@ -19,7 +19,7 @@ _SCALE = "Cividis"
 """Even in lightness, and the same to red-green blind eyes."""
 _LAND: dict[Shade, str] = {"light": "#E4E8EE", "dark": "#28313C"}
 _COAST: dict[Shade, str] = {"light": "#FFFFFF", "dark": "#11161D"}
-_HEIGHT = 520
+_HEIGHT = 480
 _MARK_SMALLEST, _MARK_LARGEST = 7, 34
 
 
@@ -119,11 +119,15 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
             "colorscale": _SCALE,
             "line": {"color": "#FFFFFF" if shade == "light" else "#E6EAF0", "width": 1.5},
             "colorbar": {
-                "title": {"text": f"{metric.title}<br>({metric.good} is good)", "side": "right"},
+                "title": {"text": f"{metric.title} ({metric.good} is good)", "side": "top"},
+                # Below the map: beside it, it would leave a telephone no room for the map.
+                "orientation": "h",
+                "y": -0.02,
+                "yanchor": "top",
                 "tickformat": ".1%" if metric.unit == "ratio" else ",~g",
                 "ticksuffix": "" if metric.unit == "ratio" else " s",
-                "thickness": 14,
-                "len": 0.8,
+                "thickness": 12,
+                "len": 0.6,
             },
         },
     }

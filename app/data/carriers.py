@@ -1,4 +1,5 @@
-"""The Carriers page asks two questions: one metric for every carrier, and its course for the largest."""
+"""The Carriers page asks two questions: one metric for every carrier, and its course for the largest. Beside them it asks what
+is usual (`app.data.usual`), which incidents there were, and in which countries each carrier is."""
 
 from __future__ import annotations
 
@@ -88,6 +89,13 @@ def answer(
     left_out = tuple(str(name) for name in by_volume[len(drawn) :])
     lines = tuple(sorted(map(str, drawn)))
     return CarriersData(table, series[series["line"].isin(drawn)], bucket, changed, lines, left_out)
+
+
+def countries_of(warehouse: Warehouse, window: Window, *, now: datetime) -> dict[str, frozenset[str]]:
+    """The countries in which each carrier had attempts: an incident in one of them is marked on its panel."""
+    question = Question((VOLUME,), window.start, window.end, dimensions=("carrier", "country"))
+    frame = ask(warehouse, question, now=now)
+    return {str(name): frozenset(map(str, rows)) for name, rows in frame.groupby("carrier")["country"]}
 
 
 def _series(frame: pd.DataFrame, slug: str, split: str | None) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from app.data.uptime import Uptime, uptime
 from app.timeframe import Window, auto_bucket
 from core.errors import QueueUnavailable
 from core.queue import ENCRYPTOR_CONSUMER, EVENTS, INGEST_CONSUMER, NUMBERS, StreamState
@@ -31,8 +32,7 @@ class OperationsData:
 
     latest: pd.DataFrame
     history: pd.DataFrame
-    now: pd.DataFrame
-    course: pd.DataFrame
+    uptime: Uptime
     month: pd.DataFrame
     arrivals: pd.DataFrame
     letters: pd.DataFrame
@@ -48,8 +48,7 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
     return OperationsData(
         latest=month.drop_duplicates("component").reset_index(drop=True),
         history=status_history(warehouse, start=start, end=end),
-        now=availability(warehouse, start=start, end=end),
-        course=availability(warehouse, start=start, end=end, bucket=bucket),
+        uptime=uptime(warehouse, window),
         month=availability(warehouse, start=now - MONTH, end=now),
         arrivals=arrivals(warehouse, start=start, end=end, bucket=bucket),
         letters=dead_letters(warehouse, start=start, end=end),

@@ -1,4 +1,5 @@
-"""The Overview asks three questions: the ten metrics now, over the same span last week, and their course."""
+"""The Overview asks five questions: the ten metrics now, over the same span earlier, their course, and the availability of
+the API with its course."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from datetime import datetime
 import pandas as pd
 
 from app.data.basics import ALL_SLUGS, VOLUME, FilterKey, number_of, readings_of
-from app.timeframe import Window, auto_bucket
+from app.data.uptime import Uptime, uptime
+from app.timeframe import COMPARED, Window, auto_bucket
 from core.warehouse import Warehouse
 from metrics.query import Question, ask
 from metrics.readings import Reading
@@ -28,11 +30,12 @@ class Spark:
 
 @dataclass(frozen=True)
 class OverviewData:
-    """What the ten tiles are drawn from."""
+    """What the ten tiles are drawn from; `before` is None when nothing is to be compared. `uptime`: see `app.uptime`."""
 
     now: Mapping[str, Reading]
-    before: Mapping[str, Reading]
+    before: Mapping[str, Reading] | None
     sparks: Mapping[str, Spark]
+    uptime: Uptime
 
     @property
     def empty(self) -> bool:
@@ -40,9 +43,16 @@ class OverviewData:
 
 
 def answer(
-    warehouse: Warehouse, window: Window, zone: str, filters: FilterKey, *, now: datetime, on_time_seconds: int
+    warehouse: Warehouse,
+    window: Window,
+    zone: str,
+    filters: FilterKey,
+    *,
+    compare: str,
+    now: datetime,
+    on_time_seconds: int,
 ) -> OverviewData:
-    """The ten metrics over the window, over the same span last week, and their course."""
+    """The ten metrics over the window, over the same span `compare` earlier, and their course."""
 
     def asked(over: Window, bucket: str | None = None) -> pd.DataFrame:
         question = Question(
@@ -55,8 +65,9 @@ def answer(
     course = asked(window.from_bucket(bucket, zone), bucket)
     return OverviewData(
         now=present,
-        before=readings_of(asked(window.last_week())),
+        before=readings_of(asked(window.earlier(COMPARED[compare]))) if compare in COMPARED else None,
         sparks={slug: _spark(course, slug, bucket) for slug in ALL_SLUGS},
+        uptime=uptime(warehouse, window),
     )
 
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app import cached, controls, downloads, shell, tables, words
 from app.charts import panels as charts
+from app.charts.frames import Frame
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
-from app.filters import NO_SPLIT
-from app.timeframe import Window, clock_changes
+from app.data.incidents import touches
+from app.data.usual import WEEKS
+from app.filters import NO_SPLIT, write
+from app.timeframe import CUSTOM, Window, clock_changes
 from metrics.catalogue import Metric, metric
+from metrics.detection.incidents import Incident
+from metrics.query import BUCKETS
 
 _PANEL_WIDTH = 340
+_TABLE = "carriers-table"
+_POINT_DIGITS = 11  # seconds since 1970 until the year 5138
 
 
 def page() -> None:
@@ -41,7 +55,7 @@ def _draw(opened: Opened, window: Window) -> None:
         return
     shown = metric(view.metric)
     low, high = charts.scale(shown, answers.series)
-    frame = charts.Frame(
+    frame = Frame(
         metric=shown,
         low=low,
         high=high,
@@ -53,11 +67,12 @@ def _draw(opened: Opened, window: Window) -> None:
         colours=cached.colours(),
     )
     _say(frame, answers)
-    _panels(frame, answers)
+    _picked(opened, answers)
+    _panels(frame, answers, opened)
     _table(shown, answers, window)
 
 
-def _say(frame: charts.Frame, answers: CarriersData) -> None:
+def _say(frame: Frame, answers: CarriersData) -> None:
     """The key, and whatever the reader should know before reading."""
     if answers.changed:
         st.info(answers.changed)
@@ -67,7 +82,9 @@ def _say(frame: charts.Frame, answers: CarriersData) -> None:
         st.info(f"**{frame.metric.title} is undefined in all of this range.** {words.why_undefined(0)}")
     notes = [
         f"{frame.metric.question} One point stands for {words.BUCKET_TITLES[frame.bucket]}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel. "
-        f"Thin: fewer than {charts.N_OF_LINE} a point."
+        f"Thin: fewer than {charts.N_OF_LINE} a point. "
+        f"Grey: where 95 of 100 points of the whole carrier would lie if it were as at the same hours of up to {WEEKS} weeks before. "
+        "Choose a point to see that carrier, and the messages behind it."
     ]
     if answers.left_out and frame.split:
         named = words.listed([words.named(frame.split, name) for name in answers.left_out])
@@ -79,24 +96,84 @@ def _say(frame: charts.Frame, answers: CarriersData) -> None:
     st.caption(" ".join(notes))
 
 
-def _panels(frame: charts.Frame, answers: CarriersData) -> None:
+def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
+    view = opened.view
     by_carrier = dict(iter(answers.series.groupby("carrier")))
+    carriers = tuple(name for name in answers.readings() if name in by_carrier)
+    usual = cached.usual(
+        frame.window.of_buckets(frame.bucket, frame.zone), view.zone, view.filter_key(),
+        slug=view.metric, bucket=frame.bucket, carriers=carriers,
+    )  # fmt: skip
+    by_usual = dict(iter(usual.groupby("carrier")))
+    broken = cached.incidents(frame.window, view.filter_key()).within
+    countries = cached.countries_of(frame.window) if broken else {}
     with st.grid(min_column_width=_PANEL_WIDTH):
-        for carrier, reading in answers.readings().items():
-            if carrier not in by_carrier:
-                continue
+        for carrier in carriers:
+            reading = answers.readings()[carrier]
             st.plotly_chart(
-                charts.panel(frame, carrier, by_carrier[carrier], value=reading.value, n=reading.n),
+                charts.panel(
+                    frame,
+                    carrier,
+                    by_carrier[carrier],
+                    value=reading.value,
+                    n=reading.n,
+                    usual=by_usual.get(carrier),
+                    incidents=[one for one in broken if concerns(one, carrier, countries)],
+                ),
                 key=f"panel-{carrier}",
                 config=charts.CONFIG,
+                on_select=partial(_point_chosen, carrier),
+                selection_mode="points",
                 alt=charts.told(frame, carrier, reading.value, reading.n),
             )
+
+
+def concerns(one: Incident, carrier: str, countries: Mapping[str, frozenset[str]]) -> bool:
+    """Whether an incident is about a carrier: one that names it, or no carrier but a country in which it is."""
+    if not touches(one.scope, {"carrier": (carrier,)}):
+        return False
+    return "country" not in one.scope or bool(countries.get(carrier, frozenset()) & set(one.scope["country"]))
+
+
+def _point_chosen(carrier: str) -> None:
+    state: Mapping[str, Any] = st.session_state[f"panel-{carrier}"]
+    begins = [point["customdata"][1] for point in state["selection"]["points"] if point.get("customdata")]
+    if begins:
+        controls.keep_only("carrier", [carrier], point=str(int(begins[0])))
+
+
+def _row_chosen() -> None:
+    carrier = tables.chosen_row(_TABLE, st.session_state["carriers-names"])
+    if carrier is not None:
+        controls.keep_only("carrier", [carrier])
+
+
+def _picked(opened: Opened, answers: CarriersData) -> None:
+    """The way from the point that was chosen to its messages."""
+    view = opened.view
+    if not view.point.isdecimal() or len(view.point) > _POINT_DIGITS:
+        return
+    zone = ZoneInfo(view.zone)
+    begin = datetime.fromtimestamp(int(view.point), zone)
+    end = begin + timedelta(seconds=BUCKETS[answers.bucket])
+    there = replace(
+        view, range=CUSTOM, start=begin.replace(tzinfo=None), end=end.astimezone(zone).replace(tzinfo=None), point=""
+    )
+    links = " · ".join(
+        f'<a href="messages?{escape(urlencode(write(replace(there, show=show)), doseq=True))}" target="_self">{text}</a>'
+        for show, text in (("all", "all messages of that time"), ("troubled", "those that did not arrive"))
+    )
+    with st.container(horizontal=True, vertical_alignment="center", key="picked"):
+        st.html(f'<div class="hg-line"><span>Chosen: <b>{words.window(begin, end, view.zone)}</b></span> {links}</div>')
+        st.button("Let go", type="tertiary", on_click=controls.tell_of, kwargs={"point": ""})
 
 
 def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
     st.subheader("All carriers in this range", anchor=False)
     totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
-    tables.readings(shown, totals, ("carrier",))
+    # The names as they are in the data are kept beside the widget, whose choice is a place among them.
+    st.session_state["carriers-names"] = answers.totals["carrier"].tolist()
+    tables.readings(shown, totals, ("carrier",), key=_TABLE, chosen=_row_chosen)
     with st.container(horizontal=True):
         downloads.csv(
             "Download this table (CSV)", totals, downloads.name(f"carriers-{shown.slug}", window), key="totals"

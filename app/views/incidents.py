@@ -66,6 +66,12 @@ def _lists(view: View, window: Window) -> None:
         selection_mode="single-row",
         placeholder=words.UNDEFINED,
         column_config={
+            "state": "State",
+            "name": "Name",
+            "where": "Where",
+            "since": "Since",
+            "lasted": "Lasted",
+            "found after": "Found after",
             "affected": st.column_config.NumberColumn("Messages affected", format="localized"),
             "share": st.column_config.NumberColumn(
                 "Explains", format="%.0f %%", help="Of everything lost anywhere meanwhile, the part in this scope."
@@ -130,16 +136,26 @@ def _figures(one: Incident, zone: str) -> None:
     columns = st.columns(5)
     state = "over" if one.resolved_at else "open"
     lasted = words.lasting((one.resolved_at or now) - one.onset)
-    columns[0].metric("State", state, f"{'lasted' if one.resolved_at else 'for'} {lasted}", delta_color="off")
+    columns[0].metric(
+        "State", state, f"{'lasted' if one.resolved_at else 'for'} {lasted}", delta_color="off", delta_arrow="off"
+    )
     found = words.lasting(one.detected_at - one.onset)
-    columns[1].metric("Began", words.moment(one.onset, zone, now=now), f"found after {found}", delta_color="off")
+    columns[1].metric(
+        "Began", words.moment(one.onset, zone, now=now), f"found after {found}", delta_color="off", delta_arrow="off"
+    )
     columns[2].metric(
-        "Messages affected", words.count(one.affected), f"{words.count(one.lost)} lost", delta_color="off"
+        "Messages affected",
+        words.count(one.affected),
+        f"{words.count(one.lost)} lost",
+        delta_color="off",
+        delta_arrow="off",
     )
     observed, expected = words.figure(one.observed, unit), words.figure(one.expected, unit)
-    columns[3].metric("Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off")
+    columns[3].metric(
+        "Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off", delta_arrow="off"
+    )
     share = words.UNDEFINED if one.share is None else f"{one.share:.0%}"
-    columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off")
+    columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off", delta_arrow="off")
     if one.silenced:
         st.info("An operator's silence or maintenance window covers this incident: no alert is sent.")
 
@@ -155,6 +171,7 @@ def _evidence(answers: StoryData, zone: str) -> None:
         config=CONFIG,
         alt=charts.told(answers.incident, answers.evidence),
     )
+    downloads.csv("Download the minutes (CSV)", answers.evidence, f"incident-{answers.incident.id}.csv", key="evidence")
 
 
 def _explained(one: Incident) -> None:

@@ -129,6 +129,9 @@ def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
         column_config={
             **{name: st.column_config.Column(title) for name, title in _COLUMNS.items()},
             "submitted_at": st.column_config.TextColumn(f"Submitted ({zone})"),
+            # Columns are as wide as the first rows need: the names further down are longer.
+            "carrier": st.column_config.TextColumn("Carrier", width=120),
+            "error_code": st.column_config.TextColumn("Code", width=110),
             "delivery_seconds": st.column_config.NumberColumn("Delivered after", format="%.1f s"),
         },
     )

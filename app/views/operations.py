@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, mending, shell, words
+from app import cached, controls, downloads, mending, shell, uptime, words
 from app.charts import operations as charts
 from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.operations import STREAMS, OperationsData
 from app.timeframe import Window
 from core.clock import utc_now
-from metrics.operations import AVAILABILITY_GOAL
 
 _MEANINGS = {
     "healthy": "both stores serve",
@@ -28,7 +26,7 @@ _MEANINGS = {
 def page() -> None:
     """Draw it."""
     st.title("Operations", anchor=False)
-    shell.live(controls.open_view(), _draw)
+    shell.live(controls.open_view(filtered=False), _draw)
 
 
 def _draw(opened: Opened, window: Window) -> None:
@@ -54,10 +52,14 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
         if len(store)
         else "no change in 30 days"
     )
-    columns[0].metric("Stores", status, since, delta_color="off", help=_MEANINGS.get(status, status))
+    columns[0].metric("Stores", status, since, delta_color="off", delta_arrow="off", help=_MEANINGS.get(status, status))
     seen = words.ago(now - newest) if newest else words.UNDEFINED
     columns[1].metric(
-        "Newest attempt", seen, words.moment(newest, zone, now=now) if newest else "no data yet", delta_color="off"
+        "Newest attempt",
+        seen,
+        words.moment(newest, zone, now=now) if newest else "no data yet",
+        delta_color="off",
+        delta_arrow="off",
     )
     judged = answers.detected_until
     columns[2].metric(
@@ -65,9 +67,10 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
         words.ago(now - judged) if judged else words.UNDEFINED,
         "last minute judged" if judged else "has not run",
         delta_color="off",
+        delta_arrow="off",
     )
     if isinstance(waits, str):
-        columns[3].metric("Queue", "no answer", "see below", delta_color="off")
+        columns[3].metric("Queue", "no answer", "see below", delta_color="off", delta_arrow="off")
         st.warning(f"The queue does not answer: {controls.plain(waits)}.")
         return
     pending = sum(state.pending for state in waits.values())
@@ -77,33 +80,14 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
         words.count(pending),
         told,
         delta_color="off",
+        delta_arrow="off",
         help=f"Messages that {' and '.join(STREAMS.values())} have not finished.",
     )
 
 
 def _availability(answers: OperationsData, zone: str) -> None:
     st.subheader("Availability of the API", anchor=False)
-    month, span = answers.month.iloc[0], answers.now.iloc[0]
-    if not month["n"]:
-        st.info("Not measured yet: the service tells of its calls once a minute.")
-        return
-    st.markdown(
-        f"**{_percent(span['availability'])}** in this range ({words.count(int(span['n']))} calls, {words.count(int(span['failed']))} failed), "
-        f"**{_percent(month['availability'])}** in 30 days ({words.count(int(month['n']))} calls); the goal is {_percent(AVAILABILITY_GOAL)}."
-    )
-    if len(answers.course):
-        st.plotly_chart(
-            charts.availability(answers.course, zone=zone, shade=shell.shade(), now=utc_now()),
-            key="availability",
-            config=CONFIG,
-        )
-        st.caption(
-            f"One point stands for {words.BUCKET_TITLES[answers.bucket]}. Failed: answered with 5xx, calls refused for load included."
-        )
-
-
-def _percent(value: float) -> str:
-    return words.UNDEFINED if pd.isna(value) else f"{value * 100:.4f}".rstrip("0").rstrip(".") + " %"
+    uptime.draw(answers.uptime, zone, month=answers.month.iloc[0])
 
 
 def _history(answers: OperationsData, zone: str, window: Window) -> None:
@@ -121,6 +105,10 @@ def _history(answers: OperationsData, zone: str, window: Window) -> None:
         height="content" if len(told) <= 20 else 700,
         column_config={
             "at": st.column_config.TextColumn(f"When ({zone})"),
+            "component": "Part",
+            "old": "Before",
+            "new": "Since then",
+            "meaning": st.column_config.TextColumn("That is", width="large"),
             "reason": st.column_config.TextColumn("Reason", width="large"),
             "instances": st.column_config.NumberColumn("Instances", help="How many told of it within a minute."),
         },
@@ -180,6 +168,8 @@ def _alerts(zone: str) -> None:
         placeholder=words.UNDEFINED,
         column_config={
             "at": st.column_config.TextColumn(f"When ({zone})"),
+            "severity": "Severity",
+            "event": "Event",
             "title": st.column_config.TextColumn("What", width="large"),
             "state": st.column_config.TextColumn(
                 "How it stands", help="On each channel; `heliograph alerts show` tells more."

@@ -1,23 +1,26 @@
-"""The Overview: how is every channel right now? Ten tiles, each against the same span last week."""
+"""The Overview: how is every channel right now? Ten tiles, each against the same span earlier, and the API against its goal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
-from app import cached, controls, shell, tiles
+from app import cached, controls, downloads, shell, tiles, uptime, words
 from app.banners import banner
 from app.controls import Opened
+from app.data.overview import OverviewData
 from app.filters import View, write
 from app.timeframe import Window
+from metrics.catalogue import METRICS
 
 
 def page() -> None:
     """Draw it."""
     st.title("Overview", anchor=False)
-    shell.live(controls.open_view(), _draw)
+    shell.live(controls.open_view(compares=True), _draw)
 
 
 def _draw(opened: Opened, window: Window) -> None:
@@ -27,7 +30,7 @@ def _draw(opened: Opened, window: Window) -> None:
         shell.nothing_at_all()
         return
     banner(cached.incidents(window, view.filter_key()).open, view)
-    answers = cached.overview(window, view.zone, view.filter_key())
+    answers = cached.overview(window, view.zone, view.filter_key(), compare=view.compare)
     shell.freshness_line(newest, window, view.zone)
     if answers.empty:
         shell.nothing_here(newest, opened)
@@ -41,5 +44,34 @@ def _draw(opened: Opened, window: Window) -> None:
             span_seconds=window.span.total_seconds(),
             on_time_seconds=cached.settings().metrics.on_time_seconds,
             link=link,
+            compared=words.COMPARED_TITLES[view.compare],
         )
     )
+    downloads.csv(
+        "Download the ten metrics (CSV)",
+        _table(answers, view.compare),
+        downloads.name("overview", window),
+        key="overview",
+    )
+    st.subheader("Availability of the API", anchor=False)
+    uptime.draw(answers.uptime, view.zone)
+
+
+def _table(answers: OverviewData, compare: str) -> pd.DataFrame:
+    """The tiles as a table: a row a metric, and the earlier period beside it unless nothing is compared."""
+    before = answers.before
+    rows = []
+    for entry in METRICS:
+        now = answers.now[entry.slug]
+        row: dict[str, object] = {
+            "metric": entry.slug,
+            "unit": entry.unit,
+            "value": now.value,
+            "p95": now.p95,
+            "n": now.n,
+        }
+        row["settled"] = now.settled
+        if before is not None:
+            row |= {f"{compare}_before": before[entry.slug].value, f"{compare}_before_n": before[entry.slug].n}
+        rows.append(row)
+    return pd.DataFrame(rows)

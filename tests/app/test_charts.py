@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from app.charts import panels as charts
+from app.charts.frames import Frame
 from app.palette import Colours
 from app.timeframe import Window
 from metrics.catalogue import metric
@@ -17,7 +18,7 @@ DAY = Window(START, START + timedelta(days=1), 60)
 DELIVERY = metric("delivery_rate")
 
 
-def frame(**changes) -> charts.Frame:
+def frame(**changes) -> Frame:
     usual = {
         "metric": DELIVERY,
         "low": 0.5,
@@ -29,7 +30,7 @@ def frame(**changes) -> charts.Frame:
         "shade": "light",
         "colours": Colours(),
     }
-    return charts.Frame(**(usual | changes))
+    return Frame(**(usual | changes))
 
 
 def series(*values: float | None, hours=None, settled=None, n: int = 100, line: str = "aurora") -> pd.DataFrame:
@@ -73,7 +74,7 @@ def test_a_line_wholly_settled_or_wholly_young_is_one_trace(settled: list[bool])
 def test_every_point_tells_its_sample() -> None:
     (line,) = drawn(series(0.93, 0.8)).data
 
-    assert list(line.customdata) == ["93.0 %  n 100", "80.0 %  n 100"]
+    assert [text for text, _ in line.customdata] == ["93.0 %  n 100", "80.0 %  n 100"]
 
 
 def test_a_point_without_neighbours_is_a_dot() -> None:

@@ -38,8 +38,12 @@ class Counting:
         return self._warehouse.query_rows(sql, parameters)
 
 
-def overview(warehouse: Any, window: timeframe.Window = DAY, **filters: tuple[str, ...]) -> overview_data.OverviewData:
-    return overview_data.answer(warehouse, window, "UTC", tuple(filters.items()), now=NOW, on_time_seconds=60)
+def overview(
+    warehouse: Any, window: timeframe.Window = DAY, compare: str = "week", **filters: tuple[str, ...]
+) -> overview_data.OverviewData:
+    return overview_data.answer(
+        warehouse, window, "UTC", tuple(filters.items()), compare=compare, now=NOW, on_time_seconds=60
+    )
 
 
 def carriers(warehouse: Any, **changes: Any) -> carriers_data.CarriersData:
@@ -58,6 +62,17 @@ def test_the_overview_has_every_metric_for_the_window_and_for_the_week_before(wa
     assert pytest.approx(0.9, abs=0.01) == answer.now["delivery_rate"].value
     assert pytest.approx(0.5, abs=0.01) == answer.before["delivery_rate"].value
     assert 4.0 == answer.now["delivery_time"].value == answer.now["delivery_time"].p95
+
+
+def test_the_overview_compares_with_the_day_before_or_with_nothing(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW, hours=24)
+    load(warehouse, until=NOW - timedelta(days=1), hours=24, delivered_of_ten=5)
+
+    before = overview(warehouse, compare="day").before
+
+    assert before is not None
+    assert pytest.approx(0.5, abs=0.01) == before["delivery_rate"].value
+    assert overview(warehouse, compare="none").before is None
 
 
 def test_what_has_no_attempts_is_undefined_and_not_zero(warehouse: Warehouse) -> None:
@@ -131,7 +146,7 @@ def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse) -> None
     carriers(for_carriers)
     basics.choices(for_filters, DAY)
 
-    assert (for_overview.asked, for_carriers.asked, for_filters.asked) == (3, 2, 1)
+    assert (for_overview.asked, for_carriers.asked, for_filters.asked) == (5, 2, 1)
 
 
 def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse: Warehouse) -> None:

@@ -16,7 +16,9 @@ FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
 
 
 def tile(shown=DELIVERY, *, now: Reading, before: Reading, spark: Spark = FLAT, young: float = 0.0) -> str:
-    return tiles.tile(shown, now, before, spark, shade="light", young=young, link="carriers?range=7d")
+    return tiles.tile(
+        shown, now, before, spark, shade="light", young=young, link="carriers?range=7d", compared="last week"
+    )
 
 
 def reading(value: float | None, n: int = 10_000, *, settled: bool = True) -> Reading:

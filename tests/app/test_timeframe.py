@@ -39,7 +39,9 @@ def test_no_line_has_more_points_than_the_most(span: timedelta, wanted: str, vol
     assert bool(said) == (wanted not in (AUTO, used))
 
 
-@pytest.mark.parametrize(("preset", "bucket"), [("1h", "1m"), ("6h", "5m"), ("24h", "15m"), ("7d", "1h")])
+@pytest.mark.parametrize(
+    ("preset", "bucket"), [("1h", "1m"), ("6h", "5m"), ("24h", "15m"), ("7d", "1h"), ("30d", "6h")]
+)
 def test_much_traffic_gets_the_finest_bucket_that_can_be_read(preset: str, bucket: str) -> None:
     shown = timeframe.moving(preset, NOON)
 
@@ -91,5 +93,5 @@ def test_a_bucket_begins_at_or_before_its_moments_and_within_its_length(at: date
 def test_the_comparison_is_the_same_span_a_week_before() -> None:
     shown = timeframe.moving("24h", NOON)
 
-    assert shown.span == shown.last_week().span
-    assert timedelta(days=7) == shown.start - shown.last_week().start
+    assert shown.span == shown.earlier(timeframe.WEEK).span
+    assert timedelta(days=7) == shown.start - shown.earlier(timeframe.WEEK).start
