@@ -20,6 +20,7 @@ from metrics.catalogue import METRICS, metric
 from metrics.query import BUCKETS
 
 _VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
+_WRITTEN = "heliograph_written"
 _CHOICES_PAUSE = timedelta(seconds=10)
 _RANGES = {"1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", CUSTOM: "Custom"}
 _BUCKETS = {AUTO: "Automatic", **words.BUCKET_TITLES}
@@ -53,8 +54,15 @@ def open_view(*, filtered: bool = True, compares: bool = False) -> Opened:
         view, unknown = filters.known(view, found)
         notices += unknown
     st.session_state[_VIEW] = view
+    st.session_state[_WRITTEN] = False
     _bar(view, (found or {}) if filtered else None, compares=compares)
     return Opened(view, tuple(notices))
+
+
+def link_is_newer() -> bool:
+    """Whether something chosen since the page was opened has written another link: a part that draws by itself would still
+    show the old one."""
+    return bool(st.session_state.get(_WRITTEN))
 
 
 def choices_are_due() -> bool:
@@ -295,4 +303,5 @@ def _cleared() -> None:
 def _write(view: View) -> None:
     link = filters.write(view)
     st.session_state[_LINK] = link
+    st.session_state[_WRITTEN] = True
     st.query_params.from_dict(link)

@@ -34,6 +34,8 @@ def live(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
 
 
 def _guarded(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
+    if controls.link_is_newer():
+        st.rerun()  # a choice within this part runs this part alone, with the view as it was
     window = opened.view.window(utc_now())
     wrong = problem(window)
     if wrong:
