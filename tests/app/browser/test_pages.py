@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 
 from tests.app.browser.conftest import Stage
 from tests.app.browser.places import WITH_DATA, WITHOUT_DATA
+from tests.app.conftest import until
 from tests.app.looking import see
 
 pytestmark = pytest.mark.browser
@@ -41,7 +42,8 @@ def test_a_page_with_data_is_drawn_and_has_no_grave_fault(
     page.goto(f"{stage.url}/{place}")
     see(page, WITH_DATA[place])
 
-    assert faults(page) == []
+    # While a page is being drawn its texts are paler than they will be.
+    until(lambda: faults(page) == [], what=lambda: "\n".join(faults(page)))
     assert page.outside == []  # type: ignore[attr-defined]
 
 
