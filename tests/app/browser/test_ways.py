@@ -49,9 +49,9 @@ def test_a_point_of_a_panel_leads_to_its_carrier_and_its_messages(stage: Stage, 
 
 
 def test_the_earlier_period_is_in_the_link(stage: Stage, page: Page) -> None:
-    page.goto(f"{stage.url}/?compare=day")
+    page.goto(f"{stage.url}/?range=6h&compare=day")
 
-    see(page, "no value yesterday to compare with")
+    see(page, "yesterday 9")
 
 
 @pytest.mark.parametrize(
