@@ -66,7 +66,7 @@ def running(settings: WarehouseSettings, folder: Path, *, sign_in_file: str = ""
             yield Dashboard(url)
         finally:
             process.terminate()
-            process.wait(timeout=10)
+            process.wait(timeout=30)
 
 
 def until(happened: Callable[[], bool], *, what: Callable[[], str]) -> None:

@@ -58,7 +58,7 @@ def test_the_earlier_period_is_in_the_link(stage: Stage, page: Page) -> None:
     ("place", "button", "columns"),
     [
         ("", "Download the ten metrics", "metric,unit,value,p95,n,settled,week_before,week_before_n"),
-        ("messages", "Download this list", "submitted_at,"),
+        ("messages", "Download this list", "request_id,attempt,submitted_at,"),
         ("incidents", "Download this list", "state,name,where,since,lasted,"),
     ],
 )
@@ -87,3 +87,4 @@ def test_every_page_tells_of_a_warehouse_that_is_down_and_goes_on_when_it_is_bac
     connect(stage.settings).close()
     for place, opened in pages.items():
         see(opened, WITH_DATA[place])
+        opened.close()
