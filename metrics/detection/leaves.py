@@ -146,7 +146,8 @@ class Slices:
         size, times = len(self._all), int(self._roots.sum())
         table = np.empty((len(self), values.shape[1]))
         for column, told in enumerate(np.ascontiguousarray(values.T)):
-            sums = np.bincount(into, weights=np.repeat(told, times), minlength=size)
+            sums = np.zeros(size)  # a count of nothing is of integers, whatever its weights
+            sums += np.bincount(into, weights=np.repeat(told, times), minlength=size)
             for part, whole in self._steps:
                 sums += np.bincount(whole, weights=sums[part], minlength=size)
             table[:, column] = sums[self._kept]
