@@ -28,7 +28,7 @@ from metrics.detection.sequential import Sequential, seen_ratio
 
 REMEMBERED_MINUTES = 360
 _REFITS = 14
-"""The baseline is fitted anew when its hours have grown by this part: once a day of two weeks, hourly in the first day."""
+"""The baseline is fitted anew when its hours have grown by this part: once a day with two weeks of history, every six hours at the least."""
 _ALARMS_A_MINUTE = 4
 _JOINS_MINUTES = 9
 """Only then are several values of a dimension taken for one scope: before, chance makes neighbours look ill."""
@@ -108,7 +108,7 @@ class Detector:
             self.baseline = fit(self.history, hour)
             self._fitted_hour = hour
             known = len({one for one, _, _ in self.history.hours})
-            self._refit_hours = min(max(known // _REFITS, 1), 24)
+            self._refit_hours = min(max(known // _REFITS, 6), 24)
             self._odds = None
         assert self.baseline is not None
         if self.baseline.rate.shape[1] < len(self.leaves):
