@@ -17,10 +17,10 @@ import msgspec
 from core.errors import BadInput, JournalDamaged
 from core.hooks import Step, no_step
 from core.journal import SUFFIX, JournalFile, Record, closed_files
-from service.facts import AnyFact, Check, Fact, RequestState
+from service.facts import AnyFact, Check, Fact
 from service.failover.journaling import RecordUnreadable, decode
 from service.failover.stateless import CHECKS_FROM
-from service.stores import Store
+from service.stores import Keeping
 
 REJECTED_SUFFIX = SUFFIX + ".rejected"
 _BATCH_MAX = 500
@@ -90,7 +90,7 @@ def verify(folder: Path) -> Verified:
 
 async def replay(
     folder: Path,
-    store: Store,
+    store: Keeping,
     progress: Progress = lambda _name, _done: None,
     *,
     skip_damaged: bool = False,
@@ -117,7 +117,7 @@ async def replay(
 
 
 async def _replay_file(
-    file: JournalFile, store: Store, progress: Progress, *, skip_damaged: bool, step: Step
+    file: JournalFile, store: Keeping, progress: Progress, *, skip_damaged: bool, step: Step
 ) -> Replayed:
     records, rejected = 0, 0
     reading = file.records(after=file.mark, skip_damaged=skip_damaged)
@@ -138,7 +138,7 @@ async def _replay_file(
     return Replayed(files=1, records=records, rejected=rejected)
 
 
-async def _replay_batch(file: JournalFile, store: Store, records: list[Record]) -> int:
+async def _replay_batch(file: JournalFile, store: Keeping, records: list[Record]) -> int:
     """Returns how many records were set aside."""
     facts: list[AnyFact] = []
     bad: list[tuple[Record, str]] = []
@@ -161,7 +161,7 @@ async def _replay_batch(file: JournalFile, store: Store, records: list[Record]) 
     return len(bad)
 
 
-async def write_facts(store: Store, facts: Sequence[AnyFact]) -> None:
+async def write_facts(store: Keeping, facts: Sequence[AnyFact]) -> None:
     """Write facts that another store numbered: a check whose number another check has gets the next free one."""
     guesses = [fact for fact in facts if isinstance(fact, Check) and fact.check >= CHECKS_FROM]
     counted = await _counted(store, guesses)
@@ -176,32 +176,33 @@ async def write_facts(store: Store, facts: Sequence[AnyFact]) -> None:
             await _settle_check(store, check)
 
 
-async def _counted(store: Store, checks: list[Check]) -> set[Fact]:
+async def _counted(store: Keeping, checks: list[Check]) -> set[Fact]:
     """Those of `checks` that the store has counted, under whatever number: one whose answer was lost was counted once
     more without a store.
 
     All are asked for at once, in one question of the reading lane: one by one, 5,000 checks took a minute of round trips.
     """
     ids = list({check.request_id for check in checks})
-    states = dict(zip(ids, await asyncio.gather(*map(store.request, ids)), strict=True))
-    return {check for check in checks if _is_in(states[check.request_id], check)}
+    known = dict(zip(ids, await asyncio.gather(*map(store.checks, ids)), strict=True))
+    return {check for check in checks if _is_in(known[check.request_id], check)}
 
 
-def _is_in(state: RequestState | None, check: Check) -> bool:
-    return state is not None and any(msgspec.structs.replace(row, check=check.check) == check for row in state.checks)
+def _is_in(known: Sequence[Check], check: Check) -> bool:
+    return any(msgspec.structs.replace(row, check=check.check) == check for row in known)
 
 
-async def _settle_check(store: Store, check: Check) -> None:
+async def _settle_check(store: Keeping, check: Check) -> None:
     """Give a check the next free number when its own went to another check.
 
     The backup numbers checks by what it knows; where the mirror had not heard of the last one, a number is given
     twice. A check made at the same moment with the same result is the same check, so a second replay changes nothing.
     """
     number = check.check
-    while (state := await store.request(check.request_id)) is not None:
-        if _is_in(state, check):
+    while True:
+        known = await store.checks(check.request_id)  # its request may come later, from another journal
+        if _is_in(known, check):
             return
-        number = max([number, *(row.check for row in state.checks)]) + 1
+        number = max([number, *(row.check for row in known)]) + 1
         [is_new] = await store.write([msgspec.structs.replace(check, check=number)])
         if is_new:
             return

@@ -15,7 +15,7 @@ import msgspec
 from core.errors import MirrorUnavailable
 from service.facts import AnyFact, Approval, Attempt, Check, Request, RequestState
 from service.failover.replay import write_facts
-from service.stores import CheckOrder, CheckVerdict, Store
+from service.stores import CheckOrder, CheckVerdict, Keeping, Store
 from service.stores.derive import facts_of, facts_of_verdict
 
 Answer = TypeVar("Answer")
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 class Run(Protocol):
     """Runs a call on one of the stores; failures are counted."""
 
-    async def __call__(self, call: Callable[[Store], Awaitable[Any]], /) -> Any: ...  # noqa: ANN401  # as its call
+    async def __call__(self, call: Callable[[Keeping], Awaitable[Any]], /) -> Any: ...  # noqa: ANN401  # as its call
 
 
 class Together:

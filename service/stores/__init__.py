@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from core.events import CheckResult
-from service.facts import AnyFact, ApiKey, IdempotencyAnswer, IdempotencyClaim, RequestState
+from service.facts import AnyFact, ApiKey, Check, IdempotencyAnswer, IdempotencyClaim, RequestState
 
 
 class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +148,15 @@ class Store(Protocol):
         ...
 
 
-class Primary(Store, Protocol):
+class Keeping(Store, Protocol):
+    """A store that keeps facts of its own, and says which checks it has counted."""
+
+    async def checks(self, request_id: UUID) -> list[Check]:
+        """The checks of a request, by number, whether or not the request itself has come."""
+        ...
+
+
+class Primary(Keeping, Protocol):
     """A store that is the home of all facts: it can let go of old ones, and fill a backup that has lost its own."""
 
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
@@ -160,7 +168,7 @@ class Primary(Store, Protocol):
         ...
 
 
-class Backup(Store, Protocol):
+class Backup(Keeping, Protocol):
     """A store that can stand in for another one: it is kept warm, and carries a word from instance to instance."""
 
     async def mirror(self, facts: Sequence[AnyFact]) -> None:

@@ -66,6 +66,11 @@ class MemoryStore:
     async def brief(self, request_id: UUID) -> RequestState | None:
         return await self.request(request_id)
 
+    async def checks(self, request_id: UUID) -> list[Check]:
+        self._require()
+        found = [row for row in self._of_request[request_id] if isinstance(row, Check)]
+        return sorted(found, key=lambda row: row.check)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         self._require()
         requests = (row for row in self._of_number[phone_hash] if (row.app, row.purpose) == (app, purpose))

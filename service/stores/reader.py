@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -36,6 +37,10 @@ class AskBrief(msgspec.Struct, frozen=True):
     request_id: UUID
 
 
+class AskChecks(msgspec.Struct, frozen=True):
+    request_id: UUID
+
+
 class AskLiving(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     phone_hash: str
@@ -56,11 +61,11 @@ class AskKey(msgspec.Struct, frozen=True):
     key_hash: str
 
 
-Question = AskRequest | AskBrief | AskLiving | AskSends | AskOptOut | AskKey
+Question = AskRequest | AskBrief | AskChecks | AskLiving | AskSends | AskOptOut | AskKey
 _OfRequest = Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval
 _ALL: Sequence[type[_OfRequest]] = (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval)
 _BRIEF: Sequence[type[_OfRequest]] = (Attempt, Approval)
-Told = RequestState | None | list[datetime] | bool | ApiKey
+Told = RequestState | None | list[datetime] | list[Check] | bool | ApiKey
 
 
 class Reader:
@@ -88,6 +93,7 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
     states = states_of(connection, asked | set(living.values()))
     briefly = {question.request_id for question in questions if isinstance(question, AskBrief)}
     briefs = states_of(connection, briefly, kinds=_BRIEF)
+    checks = _checks(connection, {question.request_id for question in questions if isinstance(question, AskChecks)})
     sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
     stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
     keys = _keys(connection, {question.key_hash for question in questions if isinstance(question, AskKey)})
@@ -98,6 +104,8 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
                 return states.get(question.request_id)
             case AskBrief():
                 return briefs.get(question.request_id)
+            case AskChecks():
+                return checks[question.request_id]
             case AskLiving():
                 return states.get(living[question]) if question in living else None
             case AskSends():
@@ -146,6 +154,13 @@ def states_of(
         for fact in rows.select(connection, kind, "request_id", found):
             facts[fact.request_id].append(fact)
     return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
+
+
+def _checks(connection: Connection, ids: set[UUID]) -> dict[UUID, list[Check]]:
+    found: dict[UUID, list[Check]] = defaultdict(list)
+    for check in rows.select(connection, Check, "request_id", ids):
+        found[check.request_id].append(check)
+    return defaultdict(list, {key: sorted(checks, key=attrgetter("check")) for key, checks in found.items()})
 
 
 def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[str, list[datetime]]:

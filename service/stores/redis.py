@@ -99,6 +99,10 @@ class RedisStore:
     async def brief(self, request_id: UUID) -> RequestState | None:
         return await self.request(request_id)
 
+    async def checks(self, request_id: UUID) -> list[Check]:
+        found = await self._hash(redis_layout.request_hash(request_id))
+        return sorted((fact for fact in found if isinstance(fact, Check)), key=lambda row: row.check)
+
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         where = self._key(redis_layout.living_set(app=app, phone_hash=phone_hash, purpose=purpose))
         members = await self._do(lambda: self._redis.zrange(where, 0, -1))

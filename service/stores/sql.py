@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert
 from core.clock import Clock, utc_now
 from core.lane import Lane
 from core.settings import Store as StoreSettings
-from service.facts import AnyFact, ApiKey, IdempotencyClaim, RequestState
+from service.facts import AnyFact, ApiKey, Check, IdempotencyClaim, RequestState
 from service.stores import (
     Bookmark,
     Candidate,
@@ -35,7 +35,18 @@ from service.stores import (
 from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
 from service.stores.faults import FactRefused, FaultClass, StoreFault
-from service.stores.reader import AskBrief, AskKey, AskLiving, AskOptOut, AskRequest, AskSends, Question, Reader, Told
+from service.stores.reader import (
+    AskBrief,
+    AskChecks,
+    AskKey,
+    AskLiving,
+    AskOptOut,
+    AskRequest,
+    AskSends,
+    Question,
+    Reader,
+    Told,
+)
 from service.stores.writer import Done, Order, WriteFacts, Writer
 
 Item = TypeVar("Item")
@@ -82,6 +93,9 @@ class SqlStore:
 
     async def brief(self, request_id: UUID) -> RequestState | None:
         return cast("RequestState | None", await self._do(self._reading, AskBrief(request_id)))
+
+    async def checks(self, request_id: UUID) -> list[Check]:
+        return cast("list[Check]", await self._do(self._reading, AskChecks(request_id)))
 
     async def living(self, *, app: str, phone_hash: str, purpose: str, now: datetime) -> RequestState | None:
         question = AskLiving(app=app, phone_hash=phone_hash, purpose=purpose, now=now)

@@ -185,12 +185,12 @@ async def test_what_is_known_of_the_checks_of_a_batch_is_asked_at_once(tmp_path:
     class Slow(MemoryStore):
         asking = most = 0
 
-        async def request(self, request_id):
+        async def checks(self, request_id):
             self.asking += 1
             self.most = max(self.most, self.asking)
             await asyncio.sleep(0)
             self.asking -= 1
-            return await super().request(request_id)
+            return await super().checks(request_id)
 
     store = Slow()
     checks = [facts.check(facts.request(), CHECKS_FROM) for _ in range(20)]
@@ -199,6 +199,16 @@ async def test_what_is_known_of_the_checks_of_a_batch_is_asked_at_once(tmp_path:
 
     assert store.most == 20
     assert sorted(map(str, store.facts())) == sorted(map(str, checks))
+
+
+async def test_two_checks_with_one_number_are_both_kept_though_their_request_comes_later(tmp_path: Path):
+    store, request = MemoryStore(), facts.request()
+    one, other = facts.check(request, 1), facts.check(request, 1, result="expired")
+    for place, row in enumerate((one, other, other, one, request)):
+        journal_of(tmp_path / str(place), records_of([row]))
+        await replay(tmp_path / str(place), store)
+
+    assert [(row.check, row.result) for row in await store.checks(request.id)] == [(1, "wrong"), (2, "expired")]
 
 
 @settings(max_examples=40, deadline=None)

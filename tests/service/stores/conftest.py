@@ -72,6 +72,14 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.close()
 
 
+@pytest.fixture(params=["memory", *SQL, *SERVERS])
+async def own_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """Those that keep facts of their own: without the failover between them."""
+    made = await store_of(request, tmp_path)
+    yield made
+    await made.close()
+
+
 @pytest.fixture(params=ALL)
 async def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     made = await store_of(request, tmp_path)

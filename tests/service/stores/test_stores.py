@@ -19,7 +19,7 @@ from service.facts import (
     InboundMessage,
     RequestState,
 )
-from service.stores import Store
+from service.stores import Keeping, Store
 from service.stores.derive import assemble
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_hash, new_id
@@ -94,6 +94,14 @@ async def test_facts_without_their_request_are_no_state_until_it_comes(store: St
     await store.write([request])
 
     assert await store.request(request.id) == RequestState(request=request, attempts=(facts.attempt(request),))
+
+
+async def test_checks_are_told_before_their_request_has_come(own_store: Keeping):
+    request = facts.request()
+    await own_store.write([facts.check(request, 2), facts.check(request, 1)])
+
+    assert await own_store.checks(request.id) == [facts.check(request, 1), facts.check(request, 2)]
+    assert await own_store.checks(facts.new_id()) == []
 
 
 async def test_of_two_final_receipts_the_first_is_kept(store: Store):
