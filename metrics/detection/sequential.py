@@ -14,8 +14,6 @@ from metrics.detection.leaves import Bools, Floats, Ints, Slices
 NEVER = 2**62
 _MOST = 1e200
 _STEP = 60.0
-_ALIKE = 2.0
-"""Slices share their messages and rise together: two of them count as one series."""
 _PARTS = np.array([0.3, 0.5, 0.2])
 """Of the tolerated false alarms, for slices of at most one dimension, of two, of three: a hundred wide ones ring sooner than
 they would as a few among thousands. On quiet days of a drill the highest statistics rise with the depth just so."""
@@ -44,7 +42,7 @@ class Sequential:
     def thresholds(self, false_alarms_per_day: float) -> Floats:
         """ln A of every slice, for this many tolerated false alarms a day of all together."""
         depth = np.clip(self._slices.depths, 1, len(_PARTS)) - 1
-        series = np.maximum(np.bincount(depth, minlength=len(_PARTS)) / _ALIKE, 1.0) * len(WATCHED)
+        series = np.maximum(np.bincount(depth, minlength=len(_PARTS)), 1) * len(WATCHED)
         return np.asarray(np.log(series * 1440 / (false_alarms_per_day * _PARTS))[depth])
 
     def step(self, minute: int, sums: Floats, thresholds: Floats) -> None:
