@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from core.clock import utc_now
+from core.clock import ManualClock, utc_now
 from core.ids import uuid7_from
 from service.facts import RequestState
 from service.failover import Failover, Status
@@ -34,9 +34,11 @@ def at_the_word() -> datetime:
 async def recovering(make: Make, twins: Twins) -> tuple[Failover, Counting]:
     """A failover that was led back long before the requests of the test, and still waits for other instances."""
     twins.backup = backup = Counting()
-    failover = await fallen_over(make, twins, probe_seconds=60.0, clock=at_the_word)
+    clock = ManualClock(at_the_word())
+    failover = await fallen_over(make, twins, probe_seconds=60.0, clock=clock)
     twins.primary.available = True
     await failover.recover()
+    clock.advance(seconds=SINCE_THE_WORD.total_seconds())
 
     assert failover.status is Status.RECOVERING
     return failover, backup

@@ -12,6 +12,7 @@ from core.events import Verify
 from core.ids import uuid7_from
 from service.facts import OWN_APP, Approval, Attempt, Check, IdempotencyClaim, Request
 from service.failover import Status
+from service.keys import new_key
 from service.stores.memory import MemoryStore
 from tests.support.house import NOW, House, open_house
 from tests.support.providers import a_number
@@ -202,7 +203,11 @@ async def test_a_key_goes_on_working_after_a_restart_and_an_unknown_one_is_not_c
     await fleet.one.service.stop()
     async with open_house(tmp_path / "one", store=fleet.primary, backup=fleet.backup, keys=fleet.one.keys) as again:
         sent = await again.verify(a_number())
-        unknown = await again.verify(a_number(), key="operator")
+        secret = again.settings.api.key_secret.get_secret_value()
+        again.keys["stranger"], _ = new_key(
+            app="shop", scopes=frozenset({"send"}), label="", secret=secret, now=again.clock()
+        )
+        unknown = await again.verify(a_number(), key="stranger")
 
         assert (sent.status_code, unknown.status_code) == (201, 503)
 
