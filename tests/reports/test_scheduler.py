@@ -189,5 +189,5 @@ def test_two_schedulers_put_one_mail_into_a_real_mailbox_and_stop_when_asked(set
 
     assert stopped == [True, True]
     assert [child.exit_status for child in running] == [0, 0]
-    (found,) = mails.list(limit=10)
-    assert found.subject.endswith("no message was submitted")
+    # An alert about the silent warehouse may have come beside it.
+    assert len([one for one in mails.list(limit=10) if one.subject.endswith("no message was submitted")]) == 1

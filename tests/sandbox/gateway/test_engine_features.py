@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import clickhouse_connect
 import pytest
@@ -89,6 +91,9 @@ def test_a_token_makes_a_repeated_insert_one(client: Client) -> None:
     assert client.command("SELECT count() FROM once") == 1
 
 
+ROOT = Path(__file__).parents[3]
+
+
 def insert_thousand(address: tuple[str, int, str, str], worker: int) -> int:
     host, port, password, database = address
     with clickhouse_connect.get_client(host=host, port=port, password=password, database=database) as client:
@@ -101,8 +106,13 @@ def insert_thousand(address: tuple[str, int, str, str], worker: int) -> int:
 def test_several_processes_write_and_read_at_once(client: Client, gateway: RunningGateway, database: str) -> None:
     client.command("CREATE TABLE shared (worker UInt8, n UInt32) ENGINE = MergeTree ORDER BY (worker, n)")
     address = (gateway.host, gateway.port, gateway.password, database)
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as processes:
-        written = sum(processes.map(insert_thousand, [address] * 4, range(4)))
+    code = f"from {__name__} import insert_thousand; print(insert_thousand({address!r}, int(sys.argv[1])))"
+    # Not a pool of processes: it starts the main module again, which an earlier test of a page may have replaced.
+    running = [
+        subprocess.Popen([sys.executable, "-c", f"import sys; {code}", str(n)], stdout=subprocess.PIPE, cwd=ROOT)
+        for n in range(4)
+    ]
+    written = sum(int(process.communicate(timeout=60)[0]) for process in running)
 
     assert client.query("SELECT count(), uniqExact(worker, n) FROM shared").result_rows == [(written, written)]
 
