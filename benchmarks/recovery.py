@@ -104,7 +104,7 @@ class Load:
         store, now, number = self._failover, utc_now(), secrets.token_hex(16)
         request = _request(self._ids(), number)
         await store.living(app=request.app, phone_hash=number, purpose=request.purpose, now=now)
-        await store.sends_since(phone_hash=number, since=now - timedelta(days=1))
+        await store.sends_since(phone_hash=number, category="code", since=now - timedelta(days=1))
         attempt = Attempt(request_id=request.id, attempt=1, at=now, provider="aurora", cause="first", phone_hash=number)
         await store.write([request, attempt])
         await store.candidates(CheckSubject(app=request.app, now=utc_now(), request_id=request.id))

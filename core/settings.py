@@ -153,18 +153,35 @@ class Code(Section):
     cooldown_seconds: list[int] = Field(
         [30, 60, 120], description="Wait before the first, second, third ... resend; the last repeats."
     )
-    sends_per_ten_minutes: int = Field(5, ge=1, description="Attempts one number may be sent in ten minutes.")
-    sends_per_day: int = Field(10, ge=1, description="Attempts one number may be sent in 24 hours.")
+    sends_per_ten_minutes: int = Field(
+        5, ge=1, description="Attempts to send one number a code in ten minutes; codes of senders count too."
+    )
+    sends_per_day: int = Field(
+        10, ge=1, description="Attempts to send one number a code in 24 hours; codes of senders count too."
+    )
 
 
 class Limits(Section):
-    """Against those who make the company send codes for nothing (OWASP: SMS pumping). 0 turns a quota off."""
+    """Against those who make the company send codes for nothing (OWASP: SMS pumping), and for the peace of subscribers.
+    0 turns a quota off. What one number may be sent in codes stands in `[code]`; no other message counts against it."""
 
     codes_per_address_per_hour: int = Field(
         20, ge=0, description="Codes for one `client_address` in an hour; an IPv6 address stands for its /64."
     )
     codes_per_range_per_hour: int = Field(
         200, ge=0, description="Codes in an hour for numbers that differ in their last three digits only."
+    )
+    notifications_per_number_per_ten_minutes: int = Field(
+        10, ge=0, description="Attempts to send one number a notification in ten minutes."
+    )
+    notifications_per_number_per_day: int = Field(
+        30, ge=0, description="Attempts to send one number a notification in 24 hours."
+    )
+    marketing_per_number_per_ten_minutes: int = Field(
+        5, ge=0, description="Attempts to send one number marketing in ten minutes."
+    )
+    marketing_per_number_per_day: int = Field(
+        10, ge=0, description="Attempts to send one number marketing in 24 hours."
     )
     codes_per_app_per_hour: int = Field(0, ge=0, description="Codes one app is sent in an hour.")
     codes_per_country_per_hour: int = Field(0, ge=0, description="Codes one country is sent in an hour.")

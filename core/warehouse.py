@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any
 
 import clickhouse_connect
@@ -17,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.layout import Layout
+from core.migrating import migrations, split_statements
 from core.redact import redact
 from core.settings import Warehouse as WarehouseSettings
 
@@ -89,7 +89,7 @@ class Warehouse:
         self._run(_MIGRATIONS_TABLE.strip())
         done = {int(row[0]) for row in self.query_rows("SELECT number FROM schema_migrations")}
         applied = []
-        for number, name, text in migrations():
+        for number, name, text in migrations("core"):
             if number not in done:
                 for statement in split_statements(text.replace("{retention_days}", str(self._retention_days))):
                     self._run(statement)
@@ -170,16 +170,3 @@ _HINT = "check [warehouse] host and port in the settings, and that ClickHouse ru
 def _code_of(error: DatabaseError) -> int:
     match = _CODE.search(str(error))
     return int(match[1]) if match else 0
-
-
-def migrations() -> Sequence[tuple[int, str, str]]:
-    """All migrations as (number, name, text), in order."""
-    folder = files("core").joinpath("migrations")
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [(int(name[:4]), name, folder.joinpath(name).read_text(encoding="utf-8")) for name in found]
-
-
-def split_statements(text: str) -> list[str]:
-    """The statements of a migration: each ends with a semicolon at the end of a line; comment lines fall away."""
-    body = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return [statement.strip() for statement in re.split(r";\s*(?:\n|$)", body) if statement.strip()]

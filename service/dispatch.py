@@ -217,6 +217,7 @@ class Dispatcher:
             provider=provider.name,
             cause=cause,
             phone_hash=order.request.phone_hash,
+            category=order.request.category,
         )
 
     async def _keep(

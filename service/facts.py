@@ -49,7 +49,8 @@ class Request(Fact, tag="request", frozen=True, kw_only=True):
 
 
 class Attempt(Fact, tag="attempt", frozen=True, kw_only=True):
-    """One submission to one provider, written before it is made. `phone_hash` is here too: limits count by it."""
+    """One submission to one provider, written before it is made. `phone_hash` and `category` are here too: limits count
+    by them. What an older version kept has no category, and counts as a code."""
 
     key_fields = ("request_id", "attempt")
 
@@ -59,6 +60,7 @@ class Attempt(Fact, tag="attempt", frozen=True, kw_only=True):
     provider: str
     cause: Cause
     phone_hash: str
+    category: Category = "code"
 
 
 class AttemptOutcome(Fact, tag="outcome", frozen=True, kw_only=True):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from core.events import Category
 from core.settings import Code as CodeSettings
+from core.settings import Limits as LimitsSettings
 from service.errors import CoolingDown, OptedOut, TooManyChecks, TooManySends
 from service.facts import Attempt, RequestState
 
@@ -20,18 +21,26 @@ DAY = timedelta(days=1)
 class Limits:
     """The limits of the settings, applied to what the store knows."""
 
-    def __init__(self, settings: CodeSettings) -> None:
+    def __init__(self, settings: CodeSettings, limits: LimitsSettings) -> None:
         self._settings = settings
+        self._allowed: Mapping[Category, tuple[int, int]] = {
+            "code": (settings.sends_per_ten_minutes, settings.sends_per_day),
+            "notification": (
+                limits.notifications_per_number_per_ten_minutes,
+                limits.notifications_per_number_per_day,
+            ),
+            "marketing": (limits.marketing_per_number_per_ten_minutes, limits.marketing_per_number_per_day),
+        }
 
-    def require_room(self, sends: Sequence[datetime], now: datetime) -> None:
-        """Raise `TooManySends` when the number had its share; `sends` are the attempts of the last day, oldest first."""
-        settings = self._settings
-        waits = [
-            _wait_seconds(sends, now, window, allowed)
-            for window, allowed in ((TEN_MINUTES, settings.sends_per_ten_minutes), (DAY, settings.sends_per_day))
-        ]
-        if max(waits) > 0:
-            raise TooManySends("this number was sent too many messages", retry_after_seconds=max(waits))
+    def require_room(self, category: Category, sends: Sequence[datetime], now: datetime) -> None:
+        """Raise `TooManySends` when the number had its share; `sends` are its attempts of this category in the last day,
+        oldest first."""
+        windows = zip((TEN_MINUTES, DAY), self._allowed[category], strict=True)
+        wait = max((_wait_seconds(sends, now, window, allowed) for window, allowed in windows if allowed), default=0)
+        if wait > 0:
+            raise TooManySends(
+                f"this number was sent too many messages of category {category}", retry_after_seconds=wait
+            )
 
     def require_checks_left(self, state: RequestState, now: datetime) -> None:
         """Raise `TooManyChecks`: another message would only carry a code that can no longer be entered."""

@@ -141,7 +141,7 @@ def build(settings: Settings, outside: Outside) -> Service:
         dispatcher=_dispatcher(settings, outside, publisher, telemetry),
         publisher=publisher,
         templates=Templates(settings.templates),
-        limits=Limits(settings.code),
+        limits=Limits(settings.code, settings.limits),
         guards=guards,
         locks=KeyedLocks(),
         number_hash=number_hash,

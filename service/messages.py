@@ -146,8 +146,10 @@ class Messages:
         try:
             if wish.category != "code":
                 require_welcome(wish.category, opted_out=await self._desk.store.opted_out(wish.phone_hash))
-            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
-            self._desk.limits.require_room(sends, now)
+            sends = await self._desk.store.sends_since(
+                phone_hash=wish.phone_hash, category=wish.category, since=now - DAY
+            )
+            self._desk.limits.require_room(wish.category, sends, now)
             if wish.category == "code":
                 self._desk.guards.take(wish.subject, wish.number)
         except HeliographError as error:

@@ -152,8 +152,8 @@ class Verifications:
             if living is not None:
                 self._desk.limits.require_checks_left(living, now)
                 self._desk.limits.require_cool(living, now)
-            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, since=now - DAY)
-            self._desk.limits.require_room(sends, now)
+            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, category="code", since=now - DAY)
+            self._desk.limits.require_room("code", sends, now)
             self._desk.guards.take(wish.subject, wish.number)
         except HeliographError as error:
             self._desk.telemetry.limited.labels(type(error).__name__).inc()

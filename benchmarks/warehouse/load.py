@@ -7,7 +7,8 @@ from importlib.resources import files
 
 from rich.progress import Progress
 
-from core.warehouse import Warehouse, split_statements
+from core.migrating import split_statements
+from core.warehouse import Warehouse
 
 DAYS = 40
 """Long enough for a question about thirty days that began some days ago."""

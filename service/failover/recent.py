@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
+from core.events import Category
 from service.facts import (
     AnyFact,
     Approval,
@@ -32,7 +33,7 @@ REQUESTS_MAX = 20_000
 """48 MB when full, measured with five facts each."""
 NUMBERS_MAX = 50_000
 CLAIMS_MAX = 20_000
-_SENDS_KEPT = 32  # a number: no limit counts further
+_SENDS_KEPT = 32  # a number and category: a limit above it is none while no store can be asked
 _DAY = timedelta(days=1)
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -46,7 +47,7 @@ class Recent:
     def __init__(self) -> None:
         self._requests: OrderedDict[UUID, dict[_Key, AnyFact]] = OrderedDict()
         self._of_number: dict[str, list[UUID]] = {}
-        self._sends: OrderedDict[str, list[datetime]] = OrderedDict()
+        self._sends: OrderedDict[tuple[str, Category], list[datetime]] = OrderedDict()
         self._claims: OrderedDict[tuple[str, str], Claim] = OrderedDict()
 
     def add(self, facts: Iterable[AnyFact]) -> list[bool]:
@@ -77,9 +78,9 @@ class Recent:
         states = (self.state(request_id) for request_id in self._of_number.get(phone_hash, ()))
         return [state for state in states if state is not None]
 
-    def sends_since(self, phone_hash: str, since: datetime) -> list[datetime]:
-        """When attempts were made to a number, oldest first."""
-        return [at for at in self._sends.get(phone_hash, ()) if at >= since]
+    def sends_since(self, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
+        """When attempts of a category were made to a number, oldest first."""
+        return [at for at in self._sends.get((phone_hash, category), ()) if at >= since]
 
     def claim(self, claim: IdempotencyClaim) -> Claim:
         """Take an Idempotency-Key, or learn who has it."""
@@ -125,10 +126,11 @@ class Recent:
         return True
 
     def _sent(self, attempt: Attempt) -> None:
-        sends = self._sends.get(attempt.phone_hash, [])
+        key = (attempt.phone_hash, attempt.category)
+        sends = self._sends.get(key, [])
         insort(sends, attempt.at)
         recent = [at for at in sends[-_SENDS_KEPT:] if at > attempt.at - _DAY]
-        _keep(self._sends, attempt.phone_hash, recent, NUMBERS_MAX)
+        _keep(self._sends, key, recent, NUMBERS_MAX)
 
     def _answer(self, answer: IdempotencyAnswer) -> None:
         place = (answer.app, answer.idempotency_key)

@@ -18,6 +18,7 @@ import msgspec
 
 from core.clock import Clock
 from core.errors import Overloaded
+from core.events import Category
 from core.ids import time_of
 from service.facts import AnyFact, ApiKey, IdempotencyClaim, Request, RequestState
 from service.failover.known_keys import KnownKeys
@@ -129,8 +130,8 @@ class StatelessStore:
         presumed = {row.request_id: row for row in self._presumption.candidates(subject)}
         return [*(_together(row, presumed.pop(row.request_id, None)) for row in known), *presumed.values()]
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
-        return self._recent.sends_since(phone_hash, since)
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
+        return self._recent.sends_since(phone_hash, category, since)
 
     async def opted_out(self, phone_hash: str) -> bool:
         raise Unknowable("whether a subscriber opted out")

@@ -21,6 +21,7 @@ import msgspec
 
 from core.clock import Clock, Timer, utc_now
 from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailable
+from core.events import Category
 from core.hooks import NO_HOOKS, Hooks
 from core.ids import time_of
 from core.settings import Failover as FailoverSettings
@@ -388,9 +389,9 @@ class Failover:
         # A store that was lost, or a journal that is not replayed yet, may know of it: the id says enough.
         return await self._stateless.candidates(subject)
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         def call(store: Store) -> Awaitable[list[datetime]]:
-            return store.sends_since(phone_hash=phone_hash, since=since)
+            return store.sends_since(phone_hash=phone_hash, category=category, since=since)
 
         return await self._read(call, lambda one, other: sorted((Counter(one) | Counter(other)).elements()))
 

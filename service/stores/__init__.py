@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from core.events import CheckResult
+from core.events import Category, CheckResult
 from service.facts import AnyFact, ApiKey, Check, IdempotencyAnswer, IdempotencyClaim, RequestState
 
 
@@ -119,8 +119,8 @@ class Store(Protocol):
         """The verification of this app that a code may be for: one or none, and several only while no store can say."""
         ...
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
-        """When attempts were made to this number, oldest first."""
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
+        """When attempts of this category were made to this number, oldest first."""
         ...
 
     async def opted_out(self, phone_hash: str) -> bool:

@@ -6,7 +6,8 @@ Refuses to run a transaction again once its commit was sent: nobody knows then w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import pymysql
+import structlog
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select
@@ -24,11 +26,14 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 
 from core.clock import Clock
 from core.errors import ConfigurationError
+from core.migrating import migrations, split_statements
 from core.settings import Store as StoreSettings
 from service.stores import mysql_errors, schema, sqlite_errors
 from service.stores.faults import FactRefused, FaultClass, StoreFault
 
 Result = TypeVar("Result")
+
+_log = structlog.get_logger(__name__)
 
 RERUNS_MAX = 3
 _LOCK_WAIT_SECONDS = (
@@ -99,24 +104,49 @@ class Database:
     def _create_schema(self) -> None:
         if self._has_schema.is_set():
             return
-        if set(schema.metadata.tables) - set(inspect(self._engine).get_table_names()):
+        missing = set(schema.metadata.tables) - set(inspect(self._engine).get_table_names())
+        if missing:
             self._create_tables()
         with self._engine.execution_options(writes=True).begin() as connection:
-            _settle_version(connection, self._clock)
+            found = _version(connection)
+            if found == 0 and missing == set(schema.metadata.tables):
+                _note_version(connection, self._clock)  # made just now, as they are to be
+                found = schema.VERSION
+        if found < schema.VERSION:
+            self._upgrade(found)
         self._has_schema.set()
 
     def _create_tables(self) -> None:
-        patient = self._settings.model_copy(update={"read_timeout_seconds": SCHEMA_SECONDS})
-        engine = open_engine(patient, isolation=self._isolation, lock_wait_seconds=int(SCHEMA_SECONDS))
-        try:
+        with self._patient(lock_wait_seconds=int(SCHEMA_SECONDS)) as engine:
             for _ in schema.metadata.tables:
                 try:
-                    schema.metadata.create_all(engine.execution_options(writes=True))
+                    schema.metadata.create_all(engine)
                     break
                 except DBAPIError as error:
                     # another instance creates the same tables, and may be quicker at each of them
-                    if not mysql_errors.is_there_already(_original(error)):
+                    if not _is_there_already(error):
                         raise
+
+    def _upgrade(self, found: int) -> None:
+        # Locks are waited for no longer than by any call: all who write queue up behind a change of a table that waits.
+        with self._patient(lock_wait_seconds=_LOCK_WAIT_SECONDS) as engine, engine.begin() as connection:
+            for number, _, text in migrations("service.stores"):
+                for statement in split_statements(text) if number > found else ():
+                    try:
+                        connection.exec_driver_sql(statement)
+                    except DBAPIError as error:
+                        if not _is_there_already(error):  # another instance was quicker
+                            raise
+            _note_version(connection, self._clock)
+        _log.info("the tables of the store were brought up to date", found=found, version=schema.VERSION)
+
+    @contextmanager
+    def _patient(self, *, lock_wait_seconds: int) -> Iterator[Engine]:
+        """An engine for changes of the tables, which may take longer than any call."""
+        settings = self._settings.model_copy(update={"read_timeout_seconds": SCHEMA_SECONDS})
+        engine = open_engine(settings, isolation=self._isolation, lock_wait_seconds=lock_wait_seconds)
+        try:
+            yield engine.execution_options(writes=True)
         finally:
             engine.dispose()
 
@@ -225,19 +255,26 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
 
 
-def _settle_version(connection: Connection, clock: Clock) -> None:
+def _version(connection: Connection) -> int:
     found = max(connection.scalars(select(schema.schema_versions.c.version)), default=0)
     if found > schema.VERSION:
         raise ConfigurationError(
             f"the store has tables of version {found}; this program knows {schema.VERSION}", hint="install a newer one"
         )
-    if found == schema.VERSION:
-        return
+    return found
+
+
+def _note_version(connection: Connection, clock: Clock) -> None:
     try:
         connection.execute(insert(schema.schema_versions), {"version": schema.VERSION, "at": clock()})
     except DBAPIError as error:
         if not is_duplicate(error):  # another instance was quicker
             raise
+
+
+def _is_there_already(error: BaseException) -> bool:
+    original = _original(error)
+    return mysql_errors.is_there_already(original) or sqlite_errors.is_there_already(original)
 
 
 def _original(error: BaseException) -> BaseException:

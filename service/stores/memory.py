@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from uuid import UUID
 
 from core.errors import MirrorUnavailable, StoreUnavailable
+from core.events import Category
 from service.facts import (
     OWN_APP,
     AnyFact,
@@ -49,7 +50,7 @@ class MemoryStore:
         self._facts: dict[type[Fact], dict[tuple[object, ...], AnyFact]] = defaultdict(dict)
         self._of_request: dict[UUID, list[AnyFact]] = defaultdict(list)
         self._of_number: dict[str, list[Request]] = defaultdict(list)
-        self._sends: dict[str, list[datetime]] = defaultdict(list)
+        self._sends: dict[tuple[str, Category], list[datetime]] = defaultdict(list)
         self._note, self._note_order = b"", 0
         self._is_warm = False
         self._owed: dict[str, int | None] = {}
@@ -83,9 +84,9 @@ class MemoryStore:
     async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
         return await known_candidates(self, subject)
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         self._require()
-        return sorted(at for at in self._sends[phone_hash] if at >= since)
+        return sorted(at for at in self._sends[phone_hash, category] if at >= since)
 
     async def opted_out(self, phone_hash: str) -> bool:
         self._require()
@@ -211,7 +212,7 @@ class MemoryStore:
         if isinstance(fact, Request):
             self._of_number[fact.phone_hash].append(fact)
         if isinstance(fact, Attempt):
-            self._sends[fact.phone_hash].append(fact.at)
+            self._sends[fact.phone_hash, fact.category].append(fact.at)
         return True
 
     def _state(self, request_id: UUID) -> RequestState | None:

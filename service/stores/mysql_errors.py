@@ -9,7 +9,7 @@ import pymysql
 from service.stores.faults import FaultClass
 
 DUPLICATE_KEY = 1062
-_THERE_ALREADY = frozenset({1050, 1061})  # a table, an index
+_THERE_ALREADY = frozenset({1050, 1060, 1061})  # a table, a column, an index
 
 
 def _table(classes: Mapping[FaultClass, str]) -> Mapping[int, FaultClass]:
@@ -62,7 +62,7 @@ def is_duplicate(error: BaseException) -> bool:
 
 
 def is_there_already(error: BaseException) -> bool:
-    """Somebody else made the table."""
+    """Somebody else made the table or the column."""
     return code_of(error) in _THERE_ALREADY
 
 

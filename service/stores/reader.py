@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, select
 
+from core.events import Category
 from service.facts import (
     AnyFact,
     ApiKey,
@@ -50,6 +51,7 @@ class AskLiving(msgspec.Struct, frozen=True, kw_only=True):
 
 class AskSends(msgspec.Struct, frozen=True, kw_only=True):
     phone_hash: str
+    category: Category
     since: datetime
 
 
@@ -109,7 +111,7 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
             case AskLiving():
                 return states.get(living[question]) if question in living else None
             case AskSends():
-                return [at for at in sends[question.phone_hash] if at >= question.since]
+                return [at for at in sends[question.phone_hash, question.category] if at >= question.since]
             case AskOptOut():
                 return question.phone_hash in stopped
             case AskKey():
@@ -163,16 +165,16 @@ def _checks(connection: Connection, ids: set[UUID]) -> dict[UUID, list[Check]]:
     return defaultdict(list, {key: sorted(checks, key=attrgetter("check")) for key, checks in found.items()})
 
 
-def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[str, list[datetime]]:
-    sends: dict[str, list[datetime]] = defaultdict(list)
+def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[tuple[str, Category], list[datetime]]:
+    sends: dict[tuple[str, Category], list[datetime]] = defaultdict(list)
     if questions:
         attempts = schema.attempts.c
-        query = select(attempts.phone_hash, attempts.at).where(
+        query = select(attempts.phone_hash, attempts.category, attempts.at).where(
             attempts.phone_hash.in_({question.phone_hash for question in questions}),
             attempts.at >= min(question.since for question in questions),
         )
-        for phone_hash, at in connection.execute(query.order_by(attempts.at)):
-            sends[phone_hash].append(at)
+        for phone_hash, category, at in connection.execute(query.order_by(attempts.at)):
+            sends[phone_hash, category].append(at)
     return sends
 
 

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError
-from core.events import CheckResult
+from core.events import Category, CheckResult
 from core.settings import Mirror as MirrorSettings
 from service.facts import (
     AnyFact,
@@ -115,8 +115,8 @@ class RedisStore:
     async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
         return await known_candidates(self, subject)
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
-        where = self._key(redis_layout.sends_set(phone_hash))
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
+        where = self._key(redis_layout.sends_set(phone_hash, category))
         rows = await self._do(
             lambda: self._redis.zrange(where, microseconds(since), "+inf", byscore=True, withscores=True)
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from core.events import Category
 from service.facts import (
     AnyFact,
     ApiKey,
@@ -78,8 +79,9 @@ def living_set(*, app: str, phone_hash: str, purpose: str) -> str:
     return f"living:{phone_hash}:{app}:{purpose}"
 
 
-def sends_set(phone_hash: str) -> str:
-    return f"sends:{phone_hash}"
+def sends_set(phone_hash: str, category: Category) -> str:
+    # Codes have the name that all had before there was one for each: what an older version wrote counts as a code.
+    return f"sends:{phone_hash}" if category == "code" else f"sends:{phone_hash}:{category}"
 
 
 def place_of(fact: AnyFact, now: datetime) -> Place:
@@ -121,9 +123,8 @@ def _place_beside_request(fact: AnyFact) -> Place:
     field = ":".join([_tag(fact), *rest])
     if isinstance(fact, Attempt):
         member = f"{request_id}:{fact.attempt}"
-        return Place(
-            hash=where, field=field, life_seconds=MARGIN_SECONDS, set=sends_set(fact.phone_hash), member=member
-        )
+        sends = sends_set(fact.phone_hash, fact.category)
+        return Place(hash=where, field=field, life_seconds=MARGIN_SECONDS, set=sends, member=member)
     return Place(hash=where, field=field, life_seconds=MARGIN_SECONDS)
 
 

@@ -45,7 +45,7 @@ from service.facts import (
     Request,
 )
 
-VERSION = 1
+VERSION = 2
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, delete, insert
 
 from core.clock import Clock, utc_now
+from core.events import Category
 from core.lane import Lane
 from core.settings import Store as StoreSettings
 from service.facts import AnyFact, ApiKey, Check, IdempotencyClaim, RequestState
@@ -107,8 +108,8 @@ class SqlStore:
     async def candidates(self, subject: CheckSubject) -> Sequence[Candidate]:
         return await known_candidates(self, subject)
 
-    async def sends_since(self, *, phone_hash: str, since: datetime) -> list[datetime]:
-        question = AskSends(phone_hash=phone_hash, since=since)
+    async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
+        question = AskSends(phone_hash=phone_hash, category=category, since=since)
         return cast("list[datetime]", await self._do(self._reading, question))
 
     async def opted_out(self, phone_hash: str) -> bool:

@@ -47,5 +47,10 @@ def is_duplicate(error: BaseException) -> bool:
     return _name_of(error) in _DUPLICATES
 
 
+def is_there_already(error: BaseException) -> bool:
+    """The column is there; SQLite has no code of its own for it."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("duplicate column name")
+
+
 def _name_of(error: BaseException) -> str:
     return str(getattr(error, "sqlite_errorname", ""))

@@ -22,7 +22,7 @@ from core.events import (
     from_row,
 )
 from core.ids import uuid7_from
-from core.warehouse import migrations, split_statements
+from core.migrating import migrations, split_statements
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 REQUEST = uuid7_from(AT, "a request")
@@ -127,7 +127,7 @@ def test_no_bytes_at_all_can_do_more_than_be_unreadable(body):
 
 
 def test_every_field_has_its_column_and_every_column_its_field():
-    statements = "\n".join(text for _, _, text in migrations())
+    statements = "\n".join(text for _, _, text in migrations("core"))
     for struct in KINDS.values():
         (table,) = [text for text in split_statements(statements) if f"NOT EXISTS {struct.table}\n" in text]
         columns = {line.split()[0] for line in table.split("(", 1)[1].splitlines() if line.startswith("    ")}

@@ -8,12 +8,13 @@ from __future__ import annotations
 import pytest
 
 from core.layout import Layout
-from core.warehouse import Warehouse, migrations, split_statements
+from core.migrating import migrations, split_statements
+from core.warehouse import Warehouse
 
 CLUSTER = Layout("fleet")
 RENDERED = [
     (name, rendered)
-    for _, name, text in migrations()
+    for _, name, text in migrations("core")
     for statement in split_statements(text.replace("{retention_days}", "400"))
     for rendered in CLUSTER.render(statement)
 ]
@@ -66,6 +67,6 @@ def test_a_new_column_is_added_to_both_and_an_index_where_the_rows_are():
 
 
 def test_one_server_runs_the_migrations_as_they_are_written():
-    for _, _, text in migrations():
+    for _, _, text in migrations("core"):
         for statement in split_statements(text):
             assert Layout().render(statement) == [statement]

@@ -9,6 +9,7 @@ from core import warehouse as door
 from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.events import Receipt, Send, Verify, encode_lines
 from core.ids import uuid7_from
+from core.migrating import migrations
 from sandbox.ports import free_port
 
 AT = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_migrations_are_applied_once(warehouse):
 def test_two_programs_may_migrate_at_once(warehouse):
     warehouse.command("TRUNCATE TABLE schema_migrations")
 
-    assert warehouse.migrate() == [name for _, name, _ in door.migrations()]
+    assert warehouse.migrate() == [name for _, name, _ in migrations("core")]
 
 
 def test_an_attempt_is_one_row_whatever_came_first_and_however_often(warehouse):

@@ -7,13 +7,17 @@ from datetime import timedelta
 import pytest
 
 from core.settings import Code
+from core.settings import Limits as LimitsSettings
 from service.errors import TooManySends
 from service.facts import RequestState
 from service.limits import Limits
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW
 
-LIMITS = Limits(Code(cooldown_seconds=[30], sends_per_ten_minutes=1))
+LIMITS = Limits(
+    Code(cooldown_seconds=[30], sends_per_ten_minutes=1),
+    LimitsSettings(notifications_per_number_per_ten_minutes=2, marketing_per_number_per_ten_minutes=0),
+)
 SENT_AGO_SECONDS = {20: 10, 30: 0, -10: 30, -29: 30, -31: 0, -3600: 0}
 """By how long ago the last message was sent: what is waited for. A negative one lies ahead."""
 
@@ -29,10 +33,25 @@ def test_a_cool_down_is_never_longer_than_it_is(ago_seconds: int, wait_seconds: 
 
 def test_a_message_that_lies_a_little_ahead_counts_and_is_waited_for_no_longer_than_the_window():
     with pytest.raises(TooManySends) as refused:
-        LIMITS.require_room([NOW + timedelta(minutes=5)], NOW)
+        LIMITS.require_room("code", [NOW + timedelta(minutes=5)], NOW)
 
     assert refused.value.retry_after_seconds == 600
 
 
 def test_a_message_that_lies_an_hour_ahead_keeps_nobody_waiting_for_ten_minutes_that_are_over():
-    LIMITS.require_room([NOW + timedelta(hours=1)], NOW)
+    LIMITS.require_room("code", [NOW + timedelta(hours=1)], NOW)
+
+
+def test_every_category_has_limits_of_its_own():
+    sends = [NOW - timedelta(minutes=2), NOW - timedelta(minutes=1)]
+    LIMITS.require_room("notification", sends[:1], NOW)
+    with pytest.raises(TooManySends, match="of category notification") as refused:
+        LIMITS.require_room("notification", sends, NOW)
+
+    assert refused.value.retry_after_seconds == 480
+
+
+def test_a_limit_of_0_is_none_and_the_other_one_still_holds():
+    LIMITS.require_room("marketing", [NOW] * 9, NOW)
+    with pytest.raises(TooManySends):
+        LIMITS.require_room("marketing", [NOW] * 10, NOW)

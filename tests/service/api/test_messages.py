@@ -67,3 +67,18 @@ async def test_another_app_cannot_convert(house: House):
     code = (await send(house, category="code")).json()
 
     assert (await house.call("POST", "/v1/conversions", {"id": code["id"]}, key="bank")).status_code == 404
+
+
+async def test_notifications_hold_up_no_code_and_codes_no_notification(tmp_path):
+    limits = {"notifications_per_number_per_ten_minutes": 2}
+    async with open_house(tmp_path, code={"sends_per_ten_minutes": 1}, limits=limits) as house:
+        number = a_number()
+        parcels = [await send(house, to=number) for _ in range(3)]
+        login = await house.verify(number)
+        own = await send(house, to=number, category="code")
+        other = await send(house, to=number, category="marketing")
+
+    assert [row.status_code for row in parcels] == [201, 201, 429]
+    assert "of category notification" in parcels[2].json()["detail"]
+    assert login.status_code == 201
+    assert (own.status_code, other.status_code) == (429, 201)

@@ -100,7 +100,7 @@ async def test_everything_a_sender_needs_works_while_the_primary_store_is_down(m
 
     assert (await failover.claim(claim)).ours
     assert await failover.living(app="shop", phone_hash=request.phone_hash, purpose="login", now=NOW) is not None
-    assert len(await failover.sends_since(phone_hash=request.phone_hash, since=NOW)) == 1
+    assert len(await failover.sends_since(phone_hash=request.phone_hash, category="code", since=NOW)) == 1
     assert await failover.opted_out(number)
     assert (await failover.check(order(request, attempt=1))).result == "approved"
     assert (await failover.check(order(request, attempt=1))).result == "already_approved"
@@ -202,7 +202,7 @@ async def test_until_the_journal_is_drained_both_stores_are_asked(make: Make, tw
     assert failover.status is Status.RECOVERING
     assert await failover.request(during.id) == assemble(during, [facts.attempt(during)])
     assert await failover.request(before.id) == assemble(before, [facts.attempt(before)])
-    assert len(await failover.sends_since(phone_hash=before.phone_hash, since=NOW)) == 1
+    assert len(await failover.sends_since(phone_hash=before.phone_hash, category="code", since=NOW)) == 1
     assert await failover.living(app="shop", phone_hash=during.phone_hash, purpose="login", now=NOW) is not None
 
     twins.primary.is_contended = False

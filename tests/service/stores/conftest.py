@@ -93,12 +93,19 @@ async def store_of(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if kind == "memory":
         made = MemoryStore()
     elif kind in SQL:
-        made = SqlStore(store_settings(kind, tmp_path, request))
+        made = await prepared(store_settings(kind, tmp_path, request))
     elif kind in FAILOVERS:
         made = await failover_of(kind, tmp_path)
     else:
         server: Server = request.getfixturevalue(SERVERS[kind])
         made = RedisStore(MirrorSettings(url=server.url), namespace=secrets.token_hex(4))
+    return made
+
+
+async def prepared(settings: StoreSettings) -> SqlStore:
+    """With its tables made: on a busy machine that takes longer than any call may."""
+    made = SqlStore(settings)
+    await made.prepare()
     return made
 
 
@@ -120,6 +127,6 @@ async def failover_of(kind: str, folder: Path) -> Failover:
 
 @pytest.fixture(params=SQL)
 async def sql_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
-    made = SqlStore(store_settings(request.param, tmp_path, request))
+    made = await prepared(store_settings(request.param, tmp_path, request))
     yield made
     await made.close()

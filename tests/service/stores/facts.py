@@ -45,7 +45,7 @@ def request(**fields: Any) -> Request:
 
 def attempt(of: Request, number: int = 1, **fields: Any) -> Attempt:
     given = {"at": of.at + timedelta(seconds=number), "provider": "aurora", "cause": "first"}
-    return Attempt(request_id=of.id, attempt=number, phone_hash=of.phone_hash, **(given | fields))
+    return Attempt(request_id=of.id, attempt=number, phone_hash=of.phone_hash, category=of.category, **(given | fields))
 
 
 def outcome(of: Request, number: int = 1, **fields: Any) -> AttemptOutcome:

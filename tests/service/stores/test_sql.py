@@ -49,7 +49,7 @@ async def test_a_value_that_does_not_fit_fails_its_caller_and_nobody_else(sql_st
     assert [place for place, answer in enumerate(told) if isinstance(answer, FactRefused)] == [13]
     assert [answer for place, answer in enumerate(told) if place != 13] == [[True, True]] * 30
     assert await sql_store.request(bad.id) is None
-    assert await sql_store.sends_since(phone_hash=bad.phone_hash, since=bad.at) == []
+    assert await sql_store.sends_since(phone_hash=bad.phone_hash, category="code", since=bad.at) == []
 
 
 async def test_text_that_is_no_text_fails_its_caller_and_nobody_else(sql_store: SqlStore):

@@ -153,7 +153,26 @@ async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(
     await any_store.write(sends)
     since = NOW + timedelta(seconds=2)
 
-    assert await any_store.sends_since(phone_hash=one.phone_hash, since=since) == [sends[1].at, sends[0].at]
+    assert await any_store.sends_since(phone_hash=one.phone_hash, category="code", since=since) == [
+        sends[1].at,
+        sends[0].at,
+    ]
+
+
+async def test_sends_of_one_category_do_not_count_for_another(any_store: Store):
+    code = facts.request()
+    parcels = [
+        facts.request(phone_hash=code.phone_hash, kind="message", category="notification", expires_at=None)
+        for _ in range(3)
+    ]
+    await any_store.write([row for parcel in parcels for row in (parcel, facts.attempt(parcel))])
+    await any_store.write([code, facts.attempt(code)])
+    counted = {
+        category: len(await any_store.sends_since(phone_hash=code.phone_hash, category=category, since=NOW))
+        for category in ("code", "notification", "marketing")
+    }
+
+    assert counted == {"code": 1, "notification": 3, "marketing": 0}
 
 
 async def test_the_latest_word_of_a_subscriber_counts_however_late_it_comes(store: Store):
