@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke chaos soak test check format docs pictures shots lock bench-service bench-detect bench-warehouse servers clean
+.PHONY: help demo smoke chaos soak test check format docs pictures shots lock bench-service bench-detect bench-warehouse bench-app servers clean
 
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
@@ -65,6 +65,9 @@ bench-detect: $(READY) ## Judge the detector on labelled worlds, beside two rule
 
 bench-warehouse: $(READY) ## Measure the questions people ask at 20 million attempts, and the intake (ARGS=--help)
 	@$(BIN)/python -m benchmarks.warehouse $(ARGS)
+
+bench-app: $(READY) servers ## Measure how soon each page of the dashboard is drawn, beside bare pages (ARGS=--help)
+	@$(BIN)/python -m benchmarks.app $(ARGS)
 
 servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
 	@.ci/install-servers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -19,8 +20,9 @@ def main() -> None:
     st.set_page_config(page_title="Heliograph", page_icon=icon, layout="wide")
     st.html(_HERE / "style.css")
     st.logo(str(_HERE / "logo.svg"), size="large")
+    first = st.Page(overview.page, title="Overview", url_path="", default=True)
     pages = [
-        st.Page(overview.page, title="Overview", url_path="overview", default=True),
+        first,
         st.Page(carriers.page, title="Carriers", url_path="carriers"),
         st.Page(providers.page, title="Providers", url_path="providers"),
         st.Page(regions.page, title="Regions", url_path="regions"),
@@ -29,6 +31,8 @@ def main() -> None:
         st.Page(messages.page, title="Messages", url_path="messages"),
         st.Page(operations.page, title="Operations", url_path="operations"),
         st.Page(reports.page, title="Reports", url_path="reports"),
+        # Streamlit has its first page at the root alone; who types the name as for the others gets there, too.
+        st.Page(partial(_turn_to, first), title="Overview", url_path="overview", visibility="hidden"),
     ]
     chosen = st.navigation(pages, position="top")
     try:
@@ -38,6 +42,11 @@ def main() -> None:
         return
     if gate.is_open():
         chosen.run()
+
+
+def _turn_to(page: st.Page) -> None:
+    """Show it with the link's parameters as they are."""
+    st.switch_page(page, query_params={key: st.query_params.get_all(key) for key in st.query_params})
 
 
 main()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from app import access, cached, controls
 from app.access import OperatorsOnly, Person, Refused
+
+_HERE = Path(__file__).parent
 
 
 def is_open() -> bool:
@@ -13,6 +17,7 @@ def is_open() -> bool:
     found = _found()
     if isinstance(found, Person):
         if found.address:
+            st.html(_HERE / "link_followed.html", unsafe_allow_javascript=True)
             _badge(found)
         return True
     st.title("Heliograph", anchor=False)
@@ -45,8 +50,7 @@ def _found() -> Person | Refused | None:
 
 def _sign_in() -> None:
     st.markdown("How every channel of verification codes works, for those who run it.")
-    if st.query_params:
-        st.caption("You came by a link: signing in leads to the Overview, so open the link once more afterwards.")
+    st.html(_HERE / "link_kept.html", unsafe_allow_javascript=True)
     names = access.providers(st.secrets["auth"])
     for name in names or [""]:
         st.button(

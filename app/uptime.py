@@ -9,11 +9,11 @@ from app import shell, words
 from app.charts import operations as charts
 from app.charts.panels import CONFIG
 from app.data.uptime import Uptime
-from core.clock import utc_now
+from app.timeframe import Window
 from metrics.operations import AVAILABILITY_GOAL
 
 
-def draw(found: Uptime, zone: str, *, month: pd.Series[float] | None = None) -> None:
+def draw(found: Uptime, window: Window, zone: str, *, month: pd.Series[float] | None = None) -> None:
     """The sentence and the chart; `month` is the row of the last thirty days, where it is to be told, too."""
     whole = found.whole.iloc[0]
     if not found.measured and (month is None or not month["n"]):
@@ -23,7 +23,7 @@ def draw(found: Uptime, zone: str, *, month: pd.Series[float] | None = None) -> 
     if found.course.empty:
         return
     st.plotly_chart(
-        charts.availability(found.course, zone=zone, shade=shell.shade(), now=utc_now()),
+        charts.availability(found.course, window=window, zone=zone, shade=shell.shade()),
         key="availability",
         config=CONFIG,
         alt=f"Availability of the API over time: {percent(whole['availability'])} in all, the goal is {percent(AVAILABILITY_GOAL)}.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frames import wall_clock
 from app.palette import BAD, LINES, Shade, rgba
 from metrics.detection.incidents import Channel, Incident
 
@@ -26,7 +26,7 @@ _HEIGHT = 340
 
 def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now: datetime) -> go.Figure:
     """`evidence` as `metrics.detection.records.evidence` gives it, not empty; times as the zone's clock shows them."""
-    minutes = _wall_clock(evidence["minute"], zone, now)
+    minutes = wall_clock(evidence["minute"], zone, now)
     band, usual, came = LINES[shade][6], LINES[shade][6], LINES[shade][0]
     traces: list[dict[str, Any]] = [
         _line(minutes, evidence["high"], color=band, width=0, name="", hover=False),
@@ -72,7 +72,7 @@ def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, 
     for place, (word, moment) in enumerate(marks):
         if moment is None:
             continue
-        at = _wall_clock(pd.Series(pd.to_datetime([moment], utc=True)), zone, now).iloc[0]
+        at = wall_clock(pd.Series(pd.to_datetime([moment], utc=True)), zone, now).iloc[0]
         shapes.append(
             {
                 "type": "line",
@@ -113,9 +113,3 @@ def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, 
             "automargin": True,
         },
     }
-
-
-def _wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, now: datetime) -> pd.Series[pd.Timestamp]:
-    offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
-    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
-    return shown

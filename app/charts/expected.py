@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from app.charts.frames import Frame, wall_clock
+from app.charts.frames import Frame
 from app.palette import BAD, LINES, rgba
 from metrics.detection.handbook import NAMES
 from metrics.detection.incidents import Incident
@@ -26,7 +26,7 @@ def usual_band(frame: Frame, series: pd.DataFrame, usual: pd.DataFrame) -> list[
     rows = usual.merge(sizes, on="bucket").sort_values("bucket")
     if rows.empty:
         return []
-    colour, x = LINES[frame.shade][USUAL_PLACE], wall_clock(rows["bucket"], frame)
+    colour, x = LINES[frame.shade][USUAL_PLACE], frame.clock(rows["bucket"])
     if frame.metric.unit != "ratio":
         return [_line(x, rows["usual"], {"color": colour, "width": 1.5, "dash": "dash"})]
     ends = [interval(float(value), int(n)) or (None, None) for value, n in zip(rows["usual"], rows["n"], strict=True)]
@@ -42,7 +42,7 @@ def spans(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
         begin, end = max(one.onset, frame.window.start), min(one.resolved_at or frame.window.end, frame.window.end)
         if begin >= end:
             continue
-        x0, x1 = wall_clock(pd.Series(pd.to_datetime([begin, end], utc=True)), frame)
+        x0, x1 = frame.clock(pd.Series(pd.to_datetime([begin, end], utc=True)))
         shape: dict[str, Any] = {
             "type": "rect",
             "xref": "x",

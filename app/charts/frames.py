@@ -1,9 +1,9 @@
-"""What the panels of the Carriers page share: metric, scale, window, bucket, colours, and the clock of their axis."""
+"""What charts share: the clock of their axis, and of the Carriers page's panels metric, scale, window, bucket and colours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -34,9 +34,19 @@ class Frame:
     def line_style(self, name: str) -> tuple[str, str]:
         return self.colours.line(self.split or "", name, self.shade)
 
+    def clock(self, stamps: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
+        """Times on the axis of all panels."""
+        return wall_clock(stamps, self.zone, self.window.end)
 
-def wall_clock(stamps: pd.Series[pd.Timestamp], frame: Frame) -> pd.Series[pd.Timestamp]:
-    """Times as the zone's clock shows them at the end of the window: an axis on which no hour comes twice."""
-    offset = frame.window.end.astimezone(frame.tzinfo).utcoffset() or timedelta(0)
+
+def wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, at: datetime) -> pd.Series[pd.Timestamp]:
+    """Times as the zone's clock shows them in the summer or winter of `at`: an axis on which no hour comes twice."""
+    offset = at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
     shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
     return shown
+
+
+def axis_range(window: Window, zone: str) -> list[datetime]:
+    """The ends of an axis that shows all of a window, whatever of it has data."""
+    ends = pd.Series(pd.to_datetime([window.start, window.end], utc=True))
+    return [stamp.to_pydatetime() for stamp in wall_clock(ends, zone, window.end)]

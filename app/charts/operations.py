@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.frames import axis_range, wall_clock
 from app.palette import BAD, DASHES, LINES, Shade
+from app.timeframe import Window
 from metrics.freshness import KINDS
 from metrics.operations import AVAILABILITY_GOAL
 
 _HEIGHT = 280
 
 
-def availability(course: pd.DataFrame, *, zone: str, shade: Shade, now: datetime) -> go.Figure:
+def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
     """`course` as `metrics.operations.availability` gives it by bucket; the goal is a dashed line."""
-    x = _wall_clock(course["bucket"], zone, now)
+    x = wall_clock(course["bucket"], zone, window.end)
     low = min(float(course["availability"].min()), AVAILABILITY_GOAL) if len(course) else AVAILABILITY_GOAL
     trace: dict[str, Any] = {
         "type": "scatter",
@@ -31,7 +31,7 @@ def availability(course: pd.DataFrame, *, zone: str, shade: Shade, now: datetime
         "customdata": list(zip(course["n"], course["failed"], course["shed"], strict=True)),
         "hovertemplate": "%{y:.4%} of %{customdata[0]:,} calls; failed %{customdata[1]:,}, of them shed %{customdata[2]:,}<extra></extra>",
     }
-    layout = _layout("Calls not failed", zone) | {
+    layout = _layout("Calls not failed", window, zone) | {
         "showlegend": False,
         "shapes": [
             {
@@ -52,7 +52,7 @@ def availability(course: pd.DataFrame, *, zone: str, shade: Shade, now: datetime
     return go.Figure({"data": [trace], "layout": layout})
 
 
-def arrivals(table: pd.DataFrame, *, zone: str, shade: Shade, now: datetime) -> go.Figure:
+def arrivals(table: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
     """Events a minute by kind, `table` as `metrics.freshness.arrivals` gives it."""
     traces = []
     for place, kind in enumerate(KINDS):
@@ -64,28 +64,27 @@ def arrivals(table: pd.DataFrame, *, zone: str, shade: Shade, now: datetime) -> 
                 "type": "scatter",
                 "mode": "lines",
                 "name": kind,
-                "x": _wall_clock(rows["bucket"], zone, now),
+                "x": wall_clock(rows["bucket"], zone, window.end),
                 "y": rows["events"].astype(float),
                 "line": {"color": LINES[shade][place], "width": 2, "dash": DASHES[place % len(DASHES)]},
                 "hovertemplate": f"{kind}: %{{y:,.0f}} a minute<extra></extra>",
             }
         )
-    return go.Figure({"data": traces, "layout": _layout("Events a minute", zone)})
+    return go.Figure({"data": traces, "layout": _layout("Events a minute", window, zone)})
 
 
-def _layout(title: str, zone: str) -> dict[str, Any]:
+def _layout(title: str, window: Window, zone: str) -> dict[str, Any]:
     return {
         "height": _HEIGHT,
         "margin": {"l": 4, "r": 10, "t": 24, "b": 4},
         "dragmode": False,
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-        "xaxis": {"fixedrange": True, "showgrid": False, "hoverformat": f"%a %d %b, %H:%M {zone}"},
+        "xaxis": {
+            "range": axis_range(window, zone),
+            "fixedrange": True,
+            "showgrid": False,
+            "hoverformat": f"%a %d %b, %H:%M {zone}",
+        },
         "yaxis": {"title": {"text": title}, "fixedrange": True, "automargin": True},
     }
-
-
-def _wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, now: datetime) -> pd.Series[pd.Timestamp]:
-    offset = now.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
-    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
-    return shown

@@ -6,7 +6,7 @@ Undefined is a gap, what has not settled is dashed; a sample size stands beside 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 
 from app import words
 from app.charts.expected import USUAL_PLACE, spans, usual_band
-from app.charts.frames import Frame, wall_clock
+from app.charts.frames import Frame, axis_range
 from app.palette import BAD, LINES
 from metrics.catalogue import Metric
 from metrics.detection.incidents import Incident
@@ -124,7 +124,7 @@ def _layout(frame: Frame, title: str) -> dict[str, Any]:
         "dragmode": False,
         "clickmode": "event+select",
         "xaxis": {
-            "range": _axis_range(frame),
+            "range": axis_range(frame.window, frame.zone),
             "showgrid": False,
             "fixedrange": True,
             "nticks": 6,
@@ -180,7 +180,7 @@ def _trace(
         "type": "scatter",
         "mode": "lines+markers",
         "name": escape(label),
-        "x": wall_clock(part["bucket"], frame),
+        "x": frame.clock(part["bucket"]),
         "y": part["value"].astype(float),
         "line": {"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
         "marker": {"size": _marker_sizes(part["value"]), "color": colour, "line": {"width": 0}},
@@ -209,11 +209,6 @@ def _with_gaps(line: pd.DataFrame, bucket: str) -> pd.DataFrame:
     missing["bucket"] = missing["bucket"] - pd.Timedelta(BUCKETS[bucket], "s")
     missing["value"], missing["n"] = np.nan, 0
     return pd.concat([ordered, missing]).sort_values("bucket", ignore_index=True)
-
-
-def _axis_range(frame: Frame) -> list[datetime]:
-    ends = pd.Series(pd.to_datetime([frame.window.start, frame.window.end], utc=True))
-    return [stamp.to_pydatetime() for stamp in wall_clock(ends, frame)]
 
 
 def _hover_time(frame: Frame) -> str:

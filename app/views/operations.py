@@ -34,9 +34,9 @@ def _draw(opened: Opened, window: Window) -> None:
     answers = cached.operations(window)
     newest = cached.newest()
     _now(answers, newest, view.zone)
-    _availability(answers, view.zone)
+    _availability(answers, view.zone, window)
     _history(answers, view.zone, window)
-    _data(answers, view.zone)
+    _data(answers, view.zone, window)
     _letters(answers, view.zone, window)
     _alerts(view.zone)
 
@@ -85,9 +85,9 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
     )
 
 
-def _availability(answers: OperationsData, zone: str) -> None:
+def _availability(answers: OperationsData, zone: str, window: Window) -> None:
     st.subheader("Availability of the API", anchor=False)
-    uptime.draw(answers.uptime, zone, month=answers.month.iloc[0])
+    uptime.draw(answers.uptime, window, zone, month=answers.month.iloc[0])
 
 
 def _history(answers: OperationsData, zone: str, window: Window) -> None:
@@ -116,13 +116,13 @@ def _history(answers: OperationsData, zone: str, window: Window) -> None:
     downloads.csv("Download the changes (CSV)", answers.history, downloads.name("status", window), key="status")
 
 
-def _data(answers: OperationsData, zone: str) -> None:
+def _data(answers: OperationsData, zone: str, window: Window) -> None:
     st.subheader("What arrives", anchor=False)
     if answers.arrivals.empty:
         st.info("No event in this range.")
         return
     st.plotly_chart(
-        charts.arrivals(answers.arrivals, zone=zone, shade=shell.shade(), now=utc_now()), key="arrivals", config=CONFIG
+        charts.arrivals(answers.arrivals, window=window, zone=zone, shade=shell.shade()), key="arrivals", config=CONFIG
     )
     st.caption("Events count when they happened: a backlog that is made up later fills its gap.")
 

@@ -54,7 +54,7 @@ def _draw(opened: Opened, window: Window) -> None:
         key="overview",
     )
     st.subheader("Availability of the API", anchor=False)
-    uptime.draw(answers.uptime, view.zone)
+    uptime.draw(answers.uptime, window, view.zone)
 
 
 def _table(answers: OverviewData, compare: str) -> pd.DataFrame:

@@ -65,6 +65,19 @@ def test_nothing_is_shown_before_signing_in_and_after_signing_out(
     assert provider.signed_out == 1
 
 
+def test_a_link_that_was_opened_before_signing_in_is_where_it_leads(
+    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=2)
+    provider.person = GRACE
+
+    sign_in(page, f"{guarded.url}/providers?range=6h&provider=beacon")
+
+    page.wait_for_url("**/providers?range=6h&provider=beacon")
+    see(page, "What goes wrong")
+    see(page, "Provider: beacon")
+
+
 @pytest.mark.parametrize(
     ("person", "why"),
     [

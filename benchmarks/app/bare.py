@@ -1,0 +1,61 @@
+"""The rival: pages of nothing but charts and tables with constant data. Run by Streamlit; its arguments are pages, `CHARTS-TABLES`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+LINES, POINTS, ROWS = 4, 96, 12
+"""A chart of the Carriers page over a day: four providers, a point a quarter of an hour."""
+
+_TIMES = pd.date_range("2026-01-01", periods=POINTS, freq="15min")
+_TRACES = [
+    {
+        "type": "scatter",
+        "x": _TIMES,
+        "y": [math.sin(point / 9 + line) for point in range(POINTS)],
+        "name": f"line {line}",
+    }
+    for line in range(LINES)
+]
+_TABLE = pd.DataFrame({name: [float(row) for row in range(ROWS)] for name in ("one", "two", "three", "four", "five")})
+
+
+def titled(charts: int, tables: int) -> str:
+    """The name of a page."""
+    return f"{charts}-{tables}"
+
+
+def main(names: list[str]) -> None:
+    """Every page that was asked for, and an empty one to start from."""
+    st.set_page_config(page_title="Bare", layout="wide")
+    pages = [st.Page(_start, title="Start", url_path="start")]
+    for name in names:
+        charts, tables = map(int, name.split("-"))
+        pages.append(st.Page(_page(name, charts, tables), title=name, url_path=name))
+    st.navigation(pages, position="top").run()
+
+
+def _start() -> None:
+    st.title("Start")
+
+
+def _page(name: str, charts: int, tables: int) -> Callable[[], None]:
+    def page() -> None:
+        st.title(name)
+        with st.grid(min_column_width=340):
+            for place in range(charts):
+                st.plotly_chart(go.Figure({"data": _TRACES, "layout": {"height": 250}}), key=f"chart-{place}")
+        for place in range(tables):
+            st.dataframe(_TABLE, key=f"table-{place}")
+
+    return page
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
