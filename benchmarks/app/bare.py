@@ -42,12 +42,12 @@ def main(names: list[str]) -> None:
 
 
 def _start() -> None:
-    st.title("Start")
+    st.title("Start", anchor=False)
 
 
 def _page(name: str, charts: int, tables: int) -> Callable[[], None]:
     def page() -> None:
-        st.title(name)
+        st.title(name, anchor=False)
         with st.grid(min_column_width=340):
             for place in range(charts):
                 st.plotly_chart(go.Figure({"data": _TRACES, "layout": {"height": 250}}), key=f"chart-{place}")

@@ -11,9 +11,12 @@
     && document.querySelector('h1')?.innerText === title
     && !document.querySelector('[data-stale=true], [data-testid=stSkeleton], [data-testid=stAppSkeleton]')
     && (charts === null || window.heliographCount().join() === [charts, tables].join());
-  window.heliographDrawn = (title, charts, tables, quiet) => new Promise(done => {
+  window.heliographDrawn = (title, charts, tables, quiet, patience) => new Promise((done, failed) => {
     let since = null;
     const look = now => {
+      if (now - clicked > patience) {
+        return failed(new Error(`"${title}" was not drawn: ${document.querySelector('h1')?.innerText}, ${window.heliographCount()}`));
+      }
       if (!whole(title, charts, tables)) since = null;
       else if (since === null) since = now;
       else if (now - since > quiet) return done(since - clicked);

@@ -76,8 +76,8 @@ class Reader:
         return Place(place.title, place.path, charts, tables)
 
     def _drawn(self, page: Page, place: Place, before: float) -> Visit:
-        drawn = "([title, charts, tables, quiet]) => heliographDrawn(title, charts, tables, quiet)"
-        milliseconds = page.evaluate(drawn, [place.title, place.charts, place.tables, _QUIET_MS])
+        wanted = [place.title, place.charts, place.tables, _QUIET_MS, _SLOW_MS]
+        milliseconds = page.evaluate("wanted => heliographDrawn(...wanted)", wanted)
         return Visit(milliseconds / 1000, self._cpu_seconds() - before)
 
     def _cpu_seconds(self) -> float:
