@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import click
@@ -33,6 +36,31 @@ class Comparison:
     def cell(self, operation: str, callers: int, side: str) -> Cell:
         """The rounds of one cell as medians and spread."""
         return Cell.of(self.cells[operation, callers, side])
+
+
+class Progress:
+    """What is measured now and how long the rest may take, on one line of a terminal, else a line each."""
+
+    def __init__(self, *, cells: int) -> None:
+        self._cells = cells
+        self._done = -1
+        self._began = time.monotonic()
+
+    def begin(self, words: str) -> None:
+        """The next cell."""
+        self._done += 1
+        minutes = (time.monotonic() - self._began) / 60 * (self._cells / self._done - 1) if self._done else 0.0
+        left = f", about {max(1, round(minutes))} min left" if self._done else ""
+        self._say(f"{words} ({self._done + 1} of {self._cells}{left})")
+
+    def end(self) -> None:
+        """Nothing is measured any more."""
+        if sys.stderr.isatty():
+            self._say("")
+
+    def _say(self, words: str) -> None:
+        in_place = sys.stderr.isatty()
+        click.echo(f"\r{words:<79}" if in_place else words, nl=not in_place, err=True)
 
 
 @click.command()
@@ -90,20 +118,17 @@ def compare(ground: Ground, *, rounds: int, seconds: float, idempotent: bool) ->
     empty_port = free_port()
     ground.start("empty", module("benchmarks.service.empty", str(empty_port)), port=empty_port, env={})
     comparison = Comparison()
+    progress = Progress(cells=rounds * (1 + len(OPERATIONS) * len(CALLERS) * len(sides)))
     for number in range(rounds):
+        progress.begin(f"round {number + 1} of {rounds}: the limits")
         limits.empty_posts.append(_empty(empty_port, seconds))
         limits.batched_rows.append(uvloop.run(laned(ground.database("limit"))))
-        for operation in OPERATIONS:
-            for callers in CALLERS:
-                for side in sides if number % 2 == 0 else sides[::-1]:
-                    click.echo(
-                        f"\rround {number + 1} of {rounds}: {operation}, {callers} callers, {side.name}    ",
-                        nl=False,
-                        err=True,
-                    )
-                    tally = measure(side, calls[side.name], operation, callers=callers, seconds=seconds)
-                    comparison.cells[operation, callers, side.name].append(tally)
-    click.echo("\r" + " " * 70 + "\r", nl=False, err=True)
+        for operation, callers in product(OPERATIONS, CALLERS):
+            for side in sides if number % 2 == 0 else sides[::-1]:
+                progress.begin(f"round {number + 1} of {rounds}: {operation}, {callers} callers, {side.name}")
+                tally = measure(side, calls[side.name], operation, callers=callers, seconds=seconds)
+                comparison.cells[operation, callers, side.name].append(tally)
+    progress.end()
     print_report(comparison.cell, limits, processes=ground.processes)
 
 

@@ -41,6 +41,8 @@ PURPOSE = "login"
 _SEED = 20_261_125
 _MIRROR_MB = 4096
 _ROWS_AT_ONCE = 500
+_PREPARED_AHEAD = timedelta(hours=1)
+"""What was prepared in one round and is left over is used in the next: it must not have expired by then."""
 _HANDED_OUT_DIGITS = 3
 """Of a national number: what follows is drawn anew, so that no cache by prefix is flattered by the sandbox's few."""
 
@@ -216,7 +218,7 @@ class Calls:
             country="DE",
             region="",
             carrier="",
-            expires_at=now + timedelta(seconds=self._side.settings.code.lifetime_seconds),
+            expires_at=now + _PREPARED_AHEAD,
         )
         attempt = Attempt(
             request_id=request_id, attempt=1, at=now, provider="aurora", cause="first", phone_hash=phone_hash

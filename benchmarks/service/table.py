@@ -80,8 +80,8 @@ def print_report(cell: Callable[[str, int, str], Cell], limits: Limits, *, proce
 
 def _line(operation: str, callers: int, ours: Cell, plain: Cell) -> str:
     return (
-        f"{operation:5} {callers:7}   {_side(ours)}   {_side(plain)}   {ours.rate / plain.rate:6.2f} "
-        f"{ours.p99_ms / plain.p99_ms:6.2f} {ours.cpu_ms / plain.cpu_ms:6.2f}"
+        f"{operation:5} {callers:7}   {_side(ours)}   {_side(plain)}   {_ratio(ours.rate, plain.rate):6.2f} "
+        f"{_ratio(ours.p99_ms, plain.p99_ms):6.2f} {_ratio(ours.cpu_ms, plain.cpu_ms):6.2f}"
     )
 
 
@@ -90,14 +90,19 @@ def _side(cell: Cell) -> str:
     return f"{cell.rate:8,.0f} {spread:>15} {cell.p50_ms:7.1f} {cell.p99_ms:7.1f} {cell.cpu_ms:7.2f}"
 
 
+def _ratio(one: float, other: float) -> float:
+    """Not a number where nothing was answered: a stalled machine must not cost the rest of the table."""
+    return one / other if other else float("nan")
+
+
 def _print_goals(cell: Callable[[str, int, str], Cell], limits: Limits) -> None:
     for operation, goal in (("send", SEND_GOAL), ("check", CHECK_GOAL)):
         ours, plain = cell(operation, 64, "service"), cell(operation, 64, "plain")
-        _goal(f"{operation} at 64 callers, times the plain way", ours.rate / plain.rate, goal)
-        _goal(f"{operation} at 64 callers, p99 of the plain way over ours", plain.p99_ms / ours.p99_ms, 1.0)
+        _goal(f"{operation} at 64 callers, times the plain way", _ratio(ours.rate, plain.rate), goal)
+        _goal(f"{operation} at 64 callers, p99 of the plain way over ours", _ratio(plain.p99_ms, ours.p99_ms), 1.0)
     _goal(
         "check at 64 callers, share of the smaller limit",
-        cell("check", 64, "service").rate / limits.smaller,
+        _ratio(cell("check", 64, "service").rate, limits.smaller),
         LIMIT_GOAL,
     )
 
