@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from importlib.resources import files
 
 from rich.progress import Progress
@@ -23,15 +23,18 @@ def end_of(warehouse: Warehouse) -> datetime:
 
 
 def load(warehouse: Warehouse, attempts: int, *, today: datetime, progress: Progress) -> None:
-    """Load what is missing of `attempts`, which end with yesterday; a load that was cut short goes on where it was."""
-    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Load what is missing of `attempts`, which end with yesterday; a load that was cut short goes on where it was.
+
+    One that is there keeps its days, however long ago it was made.
+    """
     warehouse.command("CREATE TABLE IF NOT EXISTS bench_days (at DateTime('UTC')) ENGINE = MergeTree ORDER BY at")
     warehouse.command(_text("plan_table.sql"))
     done = {row[0].date() for row in warehouse.query_rows("SELECT at FROM bench_days")}
+    first_day = min(done) if done else (today - timedelta(days=DAYS)).date()
     a_day = attempts // DAYS // 100 * 100
     bar = progress.add_task(f"loading {attempts:,} attempts", total=DAYS)
     for number in range(DAYS):
-        day = midnight - timedelta(days=DAYS - number)
+        day = datetime.combine(first_day + timedelta(days=number), time(), UTC)
         if day.date() not in done:
             _load_day(warehouse, day, first=number * a_day, count=a_day)
         progress.advance(bar)
