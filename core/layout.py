@@ -13,6 +13,7 @@ from dataclasses import dataclass
 _CREATE_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _CREATE_VIEW = re.compile(r"CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+)")
 _ALTER = re.compile(r"ALTER TABLE (\w+)")
+_DROP = re.compile(r"DROP TABLE IF EXISTS (\w+)")
 _ENGINE = re.compile(r"ENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 _ORDER = re.compile(r"ORDER BY (?:\(([^)]*)\)|(\w+))")
 _FROM = re.compile(r"\b(FROM|JOIN) (\w+)")
@@ -61,6 +62,10 @@ class Layout:
             local = _ALTER.sub(f"ALTER TABLE {altered[1]}_local{self.on_cluster}", statement)
             over_all = _ALTER.sub(f"ALTER TABLE {altered[1]}{self.on_cluster}", statement)
             return [local, over_all] if "ADD COLUMN" in statement else [local]
+        if dropped := _DROP.match(statement):
+            return [
+                f"DROP TABLE IF EXISTS {name}{self.on_cluster} SYNC" for name in (dropped[1], f"{dropped[1]}_local")
+            ]
         return [statement]
 
     def _table(self, statement: str) -> list[str]:

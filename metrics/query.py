@@ -56,12 +56,20 @@ class Question:
         cohorts.check_filters(self.filters)
 
 
-def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seconds: int = 60) -> pd.DataFrame:
+def ask(
+    warehouse: Warehouse,
+    question: Question,
+    *,
+    now: datetime,
+    on_time_seconds: int = 60,
+    exact_max: int = hourly.EXACT_MAX,
+) -> pd.DataFrame:
     """One row a (bucket, dimension values) that has submitted attempts, ordered by them; a gap is an absent row.
 
     Columns: `bucket` (when asked for, in the question's time zone), the dimensions, then per metric `<slug>` (float,
     NaN where undefined), its extras, `<slug>_n` (int) and `<slug>_settled` (bool). Without bucket and dimensions there
-    is always one row. Raises `WarehouseUnavailable`.
+    is always one row. Over more than `exact_max` attempts percentiles may come out of digests (metrics/hourly). Raises
+    `WarehouseUnavailable`.
     """
     if now.tzinfo is None:
         raise BadInput("now needs a time zone")
@@ -69,9 +77,9 @@ def ask(warehouse: Warehouse, question: Question, *, now: datetime, on_time_seco
         raise BadInput("on_time_seconds must be at least 1")
     asked = [metric(slug) for slug in question.metrics]
     parameters = _parameters(question) | {"now": cohorts.text(now), "on_time_seconds": on_time_seconds}
-    hours = _rolled_up(warehouse, question, asked, now=now, on_time_seconds=on_time_seconds)
-    if hours:
-        rows = warehouse.query_df(_select_both(question, asked, hours), parameters | hourly.chosen(hours))
+    ahead = _rolled_up(warehouse, question, asked, now=now, on_time_seconds=on_time_seconds, exact_max=exact_max)
+    if ahead.hours:
+        rows = warehouse.query_df(_select_both(question, asked, ahead.hours), parameters | ahead.parameters)
     else:
         rows = warehouse.query_df(_select(question, asked), parameters)
     if rows.empty:  # the client then gives no columns either
@@ -106,24 +114,31 @@ def freshness(warehouse: Warehouse) -> datetime | None:
 
 
 def _rolled_up(
-    warehouse: Warehouse, question: Question, asked: Sequence[Metric], *, now: datetime, on_time_seconds: int
-) -> list[hourly.Hour]:
-    """The hours for which the rollup says what the attempts say."""
-    named = {*question.dimensions, *(name for name, values in question.filters.items() if values)}
-    seconds = BUCKETS[question.bucket] if question.bucket else None
-    if not hourly.serves(
+    warehouse: Warehouse,
+    question: Question,
+    asked: Sequence[Metric],
+    *,
+    now: datetime,
+    on_time_seconds: int,
+    exact_max: int,
+) -> hourly.Chosen:
+    """The hours for which the rollup says what the attempts say, and the split that has what is asked for."""
+    split = hourly.serving(
         start=question.start,
         end=question.end,
-        dimensions=tuple(named),
-        bucket_seconds=seconds,
+        dimensions={*question.dimensions, *(name for name, values in question.filters.items() if values)},
+        bucket_seconds=BUCKETS[question.bucket] if question.bucket else None,
         time_zone=question.time_zone,
-        percentiles=_reads_percentiles(_values(asked)),
-    ):
-        return []
+    )
+    if not split:
+        return hourly.NONE
     by_time = any(one.waits_for_on_time for one in asked)
     # Of the last T before `now` not everything pending is due, and no hour of it is in the rollup's words.
     end = min(question.end, now - timedelta(seconds=on_time_seconds)) if by_time else question.end
-    return hourly.fresh(warehouse, start=question.start, end=end, on_time_seconds=on_time_seconds if by_time else None)
+    hours = hourly.fresh(warehouse, start=question.start, end=end, on_time_seconds=on_time_seconds if by_time else None)
+    if _reads_percentiles(_values(asked)) and sum(hour.attempts for hour in hours) <= exact_max:
+        return hourly.NONE
+    return hourly.Chosen(split, hours)
 
 
 _UNITS = {"m": "MINUTE", "h": "HOUR"}
@@ -154,7 +169,7 @@ def _select_both(question: Question, asked: Sequence[Metric], hours: Sequence[ho
 
     parts = [
         part(
-            "hourly",
+            "rollup",
             "hour",
             [hourly.stored_sql(name) for name in counts],
             "quantilesTDigestMergeState(0.5, 0.95)(delivery)",

@@ -1,7 +1,7 @@
 -- Owns which hours may be read from the rollup: those for which nothing was inserted since they were built.
 
-SELECT toUnixTimestamp(hour), version
-FROM (SELECT hour, version, covers_until, on_time_seconds FROM hourly_built FINAL) AS built
+SELECT toUnixTimestamp(hour), version, attempts
+FROM (SELECT hour, version, covers_until, on_time_seconds, attempts FROM rollup_built FINAL) AS built
 LEFT JOIN
 (
     SELECT arrayJoin([hour - 3600, hour, hour + 3600]) AS hour, max(touched_at) AS touched_at

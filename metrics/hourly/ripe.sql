@@ -8,7 +8,7 @@ FROM
     FROM touched_hours
     GROUP BY hour
 ) AS touched
-LEFT JOIN (SELECT hour, covers_until, on_time_seconds FROM hourly_built FINAL) AS built USING (hour)
+LEFT JOIN (SELECT hour, covers_until, on_time_seconds FROM rollup_built FINAL) AS built USING (hour)
 WHERE hour + 3600 + {lasts:UInt32} <= now()
     AND touched.touched_at + toIntervalSecond({quiet:UInt32}) <= now64(3, 'UTC')
     AND (built.covers_until <= touched.touched_at OR built.on_time_seconds != {on_time_seconds:UInt32})

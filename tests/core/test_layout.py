@@ -36,7 +36,7 @@ def test_every_table_is_replicated_and_spread_over_the_shards():
     assert len(local) == len(over_all) == len(creates) / 2
     assert all(" ON CLUSTER 'fleet'" in one for one in creates)
     assert (
-        "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/hourly_built', '{replica}', version)"
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/rollup_built', '{replica}', version)"
         in ALL
     )
 
@@ -63,6 +63,13 @@ def test_a_new_column_is_added_to_both_and_an_index_where_the_rows_are():
     ]
     assert CLUSTER.render("ALTER TABLE t ADD INDEX i x TYPE minmax") == [
         "ALTER TABLE t_local ON CLUSTER 'fleet' ADD INDEX i x TYPE minmax"
+    ]
+
+
+def test_a_table_is_dropped_on_every_node_with_its_rows():
+    assert CLUSTER.render("DROP TABLE IF EXISTS t") == [
+        "DROP TABLE IF EXISTS t ON CLUSTER 'fleet' SYNC",
+        "DROP TABLE IF EXISTS t_local ON CLUSTER 'fleet' SYNC",
     ]
 
 

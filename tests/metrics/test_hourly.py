@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.events import Event, Receipt
+from core.events import DIMENSIONS, Event, Receipt
 from core.warehouse import Warehouse
 from metrics import hourly
 from metrics.catalogue import METRICS
@@ -20,8 +20,8 @@ from tests.metrics.test_recount import attempts_of, random_requests, recount, sa
 SLUGS = tuple(one.slug for one in METRICS)
 COUNTED = tuple(slug for slug in SLUGS if slug != "delivery_time")
 DAYS = timedelta(days=3)
-LONG = timedelta(days=9)
-"""Long enough for percentiles to be read from digests."""
+DIGESTS = -1
+"""So few attempts that percentiles are always read from digests."""
 NOW = START + DAYS
 AT_ONCE: dict[str, Any] = {"lasts": timedelta(), "quiet": timedelta(), "margin": timedelta()}
 
@@ -34,9 +34,11 @@ def fresh(warehouse: Warehouse, on_time_seconds: int | None = None) -> int:
     return len(hourly.fresh(warehouse, start=START, end=START + DAYS, on_time_seconds=on_time_seconds))
 
 
-def answer(warehouse: Warehouse, on_time_seconds: int = 60, **asked: Any) -> pd.DataFrame:
+def answer(
+    warehouse: Warehouse, on_time_seconds: int = 60, exact_max: int = hourly.EXACT_MAX, **asked: Any
+) -> pd.DataFrame:
     question = Question(**{"metrics": SLUGS, "start": START, "end": START + DAYS} | asked)
-    return ask(warehouse, question, now=NOW, on_time_seconds=on_time_seconds)
+    return ask(warehouse, question, now=NOW, on_time_seconds=on_time_seconds, exact_max=exact_max)
 
 
 def alike(one: pd.DataFrame, other: pd.DataFrame) -> None:
@@ -49,10 +51,9 @@ def alike(one: pd.DataFrame, other: pd.DataFrame) -> None:
         assert (one[name].isna() == other[name].isna()).all()
 
 
-@pytest.fixture
-def events() -> list[Event]:
+def some_hours(requests: int) -> list[Event]:
     """Some hours of requests, with receipts that contradict each other, come again and come late."""
-    return all_of(*random_requests(np.random.default_rng(11), 900))
+    return all_of(*random_requests(np.random.default_rng(11), requests))
 
 
 def tell_all(warehouse: Warehouse, events: list[Event]) -> None:
@@ -63,8 +64,11 @@ def tell_all(warehouse: Warehouse, events: list[Event]) -> None:
 SHAPES: list[dict[str, Any]] = [
     {"metrics": COUNTED},
     {"metrics": COUNTED, "bucket": "1h"},
-    {"end": START + LONG},
-    {"end": START + LONG, "bucket": "1h", "dimensions": ("provider",)},
+    {},
+    {"bucket": "1h", "dimensions": ("provider",)},
+    *({"dimensions": split} for split in hourly.SPLITS),
+    {"dimensions": ("region",), "filters": {"country": ["DE"]}},
+    {"filters": {"app": ["bank"]}},
     {"metrics": COUNTED, "bucket": "1d", "dimensions": ("country",), "time_zone": "Europe/Berlin"},
     {"metrics": COUNTED, "bucket": "6h", "dimensions": ("provider", "carrier"), "filters": {"purpose": ["login"]}},
     {"metrics": COUNTED, "dimensions": ("carrier", "provider"), "start": START + timedelta(minutes=37, seconds=3)},
@@ -72,19 +76,33 @@ SHAPES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("asked", SHAPES, ids=str)
-def test_the_rollup_answers_as_the_attempts_do(warehouse: Warehouse, events: list[Event], asked: dict[str, Any]):
-    tell_all(warehouse, events)
-    before = answer(warehouse, **asked)
-    build(warehouse)
+@pytest.fixture(scope="module")
+def answered(shared_warehouse: Warehouse) -> list[pd.DataFrame]:
+    """What the attempts answered to the shapes, before their hours were rolled up."""
+    tell_all(shared_warehouse, some_hours(900))
+    before = [answer(shared_warehouse, **asked) for asked in SHAPES]
+    build(shared_warehouse)
+    return before
 
-    assert fresh(warehouse) >= 7
-    alike(answer(warehouse, **asked), before)
+
+@pytest.mark.parametrize("number", range(len(SHAPES)), ids=[str(asked) for asked in SHAPES])
+def test_the_rollup_answers_as_the_attempts_do(shared_warehouse: Warehouse, answered: list[pd.DataFrame], number: int):
+    assert fresh(shared_warehouse) >= 7
+    alike(answer(shared_warehouse, exact_max=DIGESTS, **SHAPES[number]), answered[number])
 
 
-def test_every_metric_is_that_of_a_plain_recount_before_and_after_late_receipts(
-    warehouse: Warehouse, events: list[Event]
+def test_percentiles_of_few_attempts_are_exact_though_the_rollup_could_tell_them(
+    shared_warehouse: Warehouse, answered: list[pd.DataFrame]
 ):
+    exact = answered[SHAPES.index({})]
+    few, many = answer(shared_warehouse), answer(shared_warehouse, exact_max=len(exact))
+
+    assert few["delivery_time_p95"].item() == exact["delivery_time_p95"].item()
+    assert many["delivery_time_p95"].item() != exact["delivery_time_p95"].item()
+
+
+def test_every_metric_is_that_of_a_plain_recount_before_and_after_late_receipts(warehouse: Warehouse):
+    events = some_hours(900)
     late = [
         Receipt(request_id=one.request_id, attempt=one.attempt, at=one.at + timedelta(hours=30), status="delivered", raw_code="late", carrier="east")
         for one in events if one.kind == "send" and one.outcome == "accepted"  # type: ignore[attr-defined]
@@ -100,7 +118,7 @@ def test_every_metric_is_that_of_a_plain_recount_before_and_after_late_receipts(
                 build(warehouse)
             counted = recount(attempts_of(told), now=NOW, on_time_seconds=60)
             long = {name: counted[name][0] for name in ("delivery_time", "delivery_time_p95")}
-            from_digests = answer(warehouse, end=START + LONG, metrics=("delivery_time",)).iloc[0]
+            from_digests = answer(warehouse, exact_max=DIGESTS, metrics=("delivery_time",)).iloc[0]
 
             same(answer(warehouse, metrics=COUNTED).iloc[0], {slug: counted[slug] for slug in COUNTED})
             same(answer(warehouse).iloc[0], counted)
@@ -131,7 +149,7 @@ def test_a_carrier_named_late_moves_the_attempt_and_leaves_no_ghost(warehouse: W
     assert fresh(warehouse) == 2
     assert frame[["carrier", "third_party_success_rate_n"]].to_numpy().tolist() == [["south", 1]]
     hourly.sweep(warehouse)  # the old rows are too young to be swept, and not read
-    assert warehouse.query_rows("SELECT count() FROM hourly") == [(2,)]
+    assert warehouse.query_rows("SELECT count() FROM rollup WHERE split = 'purpose'") == [(2,)]
 
 
 def test_an_insert_that_was_under_way_while_an_hour_was_built_keeps_it_out(warehouse: Warehouse):
@@ -171,28 +189,35 @@ def test_what_is_pending_but_not_due_yet_is_left_out(warehouse: Warehouse):
     assert (due(60), due(61), due(3660)) == (1, 2, 2)
 
 
+USUAL: dict[str, Any] = {
+    "start": START,
+    "end": NOW,
+    "dimensions": {"provider"},
+    "bucket_seconds": 3600,
+    "time_zone": "UTC",
+}
+
+
 @pytest.mark.parametrize(
     "asked",
     [
-        {"dimensions": ("region",)},
-        {"dimensions": ("provider", "template")},
+        {"dimensions": {"provider", "template"}},
         {"bucket_seconds": 900},
         {"bucket_seconds": 3600, "time_zone": "Asia/Kolkata"},
         {"end": START + timedelta(hours=20)},
-        {"percentiles": True},
     ],
     ids=str,
 )
 def test_what_whole_hours_cannot_tell_is_left_to_the_attempts(asked: dict[str, Any]):
-    usual = {
-        "start": START,
-        "end": NOW,
-        "dimensions": ("provider",),
-        "bucket_seconds": 3600,
-        "time_zone": "UTC",
-        "percentiles": False,
-    }
+    assert hourly.serving(**USUAL)
+    assert not hourly.serving(**USUAL | asked)
 
-    assert hourly.serves(**usual)
-    assert hourly.serves(**usual | {"end": START + LONG, "percentiles": True})
-    assert not hourly.serves(**usual | asked)
+
+def test_a_question_is_answered_out_of_the_smallest_split_that_has_its_dimensions():
+    def split(*dimensions: str) -> str:
+        return hourly.serving(**USUAL | {"dimensions": {*dimensions}})
+
+    assert split() == "purpose"
+    assert split("carrier") == "country,carrier"
+    assert split("purpose", "provider") == "provider,country,carrier,purpose"
+    assert {split(name) for name in DIMENSIONS} <= {",".join(names) for names in hourly.SPLITS}
