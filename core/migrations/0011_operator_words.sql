@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS operator_words
     id          UUID,
     said_at     DateTime64(3, 'UTC'),
     said_by     String,
-    kind        LowCardinality(String)    COMMENT 'silence, maintenance, comment, or withdrawn',
+    kind        LowCardinality(String)    COMMENT 'silence, maintenance, comment, withdrawn, retry or retried',
     scope       String                    COMMENT 'JSON: dimension to list of values; {} is everything',
     start       Nullable(DateTime64(3, 'UTC')),
     end         Nullable(DateTime64(3, 'UTC')),
