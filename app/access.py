@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError, HeliographError
-from core.settings import Dashboard
+from core.settings.watching import Dashboard
 
 CALLBACK = "/oauth2callback"
 LOCAL = "local operator"

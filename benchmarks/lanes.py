@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, insert
 
 from core.clock import utc_now
 from core.ids import RequestIds
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.errors import ServerMissing
 from sandbox.servers import start_mariadb
 from service.facts import Attempt

@@ -28,10 +28,10 @@ from core.clock import utc_now
 from core.errors import HeliographError
 from core.ids import RequestIds
 from core.journal import backlog_bytes
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
-from core.settings import Mirror as MirrorSettings
-from core.settings import Store as StoreSettings
+from core.settings.servers import Failover as FailoverSettings
+from core.settings.servers import Journal as JournalSettings
+from core.settings.servers import Mirror as MirrorSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.servers import Server, start_mariadb, start_valkey
 from service.facts import Attempt, Request
 from service.failover import STORE_FOLDER, Failover, Status

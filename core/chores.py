@@ -11,7 +11,8 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from core.errors import ConfigurationError
-from core.settings import ENV_PREFIX, Section, Settings
+from core.settings import ENV_PREFIX, Settings
+from core.settings.section import Section
 
 SECRETS = (("code", "secret"), ("numbers", "hash_key"), ("numbers", "seal_key"), ("api", "key_secret"))
 
@@ -47,11 +48,11 @@ def init(path: Path) -> None:
 
 
 def settings_document() -> str:
-    """docs/settings.md, from the declarations in core/settings.py."""
+    """docs/settings.md, from the declarations in core/settings."""
     parts = [
         "# Settings",
         "",
-        "Made from `core/settings.py` by `make docs`; change it there.",
+        "Made from `core/settings/` by `make docs`; change it there.",
         "",
         "A setting comes from the environment (`HELIOGRAPH_STORE_URL` sets `url` in `[store]`), else from the TOML file that",
         "`HELIOGRAPH_CONFIG` names (`heliograph.toml` in the working folder by default), else it has its default.",

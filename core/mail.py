@@ -16,7 +16,7 @@ import structlog
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from core.errors import MailUnavailable
-from core.settings import Mail as MailSettings
+from core.settings.servers import Mail as MailSettings
 
 _log = structlog.get_logger(__name__)
 

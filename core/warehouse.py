@@ -18,7 +18,7 @@ from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.layout import Layout
 from core.migrating import migrations, split_statements
 from core.redact import redact
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ import structlog
 from core.errors import QueueUnavailable, Unavailable
 from core.hooks import Step, no_step
 from core.queue import EVENTS, INGEST_CONSUMER, Message, Queue
-from core.settings import Ingest as IngestSettings
+from core.settings.watching import Ingest as IngestSettings
 from ingest.sieve import Sieve, Sifted
 from ingest.sink import Sink, Stored, Unreadable
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from core.settings import Price
+from core.settings.sending import Price
 from core.warehouse import Warehouse
 from metrics import cohorts
 from metrics.cohorts import Filters

@@ -28,9 +28,9 @@ from core.clock import ManualClock
 from core.errors import QueueUnavailable
 from core.mail import KeptMail
 from core.queue import StreamState
-from core.settings import Alerts as AlertSettings
 from core.settings import Settings
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
+from core.settings.watching import Alerts as AlertSettings
 from core.warehouse import Warehouse
 from ingest.files import ingest_file
 from ingest.sink import Sink

@@ -21,7 +21,7 @@ from core.errors import WarehouseRefused
 from core.warehouse import Warehouse
 from sandbox.handsets import Handsets, Overheard
 from sandbox.providers import Stand, build_app, serving
-from sandbox.providers.engine import Simulator
+from sandbox.providers.simulator import Simulator
 from sandbox.stack import Ports, Stack, lay_out
 from sandbox.subscribers import Subscribers, Tally
 from sandbox.supervisor import Supervisor

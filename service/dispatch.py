@@ -17,7 +17,7 @@ from core.clock import Clock
 from core.errors import HeliographError
 from core.events import Cause, ErrorClass, Outcome, Send
 from core.numbers import Number, Seal
-from core.settings import Routing
+from core.settings.sending import Routing
 from service.errors import NoRoute, NotSent, NumberRefused
 from service.facts import AnyFact, Attempt, AttemptOutcome, Request
 from service.providers.base.provider import Provider

@@ -20,7 +20,7 @@ from core.errors import BadInput, EncryptionUnavailable, EventUnreadable, Heliog
 from core.hooks import Step, no_step
 from core.numbers import Seal
 from core.queue import ENCRYPTOR_CONSUMER, NUMBERS, Message, Queue
-from core.settings import Encryption as EncryptionSettings
+from core.settings.servers import Encryption as EncryptionSettings
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, decode_number
 from service.stores import Store

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from core.events import Category
-from core.settings import Code as CodeSettings
-from core.settings import Limits as LimitsSettings
+from core.settings.sending import Code as CodeSettings
+from core.settings.sending import Limits as LimitsSettings
 from service.errors import CoolingDown, OptedOut, TooManyChecks, TooManySends
 from service.facts import Attempt, RequestState
 

@@ -21,7 +21,7 @@ from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal, JournalFile, Record, backlog_bytes, closed_files
 from core.lane import Lane
 from core.queue import EVENTS, NUMBERS_SUBJECT, Queue, events_subject
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Journal as JournalSettings
 from service.sealed import SealedNumber, encode_numbers
 from service.telemetry import Telemetry
 

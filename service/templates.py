@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.errors import ConfigurationError, UnknownTemplate
-from core.settings import Template as TemplateSettings
+from core.settings.sending import Template as TemplateSettings
 from service.errors import VariablesMissing
 
 CODE_TEMPLATE = "code"

@@ -18,7 +18,7 @@ from core.errors import HeliographError
 from core.events import CheckResult, Verify
 from core.ids import time_of
 from core.numbers import Number
-from core.settings import Code as CodeSettings
+from core.settings.sending import Code as CodeSettings
 from service.codes import Codes
 from service.desk import Desk
 from service.dispatch import Order, Sent, Underway

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
 from core import warehouse as door
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from sandbox.gateway.launch import RunningGateway, start_gateway
 from sandbox.servers import Server, start_mariadb, start_nats, start_redis, start_valkey

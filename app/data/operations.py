@@ -13,7 +13,7 @@ from app.timeframe import Window, auto_bucket
 from core.errors import QueueUnavailable
 from core.queue import ENCRYPTOR_CONSUMER, EVENTS, INGEST_CONSUMER, NUMBERS, StreamState
 from core.queue.jetstream import JetStreamQueue
-from core.settings import Queue as QueueSettings
+from core.settings.servers import Queue as QueueSettings
 from core.warehouse import Warehouse
 from metrics.freshness import arrivals, dead_letters, detected_until
 from metrics.operations import availability, status_history

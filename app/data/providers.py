@@ -10,7 +10,7 @@ import pandas as pd
 
 from app.data.basics import VOLUME, FilterKey, totals
 from app.timeframe import Window
-from core.settings import Price
+from core.settings.sending import Price
 from core.warehouse import Warehouse
 from metrics.catalogue import metric
 from metrics.costs import costs

@@ -17,7 +17,7 @@ from benchmarks.warehouse import intake, questions
 from benchmarks.warehouse.load import end_of, load
 from core import warehouse as door
 from core.clock import utc_now
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics import hourly
 from metrics.upkeep import settle

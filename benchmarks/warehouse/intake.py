@@ -21,8 +21,9 @@ from core.events import Event, Receipt, Send, Verify, encode_lines
 from core.ids import uuid7_from
 from core.queue import events_subject
 from core.queue.jetstream import JetStreamQueue
-from core.settings import Ingest, Queue
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Queue
+from core.settings.servers import Warehouse as WarehouseSettings
+from core.settings.watching import Ingest
 from core.warehouse import Warehouse
 from ingest.sink import Sink
 from ingest.stream import StreamIngester

@@ -17,7 +17,8 @@ from core.alerts.telemetry import AlertTelemetry
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError
 from core.mail import Mailer, SmtpMailer
-from core.settings import AlertChannel, Settings
+from core.settings import Settings
+from core.settings.watching import AlertChannel
 
 
 def open_alerts(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from core.alerts.alert import Alert
 from core.errors import ConfigurationError
-from core.settings import AlertRoute
+from core.settings.watching import AlertRoute
 
 MAIL = "mail"
 

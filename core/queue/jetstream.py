@@ -18,7 +18,7 @@ from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from core.errors import QueueUnavailable
 from core.queue import DEDUPLICATION_SECONDS, NUMBERS, STREAM_SUBJECTS, StreamState
-from core.settings import Queue as QueueSettings
+from core.settings.servers import Queue as QueueSettings
 
 _log = structlog.get_logger(__name__)
 

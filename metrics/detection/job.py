@@ -14,7 +14,7 @@ from typing import Literal
 
 import structlog
 
-from core.settings import Detection
+from core.settings.watching import Detection
 from core.warehouse import Warehouse
 from metrics import counts
 from metrics.detection import records

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.pool import NullPool
 
 from core import warehouse as door
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from service.stores import schema
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.chaos.cluster import INSTANCES
 from sandbox.chaos.ledger import Call, Ledger
 from sandbox.chaos.nemesis import Fault

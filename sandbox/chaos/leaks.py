@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from core import warehouse as door
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 
 _SHORT = 10
 """Up to so many digits a secret must stand alone: among thousands of codes one is sure to be part of some longer figure."""

@@ -24,7 +24,7 @@ from sandbox.chaos.ledger import Call, Ledger
 from sandbox.handsets import Overheard
 from sandbox.ports import LOOPBACK
 from sandbox.providers import Simulator, build_app, serving
-from sandbox.providers.engine import Kind
+from sandbox.providers.pusher import Kind
 from sandbox.world import make_number
 from sandbox.world.places import areas
 

@@ -17,7 +17,9 @@ from sandbox.providers.aurora import Aurora
 from sandbox.providers.beacon import Beacon
 from sandbox.providers.cumulus import Cumulus
 from sandbox.providers.delta import Delta
-from sandbox.providers.engine import RETRY_SECONDS, FateSource, Handsets, OnPushed, Sabotage, Simulator, Vendor
+from sandbox.providers.pusher import RETRY_SECONDS, OnPushed
+from sandbox.providers.simulator import FateSource, Handsets, Sabotage, Simulator
+from sandbox.providers.vendor import Vendor
 from sandbox.world import template_of as template_of_text
 
 __all__ = [

@@ -12,7 +12,7 @@ import msgspec
 
 from core.events import ErrorClass
 from core.numbers import Number
-from sandbox.providers.engine import Call, CallRefused, Order, Reply, Vendor, code_for
+from sandbox.providers.vendor import Call, CallRefused, Order, Reply, Vendor, code_for
 from sandbox.world import PlannedReceipt
 
 _REFUSALS: Mapping[ErrorClass, Sequence[str]] = {

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from core.events import ErrorClass
 from core.numbers import Number
-from sandbox.providers.engine import Call, CallRefused, Order, Reply, Vendor, code_for
+from sandbox.providers.vendor import Call, CallRefused, Order, Reply, Vendor, code_for
 from sandbox.world import PlannedReceipt
 
 _REFUSALS: Mapping[ErrorClass, Sequence[str]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.clock import Clock
-from core.settings import Api as ApiSettings
+from core.settings.sending import Api as ApiSettings
 from service.availability import Minutes
 from service.health import Health
 from service.idempotency import Idempotency

@@ -18,7 +18,7 @@ from core.clock import Clock
 from core.errors import JournalWriteFailed
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import SUFFIX, backlog_bytes
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Journal as JournalSettings
 from service.facts import AnyFact, Request
 from service.failover.journaling import Recorder
 from service.failover.replay import replay

@@ -20,7 +20,7 @@ from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal
 from core.lane import Lane
 from core.redact import redact
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Journal as JournalSettings
 from service.facts import AnyFact, Fact
 from service.stores import schema
 

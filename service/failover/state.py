@@ -19,7 +19,7 @@ import structlog
 from core.clock import Clock, Timer
 from core.errors import Unavailable
 from core.hooks import Step, no_step
-from core.settings import Failover as FailoverSettings
+from core.settings.servers import Failover as FailoverSettings
 from service.failover.note import Note, keep_note
 from service.failover.notices import Notice, NoticeKind, OnNotice
 from service.failover.status import Change, Status

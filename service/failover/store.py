@@ -24,8 +24,8 @@ from core.errors import BadInput, MirrorUnavailable, StoreUnavailable, Unavailab
 from core.events import Category
 from core.hooks import NO_HOOKS, Hooks
 from core.ids import time_of
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Failover as FailoverSettings
+from core.settings.servers import Journal as JournalSettings
 from service.facts import AnyFact, ApiKey, ApiKeyRevocation, DeliveryReceipt, IdempotencyClaim, RequestState
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys

@@ -11,7 +11,7 @@ import structlog
 
 from core.clock import Clock, Timer
 from core.errors import HeliographError, Overloaded, Unavailable
-from core.settings import Failover as FailoverSettings
+from core.settings.servers import Failover as FailoverSettings
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
 from service.failover.makers import Maker

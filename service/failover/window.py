@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from core.clock import Clock, Timer
 from core.errors import Unavailable
-from core.settings import Failover as FailoverSettings
+from core.settings.servers import Failover as FailoverSettings
 from service.stores.faults import FaultClass, fault_of
 
 _INCIDENTS_MAX = 1000

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from core.errors import ConfigurationError, MirrorUnavailable
-from core.settings import Mirror as MirrorSettings
+from core.settings.servers import Mirror as MirrorSettings
 
 _log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from core.numbers import Number
-from core.settings import Limits as LimitsSettings
+from core.settings.sending import Limits as LimitsSettings
 from service.facts import Request
 from service.guards.pumping import PumpingGuard
 from service.guards.quotas import Quotas, Subject

@@ -11,7 +11,7 @@ from random import Random
 
 import structlog
 
-from core.settings import Limits as LimitsSettings
+from core.settings.sending import Limits as LimitsSettings
 from service.errors import TooManySends
 from service.facts import Request
 from service.guards.windows import SlidingCounts

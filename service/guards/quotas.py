@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.numbers import Number
-from core.settings import Limits as LimitsSettings
+from core.settings.sending import Limits as LimitsSettings
 from service.errors import AddressUnreadable, TooManySends
 from service.guards.windows import SlidingCounts
 

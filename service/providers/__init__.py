@@ -9,7 +9,7 @@ import aiohttp
 
 from core.clock import Clock
 from core.errors import ConfigurationError
-from core.settings import Provider as ProviderSettings
+from core.settings.sending import Provider as ProviderSettings
 from service.providers.base.provider import Provider
 from service.providers.base.telemetry import ProviderTelemetry
 

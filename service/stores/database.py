@@ -27,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 from core.clock import Clock
 from core.errors import ConfigurationError
 from core.migrating import migrations, split_statements
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from service.stores import mysql_errors, schema, sqlite_errors
 from service.stores.faults import FactRefused, FaultClass, StoreFault
 

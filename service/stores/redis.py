@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from core.clock import Clock, utc_now
 from core.errors import ConfigurationError
 from core.events import Category, CheckResult
-from core.settings import Mirror as MirrorSettings
+from core.settings.servers import Mirror as MirrorSettings
 from service.facts import (
     AnyFact,
     ApiKey,

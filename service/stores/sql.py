@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert
 from core.clock import Clock, utc_now
 from core.events import Category
 from core.lane import Lane
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from service.facts import AnyFact, ApiKey, Check, IdempotencyClaim, RequestState
 from service.stores import (
     Bookmark,

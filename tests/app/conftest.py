@@ -16,7 +16,7 @@ import streamlit as st
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.cli import arguments
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from sandbox.ports import free_port
 from tests.app.looking import SLOW_MS
 from tests.support.servers import require_server

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import access, cli
 from app.access import Person, Refused
 from core.errors import ConfigurationError
-from core.settings import Dashboard
+from core.settings.watching import Dashboard
 from core.warehouse import Warehouse
 from tests.app.looking import run, text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
 from sandbox.gateway.launch import RunningGateway
 from tests.app.conftest import Dashboard

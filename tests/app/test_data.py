@@ -14,7 +14,7 @@ from app.data import basics
 from app.data import carriers as carriers_data
 from app.data import overview as overview_data
 from core.errors import WarehouseRefused
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
 from tests.app.traffic import load
 

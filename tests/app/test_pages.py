@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import app
 from app import words
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
 from sandbox.ports import free_port

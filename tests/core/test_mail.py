@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from core.errors import MailUnavailable
 from core.mail import SmtpMailer
-from core.settings import Mail
+from core.settings.servers import Mail
 from sandbox.ports import free_port
 
 

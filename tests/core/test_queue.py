@@ -14,7 +14,7 @@ from core.errors import QueueUnavailable
 from core.queue import EVENTS, NUMBERS, NUMBERS_SUBJECT, events_subject
 from core.queue.jetstream import JetStreamQueue
 from core.queue.memory import MemoryQueue
-from core.settings import Queue as QueueSettings
+from core.settings.servers import Queue as QueueSettings
 from sandbox.ports import free_port
 from sandbox.servers import start_nats
 

@@ -6,7 +6,8 @@ import pytest
 
 from core.chores import settings_document
 from core.errors import ConfigurationError
-from core.settings import Section, Settings, load
+from core.settings import Settings, load
+from core.settings.section import Section
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,7 +11,7 @@ from core.events import Send, Verify, encode_lines
 from core.ids import uuid7_from
 from core.queue import DEDUPLICATION_SECONDS, EVENTS, events_subject
 from core.queue.memory import ACK_WAIT_SECONDS, MemoryQueue
-from core.settings import Ingest
+from core.settings.watching import Ingest
 from ingest.sink import Sink
 from ingest.stream import CONSUMER, StreamIngester
 

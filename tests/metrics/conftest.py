@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from core import warehouse as door
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from sandbox.gateway.launch import RunningGateway
 

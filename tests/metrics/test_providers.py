@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from core.settings import Price
+from core.settings.sending import Price
 from core.warehouse import Warehouse
 from metrics.costs import costs
 from metrics.delays import delivered_within

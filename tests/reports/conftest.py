@@ -11,8 +11,10 @@ import pytest
 from core import warehouse as door
 from core.clock import ManualClock
 from core.mail import KeptMail
-from core.settings import Mail, Reports, Settings
-from core.settings import Warehouse as WarehouseSettings
+from core.settings import Settings
+from core.settings.servers import Mail
+from core.settings.servers import Warehouse as WarehouseSettings
+from core.settings.watching import Reports
 from core.warehouse import Warehouse
 from reports.delivery import Office
 from reports.ledger import Ledger

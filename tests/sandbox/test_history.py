@@ -14,7 +14,7 @@ import pytest
 
 from core.events import AnyEvent, Inbound, Receipt, Send, Verify, decode_lines
 from core.ids import time_of
-from core.settings import Code, Provider, Routing
+from core.settings.sending import Code, Provider, Routing
 from sandbox.history import live_rate_per_minute, past, past_incidents, write_history
 from sandbox.history.lines import RECEIPTS, REFUSALS, request_ids
 from sandbox.world import PROVIDERS, Area, Fault, World, areas, lives, named_fault

@@ -16,12 +16,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from core import settings as config
 from core.clock import utc_now
 from core.errors import ConfigurationError
 from core.events import AnyEvent, Receipt, Send, Verify, decode_lines
 from core.queue import EVENTS
 from core.queue.memory import MemoryQueue
+from core.settings import Settings, sending, servers
 from sandbox.handsets import Handsets
 from sandbox.history import write_history
 from sandbox.ports import free_ports
@@ -46,15 +46,15 @@ class Live:
     events: list[AnyEvent]
 
 
-def settings_of(folder: Path, ports: Mapping[str, int]) -> config.Settings:
+def settings_of(folder: Path, ports: Mapping[str, int]) -> Settings:
     secret = SecretStr(SECRET)
-    return config.Settings(
-        code=config.Code(secret=secret, cooldown_seconds=[0]),
-        numbers=config.Numbers(hash_key=secret, seal_key=secret),
-        api=config.Api(key_secret=secret),
-        journal=config.Journal(folder=folder),
+    return Settings(
+        code=sending.Code(secret=secret, cooldown_seconds=[0]),
+        numbers=sending.Numbers(hash_key=secret, seal_key=secret),
+        api=sending.Api(key_secret=secret),
+        journal=servers.Journal(folder=folder),
         providers=[
-            config.Provider(
+            sending.Provider(
                 name=name,
                 kind=name,
                 url=f"http://127.0.0.1:{ports[name]}",
@@ -65,7 +65,7 @@ def settings_of(folder: Path, ports: Mapping[str, int]) -> config.Settings:
             for name in PROVIDERS
         ],
         templates=[
-            config.Template(name=text.name, locale=locale, text=body)
+            sending.Template(name=text.name, locale=locale, text=body)
             for text in TEXTS
             for locale, body in text.locales.items()
         ],

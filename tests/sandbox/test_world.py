@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.numbers import read
-from core.settings import Code
+from core.settings.sending import Code
 from sandbox.drills import FAULT_KINDS
 from sandbox.world import (
     COUNTRIES,

@@ -24,7 +24,7 @@ from core.numbers import Seal
 from core.queue import ENCRYPTOR_CONSUMER as CONSUMER
 from core.queue import NUMBERS, NUMBERS_SUBJECT
 from core.queue.memory import MemoryQueue
-from core.settings import Encryption
+from core.settings.servers import Encryption
 from service.encryptor import EncryptionClient, Encryptor
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, encode_numbers

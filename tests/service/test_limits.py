@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from core.settings import Code
-from core.settings import Limits as LimitsSettings
+from core.settings.sending import Code
+from core.settings.sending import Limits as LimitsSettings
 from service.errors import TooManySends
 from service.facts import RequestState
 from service.limits import Limits

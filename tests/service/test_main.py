@@ -9,20 +9,20 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from core import settings as config
 from core.errors import ConfigurationError, StoreUnavailable
+from core.settings import Settings, sending, servers
 from service.main import create_key, open_store, require_secrets, serve
 from tests.support.house import make_settings
 
 NOBODY = "127.0.0.1:1"
 
 
-def settings_of(folder: Path, **sections: object) -> config.Settings:
-    sqlite = config.Store(url=SecretStr(f"sqlite:///{folder}/store.sqlite3"))
+def settings_of(folder: Path, **sections: object) -> Settings:
+    sqlite = servers.Store(url=SecretStr(f"sqlite:///{folder}/store.sqlite3"))
     absent = {
         "store": sqlite,
-        "mirror": config.Mirror(url=SecretStr(f"redis://{NOBODY}/0"), timeout_seconds=0.2),
-        "queue": config.Queue(url=SecretStr(f"nats://{NOBODY}"), timeout_seconds=0.2),
+        "mirror": servers.Mirror(url=SecretStr(f"redis://{NOBODY}/0"), timeout_seconds=0.2),
+        "queue": servers.Queue(url=SecretStr(f"nats://{NOBODY}"), timeout_seconds=0.2),
     }
     made = make_settings(folder, api={"port": 0})
     return made.model_copy(update=absent | sections)
@@ -32,13 +32,13 @@ def test_missing_secrets_are_all_named_with_what_makes_them():
     with pytest.raises(
         ConfigurationError, match=r"code\.secret, numbers\.hash_key, numbers\.seal_key, api\.key_secret"
     ) as told:
-        require_secrets(config.Settings())
+        require_secrets(Settings())
 
     assert "heliograph init" in told.value.hint
 
 
 async def test_an_unreachable_store_is_named_with_where_and_what_to_do(tmp_path: Path):
-    store = config.Store(
+    store = servers.Store(
         url=SecretStr(f"mysql+pymysql://someone:hush@{NOBODY}/heliograph"), connect_timeout_seconds=0.2
     )
     with pytest.raises(StoreUnavailable, match=NOBODY) as told:
@@ -53,7 +53,7 @@ async def test_a_store_that_is_known_to_be_down_stops_no_start(tmp_path: Path):
     store = await open_store(settings)
     await store.set("mysql_fatal", reason="a test")
     await store.close()
-    gone = config.Store(url=SecretStr(f"mysql+pymysql://someone@{NOBODY}/heliograph"), connect_timeout_seconds=0.2)
+    gone = servers.Store(url=SecretStr(f"mysql+pymysql://someone@{NOBODY}/heliograph"), connect_timeout_seconds=0.2)
     again = await open_store(settings.model_copy(update={"store": gone}))
     status = again.describe()["status"]
     await again.close()
@@ -73,7 +73,9 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path):
 
 async def test_it_serves_with_the_primary_store_alone(tmp_path: Path):
     """Mirror, queue and providers are absent."""
-    row = config.Provider(name="aurora", kind="aurora", url=f"http://{NOBODY}", account="a", secret=SecretStr("s" * 32))
+    row = sending.Provider(
+        name="aurora", kind="aurora", url=f"http://{NOBODY}", account="a", secret=SecretStr("s" * 32)
+    )
     settings = settings_of(tmp_path, providers=[row])
     key, _ = await create_key(settings, app="shop", scopes=frozenset({"send"}), label="")
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -18,8 +18,8 @@ from core.events import decode_lines
 from core.journal import Journal, JournalFile, backlog_bytes
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
-from core.settings import Journal as JournalSettings
-from core.settings import Store as StoreSettings
+from core.settings.servers import Journal as JournalSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.versions import VERSION_1
 from service.facts import AnyFact, AttemptOutcome, Check, DeliveryReceipt
 from service.failover.journaling import encode

@@ -18,7 +18,7 @@ from core.ids import RequestIds
 from core.journal import JournalFile, backlog_bytes
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Journal as JournalSettings
 from service.publisher import Publisher
 from service.sealed import SealedNumber, decode_number
 from service.telemetry import Telemetry

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError, UnknownTemplate
-from core.settings import Template
+from core.settings.sending import Template
 from service.errors import VariablesMissing
 from service.templates import CODE_TEMPLATE, Templates
 

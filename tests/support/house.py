@@ -17,11 +17,11 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from core import settings as config
 from core.clock import Clock, ManualClock
 from core.events import AnyEvent, decode_lines
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
+from core.settings import Settings, sending, servers, watching
 from service.facts import AnyFact
 from service.failover import Failover
 from service.keys import new_key
@@ -46,7 +46,7 @@ class TwinProvider(Provider):
     def __init__(
         self, name: str, *, clock: Clock, registry: ProviderTelemetry, weight: float, countries: list[str]
     ) -> None:
-        row = config.Provider(
+        row = sending.Provider(
             name=name,
             kind="twin",
             url="http://twin.invalid",
@@ -98,7 +98,7 @@ class House:
     clock: ManualClock
     timer: list[float]
     providers: dict[str, TwinProvider]
-    settings: config.Settings
+    settings: Settings
     keys: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -172,7 +172,7 @@ async def open_house(
     routing: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
     providers: Mapping[str, Mapping[str, Any]] | None = None,
-    templates: Sequence[config.Template] = (),
+    templates: Sequence[sending.Template] = (),
     store: MemoryStore | None = None,
     backup: MemoryStore | None = None,
     keys: Mapping[str, str] | None = None,
@@ -217,11 +217,11 @@ async def open_house(
     await service.stop()
 
 
-def _failover(settings: config.Settings, primary: MemoryStore, backup: MemoryStore, clock: Clock) -> Failover:
+def _failover(settings: Settings, primary: MemoryStore, backup: MemoryStore, clock: Clock) -> Failover:
     return Failover(
         primary=primary,
         backup=backup,
-        settings=config.Failover(probe_seconds=0.02),
+        settings=servers.Failover(probe_seconds=0.02),
         journal=settings.journal,
         presumption=presumption_of(settings),
         clock=clock,
@@ -243,17 +243,17 @@ def make_settings(
     api: Mapping[str, Any] | None = None,
     routing: Mapping[str, Any] | None = None,
     limits: Mapping[str, Any] | None = None,
-    templates: Sequence[config.Template] = (),
-) -> config.Settings:
+    templates: Sequence[sending.Template] = (),
+) -> Settings:
     """Settings whose secrets are known to the tests, and whose journal lies in `folder`."""
     secrets = {name: f"{name}, a secret of the tests, long enough" for name in ("code", "hash", "seal", "api")}
-    return config.Settings(
-        code=config.Code(secret=SecretStr(secrets["code"]), **(code or {})),
-        numbers=config.Numbers(hash_key=SecretStr(secrets["hash"]), seal_key=SecretStr(secrets["seal"])),
-        api=config.Api(key_secret=SecretStr(secrets["api"]), **(api or {})),
-        routing=config.Routing(**(routing or {})),
-        limits=config.Limits(**(limits or {})),
-        journal=config.Journal(folder=folder / "journal"),
-        alerts=config.Alerts(folder=folder / "alerts"),
+    return Settings(
+        code=sending.Code(secret=SecretStr(secrets["code"]), **(code or {})),
+        numbers=sending.Numbers(hash_key=SecretStr(secrets["hash"]), seal_key=SecretStr(secrets["seal"])),
+        api=sending.Api(key_secret=SecretStr(secrets["api"]), **(api or {})),
+        routing=sending.Routing(**(routing or {})),
+        limits=sending.Limits(**(limits or {})),
+        journal=servers.Journal(folder=folder / "journal"),
+        alerts=watching.Alerts(folder=folder / "alerts"),
         templates=list(templates),
     )

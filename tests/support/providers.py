@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from core.clock import Clock, utc_now
 from core.ids import RequestIds
-from core.settings import Provider as ProviderSettings
+from core.settings.sending import Provider as ProviderSettings
 from sandbox.providers import Simulator, build_app, serving
 from sandbox.world import Fate, make_number
 from service.providers import build

@@ -12,7 +12,7 @@ from core.events import ReceiptStatus
 from sandbox.chaos.ledger import Attempt
 from sandbox.chaos.nemesis import Fault, Field
 from sandbox.providers import VENDORS
-from sandbox.providers.engine import Order, Vendor
+from sandbox.providers.vendor import Order, Vendor
 from sandbox.world import PlannedReceipt
 from service.providers.base.references import reference_of
 

@@ -26,7 +26,7 @@ from core.clock import Clock
 from core.errors import ConfigurationError
 from core.events import ErrorClass
 from core.redact import redact
-from core.settings import Provider as ProviderSettings
+from core.settings.sending import Provider as ProviderSettings
 from service.errors import ForgedReceipt, ReceiptUnreadable
 from service.providers.base.fields import RowUnreadable, told
 from service.providers.base.pushed import BODY_BYTES_MAX, Acknowledgement, BadRow, InboundRow, ReceiptRow

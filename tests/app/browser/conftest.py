@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from core import warehouse as door
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from metrics.detection.records import keep, keep_evidence
 from sandbox.gateway.launch import RunningGateway
 from tests.app.broken import NOW, evidence_of, incident

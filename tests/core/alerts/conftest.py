@@ -17,8 +17,9 @@ from core.alerts import Alert, Alerts
 from core.alerts.channels import Channel, KeptChannel
 from core.alerts.main import assemble
 from core.clock import ManualClock
-from core.settings import AlertRoute, Settings
-from core.settings import Alerts as AlertSettings
+from core.settings import Settings
+from core.settings.watching import AlertRoute
+from core.settings.watching import Alerts as AlertSettings
 
 NOW = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)
 

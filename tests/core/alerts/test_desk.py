@@ -16,8 +16,8 @@ from core.alerts import Picture
 from core.alerts.channels import KeptChannel
 from core.alerts.main import assemble
 from core.clock import utc_now
-from core.settings import Alerts as AlertSettings
 from core.settings import Settings
+from core.settings.watching import Alerts as AlertSettings
 from tests.core.alerts.conftest import NOW, an_alert
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -160,7 +160,8 @@ from pathlib import Path
 from core.alerts import Alert
 from core.alerts.channels import KeptChannel
 from core.alerts.main import assemble
-from core.settings import Alerts, Settings
+from core.settings import Settings
+from core.settings.watching import Alerts
 
 desk = assemble(Settings(alerts=Alerts(folder=Path(sys.argv[1]))), [KeptChannel()])
 desk.tell(Alert(key="k", event="opened", kind="x", severity="info", title="told before the end", text="t",

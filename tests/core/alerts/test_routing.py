@@ -11,7 +11,9 @@ from core.alerts.main import open_channels
 from core.alerts.routing import Routing
 from core.errors import ConfigurationError
 from core.mail import KeptMail
-from core.settings import AlertChannel, AlertRoute, Mail, Settings, load
+from core.settings import Settings, load
+from core.settings.servers import Mail
+from core.settings.watching import AlertChannel, AlertRoute
 from tests.core.alerts.conftest import NOW, an_alert
 
 

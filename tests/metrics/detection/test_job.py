@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from core.ids import uuid7_from
-from core.settings import Detection
+from core.settings.watching import Detection
 from metrics.detection import records
 from metrics.detection.events import attempts_of
 from metrics.detection.job import Job

@@ -15,8 +15,8 @@ from core.alerts import Alerts
 from core.alerts.channels import KeptChannel
 from core.alerts.main import assemble
 from core.clock import ManualClock
-from core.settings import Alerts as AlertSettings
 from core.settings import Settings
+from core.settings.watching import Alerts as AlertSettings
 from metrics.detection.incidents import Incident, LeadingCode, Notification
 
 ONSET = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)

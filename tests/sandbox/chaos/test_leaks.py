@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Warehouse as WarehouseSettings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from sandbox.chaos import leaks as module
 from sandbox.chaos.leaks import Secrets, leaks, leaks_in_warehouse

@@ -19,7 +19,7 @@ from core.numbers import read
 from sandbox.ports import can_bind, free_ports, is_listening
 from sandbox.providers import Simulator, Stand, build_app, serve_all, serving
 from sandbox.providers.delta import Delta
-from sandbox.providers.engine import Call, CallRefused
+from sandbox.providers.vendor import Call, CallRefused
 from sandbox.world import Fate, PlannedReceipt, World
 from service.providers import build
 from service.providers.base.references import parse_reference, reference_of

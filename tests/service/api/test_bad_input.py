@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from core.settings import Template
+from core.settings.sending import Template
 from service.api.problems import TABLE
 from service.facts import Attempt, Request
 from service.keys import revocation

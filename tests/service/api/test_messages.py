@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.events import Send, Verify
-from core.settings import Template
+from core.settings.sending import Template
 from service.facts import Approval
 from service.providers.base.submission import Answer
 from tests.support.house import House, open_house

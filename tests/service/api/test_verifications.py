@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from core.events import Send, Verify
-from core.settings import Template
+from core.settings.sending import Template
 from service.facts import Approval, Attempt, AttemptOutcome, Check, Request
 from tests.support.house import ACCEPTED, House, open_house
 from tests.support.providers import a_number

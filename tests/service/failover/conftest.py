@@ -9,8 +9,8 @@ import pytest
 
 from core.clock import utc_now
 from core.hooks import NO_HOOKS
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
+from core.settings.servers import Failover as FailoverSettings
+from core.settings.servers import Journal as JournalSettings
 from service.failover import Failover
 from tests.service.failover.twins import PRESUMPTION, Make, Twins
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.pool import NullPool
 
 from core.journal import Journal
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from service.facts import AnyFact, Check, EncryptedNumber, Request
 from service.failover.journaling import encode
 from service.failover.replay import replay

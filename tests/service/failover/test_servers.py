@@ -19,10 +19,10 @@ from sqlalchemy.pool import NullPool
 
 from core.errors import HeliographError
 from core.journal import backlog_bytes
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
-from core.settings import Mirror as MirrorSettings
-from core.settings import Store as StoreSettings
+from core.settings.servers import Failover as FailoverSettings
+from core.settings.servers import Journal as JournalSettings
+from core.settings.servers import Mirror as MirrorSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.servers import Server, start_mariadb, start_valkey
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.replay import replay

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import ManualClock, ManualTimer
-from core.settings import Failover as FailoverSettings
+from core.settings.servers import Failover as FailoverSettings
 from service.failover import Status
 from service.failover.note import Note
 from service.failover.state import State

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import MirrorUnavailable
-from core.settings import Mirror
+from core.settings.servers import Mirror
 from sandbox.ports import free_ports
 from service.guards.exchange import RedisExchange, Sharing
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from core.numbers import Number
-from core.settings import Limits
+from core.settings.sending import Limits
 from service.errors import TooManySends
 from service.guards import Guards
 from tests.support.house import House, distinct_numbers, open_house

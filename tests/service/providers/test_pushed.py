@@ -20,7 +20,7 @@ from core.events import Receipt, ReceiptStatus, decode, encode_lines
 from core.ids import RequestIds, uuid7_from
 from core.numbers import read
 from sandbox.providers import VENDORS
-from sandbox.providers.engine import Order
+from sandbox.providers.vendor import Order
 from sandbox.world import PlannedReceipt
 from sandbox.world.channels import FAILURES
 from service.errors import ForgedReceipt, ReceiptUnreadable

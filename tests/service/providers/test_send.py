@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from core.clock import utc_now
 from core.errors import ConfigurationError
-from core.settings import Provider as ProviderSettings
+from core.settings.sending import Provider as ProviderSettings
 from sandbox.ports import free_port
 from sandbox.world import Fate
 from service.providers import build, kinds

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy
 from sqlalchemy.pool import NullPool
 
-from core.settings import Failover as FailoverSettings
-from core.settings import Journal as JournalSettings
-from core.settings import Mirror as MirrorSettings
-from core.settings import Store as StoreSettings
+from core.settings.servers import Failover as FailoverSettings
+from core.settings.servers import Journal as JournalSettings
+from core.settings.servers import Mirror as MirrorSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.servers import Server, start_redis, start_valkey
 from service.failover import Failover
 from service.stores import Store

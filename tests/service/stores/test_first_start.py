@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import create_engine, text
 
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from service.stores.faults import StoreFault
 from service.stores.sql import SqlStore
 from tests.service.stores import facts

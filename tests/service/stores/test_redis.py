@@ -15,7 +15,7 @@ import redis.asyncio
 import redis.exceptions as replies
 
 from core.errors import ConfigurationError
-from core.settings import Mirror as MirrorSettings
+from core.settings.servers import Mirror as MirrorSettings
 from sandbox.servers import Server, start_valkey
 from service.stores.faults import FaultClass, MirrorFault
 from service.stores.redis import RedisStore

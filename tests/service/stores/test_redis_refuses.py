@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 import redis.exceptions as replies
 
-from core.settings import Mirror as MirrorSettings
+from core.settings.servers import Mirror as MirrorSettings
 from sandbox.servers import Server
 from sandbox.servers.base import ServerPlan, start
 from sandbox.servers.valkey import plan_redis, plan_valkey

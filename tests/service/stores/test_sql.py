@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from core.errors import ConfigurationError
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.servers import Server, start_mariadb
 from service.stores import mysql_errors, schema, sqlite_errors
 from service.stores.faults import FactRefused, FaultClass, StoreFault

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, create_engine, inspect, make_url
 from sqlalchemy.pool import NullPool
 
 from core.migrating import migrations, split_statements
-from core.settings import Store as StoreSettings
+from core.settings.servers import Store as StoreSettings
 from sandbox.versions import VERSION_1
 from service.stores import schema
 from service.stores.sql import SqlStore

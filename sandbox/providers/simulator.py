@@ -1,49 +1,36 @@
-"""What all simulated providers have in common: a real HTTP server that takes messages, and pushes signed receipts.
+"""What all simulated providers have in common: a real HTTP server that takes messages, and what becomes of them.
 
-What becomes of a message is the world's word; how it looks on the wire is the vendor's, one file each. It sends
-nothing to any real network, and counts every submission by our reference.
+Fates are the world's word; how they look on the wire is the vendor's, one file each. It sends nothing to any real
+network, and counts every submission by our reference.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from hmac import new as new_hmac
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import uuid4
 
-import aiohttp
 import numpy as np
-import structlog
 
 from core.clock import Clock, utc_now
 from core.errors import InvalidNumber
 from core.events import ErrorClass, ReceiptStatus
-from core.numbers import Number, read
+from core.numbers import read
+from sandbox.providers.pusher import RETRY_SECONDS, OnPushed, Pusher
+from sandbox.providers.vendor import Call, CallRefused, Order, Reply, Vendor
 from sandbox.world import Fate, PlannedReceipt
 from sandbox.world import template_of as template_of_text
-
-_log = structlog.get_logger(__name__)
 
 Sabotage = Literal["timeout", "throttle", "error", "garbage", "wrong_id", "unknown_code"]
 """How one call can be spoilt on purpose. `timeout` and `wrong_id` come after accepting: the message is on its way."""
 
-Kind = Literal["receipts", "inbound"]
-
-OnPushed = Callable[[Kind, bytes, int, float], None]
-"""Told of every body that was pushed, the HTTP status of the answer (0: none) and the seconds it took."""
-
 BODY_BYTES_MAX = 64 * 1024
 REFERENCES_MAX = 1_000_000
-ROWS_A_BATCH = 50
-POSTS_AT_ONCE = 32
-RETRY_SECONDS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15, 30, 60)
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
@@ -74,111 +61,6 @@ class Handsets(Protocol):
     async def deliver(self, number: str, text: str) -> None:
         """Show `text` on the handset of `number`."""
         ...
-
-
-@dataclass(frozen=True)
-class Call:
-    """One HTTP call to a provider; header names are lower case."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Order:
-    """One message that a customer asked for. `message_id` is the provider's own."""
-
-    reference: str
-    number: str = field(repr=False)
-    text: str = field(repr=False)
-    sender: str = ""
-    message_id: str = field(default_factory=lambda: uuid4().hex)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What is answered."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-
-
-class CallRefused(Exception):
-    """The call did not get as far as being an order; `reply` says so in the vendor's words."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(f"refused with status {reply.status}")
-        self.reply = reply
-
-
-class Vendor(ABC):
-    """The server side of one vendor's format: how its calls, answers, receipts and signatures look."""
-
-    batches: ClassVar[bool] = False
-    acknowledgement: ClassVar[bytes | None] = None  # what the customer must answer; None: any 2xx will do
-
-    def __init__(self, *, account: str, secret: str, clock: Clock, rng: np.random.Generator) -> None:
-        self.account = account
-        self.clock = clock
-        self._secret = secret.encode()
-        self._rng = rng
-
-    @abstractmethod
-    def order(self, call: Call) -> Order:
-        """Read a call, credentials and all. Raises `CallRefused`."""
-
-    @abstractmethod
-    def yes(self, order: Order) -> Reply:
-        """The message was taken."""
-
-    @abstractmethod
-    def no(self, order: Order, code: str) -> Reply:
-        """The message was not taken."""
-
-    @abstractmethod
-    def refusal_code(self, error_class: ErrorClass) -> str:
-        """One of the vendor's codes for a refusal of this class; for "unknown" a code that no manual lists."""
-
-    @abstractmethod
-    def receipt(self, order: Order, planned: PlannedReceipt, at: datetime) -> bytes:
-        """One receipt as a row of `body`."""
-
-    @abstractmethod
-    def inbound(self, number: Number, text: str) -> bytes:
-        """One inbound message as a row of `body`."""
-
-    @abstractmethod
-    def body(self, rows: Sequence[bytes]) -> bytes:
-        """Rows as one body; a vendor that does not batch is given one row."""
-
-    @abstractmethod
-    def sign(self, path: str, body: bytes) -> dict[str, str]:
-        """The headers of a pushed body."""
-
-    def hmac(self, message: bytes) -> str:
-        """HMAC-SHA256 under the secret shared with the customer, in hex."""
-        return new_hmac(self._secret, message, "sha256").hexdigest()
-
-    def timestamp(self) -> str:
-        """Seconds since 1970."""
-        return str(int(self.clock().timestamp()))
-
-    def recent(self, timestamp: str) -> bool:
-        """Whether a call was signed within five minutes of now."""
-        return timestamp.isdecimal() and abs(self.clock().timestamp() - int(timestamp)) <= 300
-
-    def pick(self, codes: Sequence[str]) -> str:
-        """One of `codes`, at random."""
-        return codes[int(self._rng.integers(len(codes)))]
-
-
-def code_for(
-    vendor: Vendor, codes: Mapping[ErrorClass, Sequence[str]], error_class: ErrorClass, *, unlisted: str
-) -> str:
-    """A vendor's code of that class; `unlisted` where it has none."""
-    return vendor.pick(codes[error_class]) if error_class in codes else unlisted
 
 
 class Simulator:
@@ -363,120 +245,6 @@ class Simulator:
         await self._handsets.deliver(order.number, order.text)
         if self.stop_share and self._rng.random() < self.stop_share:
             await self.reply(order.number, "STOP")
-
-
-class Pusher:
-    """Pushes rows to the customer, signed, in batches where the vendor does, again and again until they are taken."""
-
-    def __init__(
-        self,
-        vendor: Vendor,
-        *,
-        callback_url: str,
-        name: str,
-        flush_seconds: float,
-        retry_seconds: Sequence[float],
-        on_pushed: OnPushed,
-    ) -> None:
-        self._vendor = vendor
-        self._callback_url = callback_url.rstrip("/")
-        self._name = name
-        self._flush_seconds = flush_seconds
-        self._retry_seconds = tuple(retry_seconds)
-        self._on_pushed = on_pushed
-        self._waiting: dict[Kind, list[bytes]] = {"receipts": [], "inbound": []}
-        self._timers: dict[Kind, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(POSTS_AT_ONCE)
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
-
-    def task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` beside; `close` cancels it."""
-        if self._closed:
-            work.close()
-            return
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def push(self, kind: Kind, row: bytes, *, at_once: bool = False) -> None:
-        """Push one row: now, or with the next batch."""
-        if not self._vendor.batches or at_once:
-            self.task(self._post(kind, self._vendor.body([row])))
-            return
-        self._waiting[kind].append(row)
-        if len(self._waiting[kind]) >= ROWS_A_BATCH:
-            self._flush(kind)
-        elif kind not in self._timers:
-            self._timers[kind] = asyncio.get_running_loop().call_later(self._flush_seconds, self._flush, kind)
-
-    async def drain(self) -> None:
-        """Wait until nothing is left to push."""
-        while self._tasks or any(self._waiting.values()):
-            for kind in self._waiting:
-                self._flush(kind)
-            if self._tasks:
-                await asyncio.wait(set(self._tasks))
-
-    async def close(self) -> None:
-        """Drop what waits and cancel what runs."""
-        self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-
-    def _flush(self, kind: Kind) -> None:
-        timer = self._timers.pop(kind, None)
-        if timer is not None:
-            timer.cancel()
-        rows, self._waiting[kind] = self._waiting[kind], []
-        if rows:
-            self.task(self._post(kind, self._vendor.body(rows)))
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a simulated provider's task failed", provider=self._name, error=type(error).__name__)
-
-    async def _post(self, kind: Kind, body: bytes) -> None:
-        for pause_seconds in (*self._retry_seconds, None):
-            async with self._slots:
-                taken = await self._posted(kind, body)
-            if taken:
-                return
-            if pause_seconds is not None:
-                await asyncio.sleep(pause_seconds)
-        _log.warning("pushed body given up", provider=self._name, body=kind, tries=len(self._retry_seconds) + 1)
-
-    async def _posted(self, kind: Kind, body: bytes) -> bool:
-        path = f"/v1/{kind}/{self._name}"
-        session = self._open()
-        begun = time.monotonic()
-        try:
-            async with session.post(
-                self._callback_url + path, data=body, headers=self._vendor.sign(path, body)
-            ) as response:
-                said = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            self._on_pushed(kind, body, 0, time.monotonic() - begun)
-            return False
-        self._on_pushed(kind, body, response.status, time.monotonic() - begun)
-        wanted = self._vendor.acknowledgement
-        return 200 <= response.status < 300 and (wanted is None or said == wanted)
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=10),
-                connector=aiohttp.TCPConnector(limit=POSTS_AT_ONCE, keepalive_timeout=4.0),
-            )
-        return self._session
 
 
 async def _call(scope: _Message, receive: _Receive) -> Call:
