@@ -44,12 +44,20 @@ TOLD: Mapping[str, str] = {
     "receipt_events": "request_id, attempt, at, status, error_class, carrier",
     "verify_events": "request_id, attempt, at, result, check",
 }
+FINALS = """
+WITH ifNull(delivered_at <= failed_at, delivered_at IS NOT NULL) AS is_delivered
+SELECT request_id, attempt, if(is_delivered, delivered_at, failed_at), if(is_delivered, 'delivered', 'failed'),
+       if(is_delivered, '', failure_class)
+FROM attempts FINAL
+WHERE delivered_at IS NOT NULL OR failed_at IS NOT NULL
+"""
+"""The first final receipt of each attempt. Of the events themselves a later telling of the same one may be all that is left."""
 
 
 @dataclass(frozen=True)
 class Evidence:
     """`facts` are frames of the primary store by table. `events` are rows of the warehouse by table, keys alone; `told`
-    are its frames by table, with what is compared of each row."""
+    are its frames by table, with what is compared of each row, and `finals`."""
 
     facts: Mapping[str, pd.DataFrame] = field(repr=False)
     events: Mapping[str, list[tuple[Any, ...]]] = field(repr=False)
@@ -92,7 +100,11 @@ def read_told(warehouse: Warehouse) -> dict[str, pd.DataFrame]:
     for table, columns in TOLD.items():
         rows = warehouse.query_rows(f"SELECT {columns} FROM {table} FINAL")
         told[table] = pd.DataFrame(rows, columns=columns.split(", "))
-        told[table]["at"] = pd.to_datetime(told[table]["at"], utc=True)  # the client gives UTC without saying so
+    told["finals"] = pd.DataFrame(
+        warehouse.query_rows(FINALS), columns=["request_id", "attempt", "at", "status", "error_class"]
+    )
+    for frame in told.values():
+        frame["at"] = pd.to_datetime(frame["at"], utc=True)  # the client gives UTC without saying so
     return told
 
 

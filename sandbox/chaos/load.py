@@ -60,6 +60,7 @@ class Load:
         self.codes_may_expire = False
         """The nemesis moves the clocks: nobody can say how long a code is good that is sent or entered meanwhile."""
         self._doubtful: set[UUID] = set()
+        self._written_for: dict[str, UUID] = {}
         self._session = session
         self._paused = False
         self._mistakes: list[BaseException] = []
@@ -127,12 +128,13 @@ class Load:
                 return
             code = await self.text(inbox)
             if code is None or self._now_and_then(0.15):
-                await self._send("verify", "/v1/verifications", order, there, here)
+                sent = await self._send("verify", "/v1/verifications", order, there, here) or sent
                 code = await self.text(inbox) or code
             if self._now_and_then(0.03):
                 await self._guess(sent, here, there)
             elif code is not None:
-                await self._enter(sent, code, here, there)
+                # Without a store each instance begins a verification of its own for the same number.
+                await self._enter(self._written_for.get(code, sent), code, here, there)
         await self._look(sent, here)
 
     async def _enter(self, verification: UUID, code: str, here: str, there: str) -> None:
@@ -271,6 +273,11 @@ class Load:
         else:
             self.ledger.stops.update(number for number in self._numbers if number.lstrip("+").encode() in body)
 
+    def arrived(self, reference: str, text: str) -> None:
+        """A provider shows a text on its handset."""
+        request, _, _attempt = reference.partition("-")
+        self._written_for.update(dict.fromkeys(_CODE.findall(text), UUID(hex=request)))
+
     def _overheard(self, number: str, text: str) -> None:
         self.ledger.secrets.update(_CODE.findall(text))
 
@@ -338,6 +345,7 @@ async def running(cluster: Cluster, ledger: Ledger, *, rate: float, seed: int) -
                 flush_seconds=0.1,
                 retry_seconds=(0.5, 1, 1, 2, 2, 4, 4, 8, 8, 15, 15),
                 on_pushed=load.pushed,
+                on_arrived=load.arrived,
             ): stand.port
             for number, stand in enumerate(cluster.stack.stands)
         }

@@ -18,7 +18,7 @@ from sandbox.providers.beacon import Beacon
 from sandbox.providers.cumulus import Cumulus
 from sandbox.providers.delta import Delta
 from sandbox.providers.pusher import RETRY_SECONDS, OnPushed
-from sandbox.providers.simulator import FateSource, Handsets, Sabotage, Simulator
+from sandbox.providers.simulator import FateSource, Handsets, OnArrived, Sabotage, Simulator
 from sandbox.providers.vendor import Vendor
 from sandbox.world import template_of as template_of_text
 
@@ -26,6 +26,7 @@ __all__ = [
     "VENDORS",
     "FateSource",
     "Handsets",
+    "OnArrived",
     "OnPushed",
     "Sabotage",
     "Simulator",
@@ -68,6 +69,7 @@ def build_app(
     flush_seconds: float = 1.0,
     retry_seconds: Sequence[float] = RETRY_SECONDS,
     on_pushed: OnPushed = lambda _kind, _body, _status, _seconds: None,
+    on_arrived: OnArrived = lambda _reference, _text: None,
 ) -> Simulator:
     """One provider as an ASGI application; make it on the event loop that serves it, and `close` it at the end.
 
@@ -88,6 +90,7 @@ def build_app(
         flush_seconds=flush_seconds,
         retry_seconds=retry_seconds,
         on_pushed=on_pushed,
+        on_arrived=on_arrived,
     )
 
 

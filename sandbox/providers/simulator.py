@@ -29,6 +29,9 @@ from sandbox.world import template_of as template_of_text
 Sabotage = Literal["timeout", "throttle", "error", "garbage", "wrong_id", "unknown_code"]
 """How one call can be spoilt on purpose. `timeout` and `wrong_id` come after accepting: the message is on its way."""
 
+
+OnArrived = Callable[[str, str], None]
+"""Told our reference and the text of every message that is about to be shown on its handset."""
 BODY_BYTES_MAX = 64 * 1024
 REFERENCES_MAX = 1_000_000
 
@@ -82,6 +85,7 @@ class Simulator:
         flush_seconds: float = 1.0,
         retry_seconds: Sequence[float] = RETRY_SECONDS,
         on_pushed: OnPushed = lambda _kind, _body, _status, _seconds: None,
+        on_arrived: OnArrived = lambda _reference, _text: None,
     ) -> None:
         self.vendor = vendor
         self.kind = kind
@@ -92,6 +96,7 @@ class Simulator:
         self._handsets = handsets
         self._clock = clock
         self._template_of = template_of
+        self._on_arrived = on_arrived
         self._pusher = Pusher(
             vendor,
             callback_url=callback_url,
@@ -242,6 +247,7 @@ class Simulator:
             self._pusher.push("receipts", told[key], at_once=after_seconds <= fate.answer_seconds)
 
     async def _arrive(self, order: Order) -> None:
+        self._on_arrived(order.reference, order.text)
         await self._handsets.deliver(order.number, order.text)
         if self.stop_share and self._rng.random() < self.stop_share:
             await self.reply(order.number, "STOP")

@@ -22,7 +22,7 @@ from core.settings.servers import Journal as JournalSettings
 from service.facts import AnyFact, Request
 from service.failover.journaling import Recorder
 from service.failover.replay import replay
-from service.stores import Keeping
+from service.stores import Primary
 from service.stores.faults import FaultClass, StoreFault
 
 _log = structlog.get_logger(__name__)
@@ -134,7 +134,7 @@ class Backlog:
             os.fsync(file.fileno())
         path.unlink()
 
-    async def drain(self, store: Keeping) -> bool:
+    async def drain(self, store: Primary) -> bool:
         """Replay what was journaled into `store`; True when that was all. Raises `Unavailable`."""
         seen = self._recorded
         busy = self._recording > 0

@@ -17,13 +17,15 @@ import msgspec
 from core.errors import BadInput, JournalDamaged
 from core.hooks import Step, no_step
 from core.journal import SUFFIX, JournalFile, Record, closed_files
-from service.facts import AnyFact, Check, Fact
+from service.facts import AnyFact, Approval, Check, DeliveryReceipt, Fact, InboundMessage, OptOut
 from service.failover.journaling import RecordUnreadable, decode
 from service.failover.stateless import CHECKS_FROM
-from service.stores import Keeping
+from service.stores import Keeping, Primary
 
 REJECTED_SUFFIX = SUFFIX + ".rejected"
 _BATCH_MAX = 500
+_FIRST_COUNTS = (DeliveryReceipt, InboundMessage, OptOut, Approval)
+"""Two instances that could ask no store may each have taken one of these for the first."""
 
 Progress = Callable[[str, int], None]
 """Told the name of a file and how many of its records were replayed so far."""
@@ -90,7 +92,7 @@ def verify(folder: Path) -> Verified:
 
 async def replay(
     folder: Path,
-    store: Keeping,
+    store: Primary,
     progress: Progress = lambda _name, _done: None,
     *,
     skip_damaged: bool = False,
@@ -117,7 +119,7 @@ async def replay(
 
 
 async def _replay_file(
-    file: JournalFile, store: Keeping, progress: Progress, *, skip_damaged: bool, step: Step
+    file: JournalFile, store: Primary, progress: Progress, *, skip_damaged: bool, step: Step
 ) -> Replayed:
     records, rejected = 0, 0
     reading = file.records(after=file.mark, skip_damaged=skip_damaged)
@@ -138,7 +140,7 @@ async def _replay_file(
     return Replayed(files=1, records=records, rejected=rejected)
 
 
-async def _replay_batch(file: JournalFile, store: Keeping, records: list[Record]) -> int:
+async def _replay_batch(file: JournalFile, store: Primary, records: list[Record]) -> int:
     """Returns how many records were set aside."""
     facts: list[AnyFact] = []
     bad: list[tuple[Record, str]] = []
@@ -150,30 +152,40 @@ async def _replay_batch(file: JournalFile, store: Keeping, records: list[Record]
         except RecordUnreadable as error:
             bad.append((record, str(error)))
     try:
-        await write_facts(store, facts)
+        await _write(store, facts)
     except BadInput:
         for record, fact in zip(readable, facts, strict=True):
             try:
-                await write_facts(store, [fact])
+                await _write(store, [fact])
             except BadInput as error:
                 bad.append((record, str(error)))
     _set_aside(file, bad)
     return len(bad)
 
 
-async def write_facts(store: Keeping, facts: Sequence[AnyFact]) -> None:
-    """Write facts that another store numbered: a check whose number another check has gets the next free one."""
+async def _write(store: Primary, facts: Sequence[AnyFact]) -> None:
+    known = await write_facts(store, facts)
+    await store.keep_first([fact for fact in known if isinstance(fact, _FIRST_COUNTS)])
+
+
+async def write_facts(store: Keeping, facts: Sequence[AnyFact]) -> list[AnyFact]:
+    """Write facts that another store numbered: a check whose number another check has gets the next free one.
+
+    Returns those of other kinds whose key was taken.
+    """
     guesses = [fact for fact in facts if isinstance(fact, Check) and fact.check >= CHECKS_FROM]
     counted = await _counted(store, guesses)
     facts = [fact for fact in facts if fact not in counted]
     if not facts:
-        return
+        return []
     told = await store.write(facts)
-    taken = [fact for fact, is_new in zip(facts, told, strict=True) if isinstance(fact, Check) and not is_new]
-    settled = await _counted(store, taken)
-    for check in taken:
+    taken = [fact for fact, is_new in zip(facts, told, strict=True) if not is_new]
+    checks = [fact for fact in taken if isinstance(fact, Check)]
+    settled = await _counted(store, checks)
+    for check in checks:
         if check not in settled:
             await _settle_check(store, check)
+    return [fact for fact in taken if not isinstance(fact, Check)]
 
 
 async def _counted(store: Keeping, checks: list[Check]) -> set[Fact]:

@@ -159,6 +159,10 @@ class Keeping(Store, Protocol):
 class Primary(Keeping, Protocol):
     """A store that is the home of all facts: it can let go of old ones, and fill a backup that has lost its own."""
 
+    async def keep_first(self, facts: Sequence[AnyFact]) -> None:
+        """Put each of these in the place of the one with its key where that is later; the others change nothing."""
+        ...
+
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         """A page of what a backup has to know: keys, words of subscribers, what lives at `now`, claims since then."""
         ...

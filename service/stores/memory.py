@@ -161,6 +161,16 @@ class MemoryStore:
             rows.clear()
         self._note, self._note_order, self._is_warm = b"", 0, False
 
+    async def keep_first(self, facts: Sequence[AnyFact]) -> None:
+        """Let the earlier of two with one key stay."""
+        self._require()
+        for fact in facts:
+            held = self._facts[type(fact)].get(fact.key)
+            if held is not None and fact.at < held.at:
+                self._facts[type(fact)][fact.key] = fact
+                beside = self._of_request[getattr(fact, "request_id", UUID(int=0))]
+                beside[:] = [fact if row is held else row for row in beside]
+
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         """All at once."""
         self._require()

@@ -29,6 +29,7 @@ from service.stores import (
     Claim,
     Cutoffs,
     Page,
+    first_facts,
     old_facts,
     pages,
     schema,
@@ -126,6 +127,13 @@ class SqlStore:
 
     async def probe(self) -> None:
         await self._do(self._probes, None)
+
+    async def keep_first(self, facts: Sequence[AnyFact]) -> None:
+        def chore(connection: Connection) -> None:
+            first_facts.keep_first(connection, facts)
+
+        if facts:
+            await self._do(self._chore_lane, chore)
 
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         def chore(connection: Connection) -> Page:

@@ -69,6 +69,7 @@ class Run:
             "inbound_events": [("aurora", "m")],
         }
         self.told = dict(zip(TOLD, as_told(self.facts), strict=True))
+        self.told["finals"] = self.told["receipt_events"].copy()
 
     def call(self, kind: str, *, status: int = 200, **fields: Any) -> Call:
         """Write down one more call."""

@@ -162,8 +162,8 @@ def test_an_event_that_the_warehouse_has_twice_is_doubled(table: str):
     ("table", "column", "value"),
     [
         ("send_events", "outcome", "failed"),
-        ("receipt_events", "status", "failed"),
-        ("receipt_events", "at", pd.Timestamp(NOW) + pd.Timedelta(milliseconds=1)),
+        ("finals", "status", "failed"),
+        ("finals", "at", pd.Timestamp(NOW) + pd.Timedelta(milliseconds=1)),
         ("verify_events", "result", "wrong"),
     ],
 )

@@ -54,6 +54,19 @@ def test_every_event_is_read_by_the_key_of_its_fact(told: Warehouse):
     assert {(number, result) for _, number, result in events["verify_events"]} == {(1, "wrong"), (2, "approved")}
 
 
+def test_the_first_final_receipt_counts_however_often_and_in_whatever_order_it_was_told(warehouse: Warehouse):
+    later = Request("one").sent().receipt("failed", 4.0, error_class="handset").receipt("delivered", 3.0)
+    first = Request("one").sent().receipt("delivered", 2.0)
+    other = Request("two").sent().receipt("failed", 5.0, error_class="handset")
+    tell(warehouse, all_of(first, other))
+    tell(warehouse, all_of(later))
+    finals = read_told(warehouse)["finals"].sort_values("at")
+
+    assert list(finals["at"]) == [at(2), at(5)]
+    assert list(finals["status"]) == ["delivered", "failed"]
+    assert list(finals["error_class"]) == ["", "handset"]
+
+
 def test_the_metrics_agree_with_a_recount_of_the_facts(told: Warehouse):
     assert differing(told, Evidence(facts_of(told), {})) == []
 

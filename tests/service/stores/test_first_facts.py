@@ -1,0 +1,44 @@
+"""Of two facts with one key the earlier stays, where a replay says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from service.stores import Primary
+from service.stores.sql import SqlStore
+from tests.service.stores import facts
+from tests.service.stores.conftest import SQL, store_of
+
+LATER = timedelta(seconds=3)
+
+
+@pytest.fixture(params=["memory", *SQL])
+async def primary(request, tmp_path):
+    made = await store_of(request, tmp_path)
+    if isinstance(made, SqlStore):
+        await made.prepare()
+    yield made
+    await made.close()
+
+
+async def test_an_earlier_receipt_takes_the_place_of_a_later_one(primary: Primary):
+    request = facts.request()
+    first = facts.receipt(request, status="failed", raw_status="UNDELIV", error_class="handset")
+    other = facts.receipt(request, 2)
+    await primary.write([request, facts.receipt(request, at=first.at + LATER), other])
+    await primary.keep_first([first])
+
+    assert (await primary.request(request.id)).receipts == (first, other)
+
+
+async def test_a_later_one_changes_nothing_and_one_that_is_not_there_is_not_made(primary: Primary):
+    request = facts.request()
+    first = facts.receipt(request)
+    await primary.write([request, first, facts.approval(request)])
+    await primary.keep_first([facts.receipt(request, at=first.at + LATER, status="failed"), facts.receipt(request, 2)])
+    state = await primary.request(request.id)
+
+    assert state.receipts == (first,)
+    assert state.approval == facts.approval(request)
