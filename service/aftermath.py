@@ -1,77 +1,178 @@
-"""After a crash: outcomes of attempts that a killed process told the queue's journal and could not write into the store any more.
+"""After a crash: the warehouse is told again what a killed process had kept and perhaps not told any more.
 
-Both are written side by side before anyone is answered, so a kill can leave an event without its fact; the event says
-all that the outcome does, but for the provider's own reference. The other way round, an attempt without outcome stays one.
+A fact is kept before its event is journaled, so a kill leaves no event without a fact. An event has the key of its fact:
+telling it twice is nothing, so all of the process's last seconds are told again, whoever wrote them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from datetime import timedelta
-from itertools import islice
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
+from uuid import UUID
 
+import msgspec
 import structlog
 
-from core.errors import EventUnreadable, HeliographError
-from core.events import Send, decode
-from core.journal import closed_files
-from service.facts import AttemptOutcome
-from service.publisher import kind_of
-from service.stores import Store
+from core.clock import Clock
+from core.errors import HeliographError
+from core.events import Event
+from service.dispatch import send_event
+from service.facts import AnyFact, AttemptOutcome, Check, RequestState
+from service.stores.pages import LIFETIME_MAX
+from service.verifications import verify_event
 
 _log = structlog.get_logger(__name__)
 
-_LAST_MAX = 1_000
-"""Sends that are looked at, newest first: more were never under way when the process ended."""
+FILE = "alive.json"
+_BEAT_SECONDS = 1.0
+_BEFORE, _AFTER = timedelta(seconds=20), timedelta(seconds=60)
+"""Around the last sign of life: a call carries the time at which it began, and a power cut takes some signs back."""
+_SLICE = timedelta(seconds=10)
+"""Requests that are looked through at once: 10,000 at 1,000 a second."""
+_SPANS_MAX = 20
+_ASKED_MAX = 200
+
+Span = tuple[datetime, datetime]
+Tell = Callable[[Sequence[Event]], Awaitable[None]]
 
 
-async def keep_outcomes(folder: Path, store: Store) -> int:
-    """Write the outcomes that are missing, and return how many; a store that does not answer leaves them missing."""
-    try:
-        sends = await asyncio.to_thread(lambda: list(islice(_last_sends(folder), _LAST_MAX)))
-        are_missing = await asyncio.gather(*(_is_missing(store, send) for send in sends))
-        missing = [send for send, is_missing in zip(sends, are_missing, strict=True) if is_missing]
-        await store.write([outcome_of(send) for send in missing])
-    except (HeliographError, FileNotFoundError) as error:  # or another process was quicker to publish the file
-        _log.warning("outcomes of the process before this one could not be looked after", reason=str(error))
-        return 0
-    if missing:
-        _log.info("outcomes of the process before this one were written", outcomes=len(missing))
-    return len(missing)
+class Whole(Protocol):
+    """The stores, and whether the primary one has everything."""
+
+    @property
+    def knows_all(self) -> bool:
+        """No journal waits, and the primary store serves."""
+        ...
+
+    async def made_between(self, *, begun: Span, made: Span) -> list[AnyFact]:
+        """Outcomes and checks. Raises `Unavailable`."""
+        ...
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        """All that is known of one request. Raises `Unavailable`."""
+        ...
+
+    @property
+    def renumbered(self) -> set[UUID]:
+        """Requests of which a check got another number; whoever has told of them takes them out."""
+        ...
 
 
-def outcome_of(send: Send) -> AttemptOutcome:
-    """The outcome that an event tells of."""
-    return AttemptOutcome(
-        request_id=send.request_id,
-        attempt=send.attempt,
-        at=send.at + timedelta(milliseconds=send.latency_ms),
-        outcome=send.outcome,
-        error_class=send.error_class,
-        error_code=send.error_code,
-        latency_ms=send.latency_ms,
-        segments=send.segments,
-    )
+class Life(msgspec.Struct, frozen=True):
+    """When this process was last alive, None once it has ended well; and spans that are still to be told again."""
+
+    alive_at: datetime | None
+    spans: tuple[Span, ...] = ()
 
 
-async def _is_missing(store: Store, send: Send) -> bool:
-    state = await store.request(send.request_id)
-    return (
-        state is not None
-        and any(row.attempt == send.attempt for row in state.attempts)
-        and all(row.attempt != send.attempt for row in state.outcomes)
-    )
+class Aftermath:
+    """A task between `start` and `stop` that leaves signs of life, and tells again what the process before left untold."""
+
+    def __init__(self, folder: Path, store: Whole, *, tell: Tell, clock: Clock) -> None:
+        self._path = folder / FILE
+        self._store, self._tell, self._clock = store, tell, clock
+        self._spans: tuple[Span, ...] = ()
+        self._task: asyncio.Task[None] | None = None
+
+    def take_up(self) -> None:
+        """See how the process before this one ended."""
+        self._spans = self._left_untold()
+        self._leave(Life(self._clock(), self._spans))
+
+    def start(self) -> None:
+        """Take up, and begin."""
+        self.take_up()
+        self._task = asyncio.create_task(self._run(), name="aftermath")
+
+    async def stop(self) -> None:
+        """Stop; what is still to be told again is left for the next process."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._leave(Life(None, self._spans))
+
+    async def look(self) -> None:
+        """Leave a sign of life, and tell again what can be told. Raises `Unavailable`."""
+        await asyncio.to_thread(self._leave, Life(self._clock(), self._spans))
+        if not self._store.knows_all:
+            return
+        await self._tell_renumbered()
+        while self._spans:
+            told = await self._tell_span(self._spans[0])
+            _log.info("told again after a crash", events=told, since=self._spans[0][0], until=self._spans[0][1])
+            self._spans = self._spans[1:]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except (HeliographError, OSError) as error:
+                _log.warning("telling again waits", reason=str(error))
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def _left_untold(self) -> tuple[Span, ...]:
+        try:
+            life = msgspec.json.decode(self._path.read_bytes(), type=Life)
+        except (OSError, msgspec.MsgspecError, ValueError):
+            return ()
+        if life.alive_at is None:
+            return life.spans
+        until = min(life.alive_at + _AFTER, max(life.alive_at, self._clock()))
+        return (*life.spans, (life.alive_at - _BEFORE, until))[-_SPANS_MAX:]
+
+    def _leave(self, life: Life) -> None:
+        """Whole or not at all; a disk that takes nothing is told of by the journals."""
+        fresh = self._path.with_suffix(".new")
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(msgspec.json.encode(life))
+            fresh.replace(self._path)
+
+    async def _tell_span(self, made: Span) -> int:
+        told, begun = 0, made[0] - LIFETIME_MAX
+        while begun < made[1] + _BEFORE:
+            facts = await self._store.made_between(begun=(begun, begun + _SLICE), made=made)
+            for start in range(0, len(facts), _ASKED_MAX):
+                told += await self._tell_facts(facts[start : start + _ASKED_MAX])
+            begun += _SLICE
+        return told
+
+    async def _tell_facts(self, facts: Sequence[AnyFact]) -> int:
+        ids = {fact.request_id for fact in facts if isinstance(fact, AttemptOutcome | Check)}
+        states = await asyncio.gather(*map(self._store.request, ids))
+        wanted = {(type(fact), fact.key) for fact in facts}
+        events = [
+            event
+            for state in states
+            if state is not None
+            for fact, event in events_of(state)
+            if (type(fact), fact.key) in wanted
+        ]
+        await self._tell(events)
+        return len(events)
+
+    async def _tell_renumbered(self) -> None:
+        """All checks of such a request: the event of the one whose number was taken twice must be that of the fact."""
+        ids = set(self._store.renumbered)
+        states = await asyncio.gather(*map(self._store.request, ids))
+        facts = [(fact, event) for state in states if state is not None for fact, event in events_of(state)]
+        await self._tell([event for fact, event in facts if isinstance(fact, Check)])
+        self._store.renumbered.difference_update(ids)
 
 
-def _last_sends(folder: Path) -> Iterator[Send]:
-    for file in reversed(list(closed_files(folder))):
-        for record in reversed(list(file.records(skip_damaged=True))):
-            if kind_of(record.payload) == "send":
-                try:
-                    event = decode(record.payload)
-                except EventUnreadable:
-                    continue
-                if isinstance(event, Send):
-                    yield event
+def events_of(state: RequestState) -> list[tuple[AnyFact, Event]]:
+    """Outcomes and checks of a request, each with its event."""
+    attempts = {row.attempt: row for row in state.attempts}
+    sends: list[tuple[AnyFact, Event]] = [
+        (outcome, send_event(state.request, attempts[outcome.attempt], outcome))
+        for outcome in state.outcomes
+        if outcome.attempt in attempts
+    ]
+    return sends + [
+        (check, verify_event(state, check.attempt, check.check, check.result, check.at, source=check.source))
+        for check in state.checks
+    ]

@@ -6,7 +6,6 @@ a slow provider costs the calls that wait for it and nothing else.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -223,16 +222,16 @@ class Dispatcher:
     async def _keep(
         self, order: Order, attempt: Attempt, answer: Answer, following: tuple[Attempt, Provider] | None
     ) -> bool:
-        """The outcome and, in the same transaction, the attempt that follows; the event and the number beside them.
+        """The outcome and, in the same transaction, the attempt that follows; then the event and the number.
 
+        In this order: an outcome without its event is told again after a crash, an event without its outcome stays one.
         False when somebody else, a resend, made the attempt that was to follow.
         """
         numbers = [self._sealed(order)] if order.fresh and attempt.attempt == order.first_attempt else []
-        written, _ = await asyncio.gather(
-            self._write_outcome(self._outcome(attempt, answer), following[0] if following else None),
-            self._publisher.tell_if_possible([send_event(order.request, attempt, answer)], numbers),
-        )
-        return written
+        try:
+            return await self._write_outcome(self._outcome(attempt, answer), following[0] if following else None)
+        finally:
+            await self._publisher.tell_if_possible([send_event(order.request, attempt, answer)], numbers)
 
     async def _write_outcome(self, outcome: AttemptOutcome, following: Attempt | None) -> bool:
         if following is not None:
@@ -275,7 +274,7 @@ class Dispatcher:
         )
 
 
-def send_event(request: Request, attempt: Attempt, answer: Answer) -> Send:
+def send_event(request: Request, attempt: Attempt, answer: Answer | AttemptOutcome) -> Send:
     """What the warehouse is told of an attempt."""
     return Send(
         at=attempt.at,

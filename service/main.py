@@ -30,7 +30,7 @@ from core.queue import Queue
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from service import providers
-from service.aftermath import keep_outcomes
+from service.aftermath import Aftermath
 from service.api import create_app
 from service.api.parts import Parts, Switch
 from service.availability import Minutes
@@ -87,7 +87,6 @@ class Service:
 
     async def start(self) -> None:
         """Begin what runs beside the calls."""
-        await keep_outcomes(self.publisher.folder, self.store)  # before its journal is published and gone
         await self.publisher.start()
         self.minutes.start(self.publisher.tell_if_possible)
         if self.sharing is not None:
@@ -311,11 +310,14 @@ async def serve(
         )
         purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
+        aftermath = Aftermath(settings.journal.folder, store, tell=service.publisher.tell, clock=clock)
+        aftermath.start()
         gc.freeze()  # what was made so far stays: collections need not look through it again and again
         gc.set_threshold(_YOUNG_MAX)
         try:
             await _answer(service.app, settings, on_ready)
         finally:
+            await aftermath.stop()
             await purge.stop()
             await herald.stop()
             await service.stop()

@@ -273,6 +273,11 @@ class Load:
         else:
             self.ledger.stops.update(number for number in self._numbers if number.lstrip("+").encode() in body)
 
+    def messages_of(self, request_id: UUID) -> int:
+        """How many messages of a request providers were asked to send."""
+        counts = (simulator.counts() for simulator in self.simulators.values())
+        return sum(times for count in counts for name, times in count.items() if name.startswith(request_id.hex))
+
     def arrived(self, reference: str, text: str) -> None:
         """A provider shows a text on its handset."""
         request, _, _attempt = reference.partition("-")

@@ -21,7 +21,7 @@ from core.journal import SUFFIX, backlog_bytes
 from core.settings.servers import Journal as JournalSettings
 from service.facts import AnyFact, Request
 from service.failover.journaling import Recorder
-from service.failover.replay import replay
+from service.failover.replay import OnRenumbered, replay
 from service.stores import Primary
 from service.stores.faults import FaultClass, StoreFault
 
@@ -35,8 +35,17 @@ _HELD_MAX = 200_000
 class Backlog:
     """The journal of one instance, and who is about to write into it. `problem` says what keeps it from being drained."""
 
-    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock, hooks: Hooks = NO_HOOKS) -> None:
+    def __init__(
+        self,
+        settings: JournalSettings,
+        folder: Path,
+        *,
+        clock: Clock,
+        hooks: Hooks = NO_HOOKS,
+        on_renumbered: OnRenumbered = lambda _request_id: None,
+    ) -> None:
         self._folder = folder
+        self._on_renumbered = on_renumbered
         self._hooks = hooks
         self._recorder = Recorder(settings, folder, clock=clock, hooks=hooks)
         self._recorded = self._recording = 0  # writes asked for, and not yet durable
@@ -139,7 +148,7 @@ class Backlog:
         seen = self._recorded
         busy = self._recording > 0
         await asyncio.to_thread(self._recorder.rotate)
-        done = await replay(self._folder, store, step=self._hooks.step)
+        done = await replay(self._folder, store, step=self._hooks.step, on_renumbered=self._on_renumbered)
         self.problem = "; ".join(done.damaged)
         if done.records:
             _log.info("journal_replayed", files=done.files, records=done.records, rejected=done.rejected)

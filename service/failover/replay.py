@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 
@@ -29,6 +31,10 @@ _FIRST_COUNTS = (DeliveryReceipt, InboundMessage, OptOut, Approval)
 
 Progress = Callable[[str, int], None]
 """Told the name of a file and how many of its records were replayed so far."""
+
+
+OnRenumbered = Callable[[UUID], None]
+"""Told the request of a check that got another number than the one it was told of under."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +103,7 @@ async def replay(
     *,
     skip_damaged: bool = False,
     step: Step = no_step,
+    on_renumbered: OnRenumbered = lambda _request_id: None,
 ) -> Replayed:
     """Write into `store` what the closed files hold, and remove each file that is done. A damaged one is left alone, or
     with `skip_damaged` replayed as far as it is intact and set aside. A file that somebody else replays is passed over.
@@ -108,7 +115,8 @@ async def replay(
         with file.held() as is_ours:
             if not is_ours:
                 continue
-            done = await _replay_file(file, store, progress, skip_damaged=skip_damaged, step=step)
+            writing = _Writing(store, on_renumbered)
+            done = await _replay_file(file, writing, progress, skip_damaged=skip_damaged, step=step)
         total = Replayed(
             files=total.files + done.files,
             records=total.records + done.records,
@@ -119,14 +127,14 @@ async def replay(
 
 
 async def _replay_file(
-    file: JournalFile, store: Primary, progress: Progress, *, skip_damaged: bool, step: Step
+    file: JournalFile, writing: _Writing, progress: Progress, *, skip_damaged: bool, step: Step
 ) -> Replayed:
     records, rejected = 0, 0
     reading = file.records(after=file.mark, skip_damaged=skip_damaged)
     try:
         while batch := list(islice(reading, _BATCH_MAX)):
             step("replay-write")
-            rejected += await _replay_batch(file, store, batch)
+            rejected += await _replay_batch(file, writing, batch)
             records += len(batch)
             step("replay-mark")
             file.set_mark(batch[-1].number)
@@ -140,7 +148,7 @@ async def _replay_file(
     return Replayed(files=1, records=records, rejected=rejected)
 
 
-async def _replay_batch(file: JournalFile, store: Primary, records: list[Record]) -> int:
+async def _replay_batch(file: JournalFile, writing: _Writing, records: list[Record]) -> int:
     """Returns how many records were set aside."""
     facts: list[AnyFact] = []
     bad: list[tuple[Record, str]] = []
@@ -152,23 +160,32 @@ async def _replay_batch(file: JournalFile, store: Primary, records: list[Record]
         except RecordUnreadable as error:
             bad.append((record, str(error)))
     try:
-        await _write(store, facts)
+        await writing.write(facts)
     except BadInput:
         for record, fact in zip(readable, facts, strict=True):
             try:
-                await _write(store, [fact])
+                await writing.write([fact])
             except BadInput as error:
                 bad.append((record, str(error)))
     _set_aside(file, bad)
     return len(bad)
 
 
-async def _write(store: Primary, facts: Sequence[AnyFact]) -> None:
-    known = await write_facts(store, facts)
-    await store.keep_first([fact for fact in known if isinstance(fact, _FIRST_COUNTS)])
+@dataclass(frozen=True)
+class _Writing:
+    """How the records of a journal go into the primary store."""
+
+    store: Primary
+    on_renumbered: OnRenumbered
+
+    async def write(self, facts: Sequence[AnyFact]) -> None:
+        known = await write_facts(self.store, facts, on_renumbered=self.on_renumbered)
+        await self.store.keep_first([fact for fact in known if isinstance(fact, _FIRST_COUNTS)])
 
 
-async def write_facts(store: Keeping, facts: Sequence[AnyFact]) -> list[AnyFact]:
+async def write_facts(
+    store: Keeping, facts: Sequence[AnyFact], *, on_renumbered: OnRenumbered = lambda _request_id: None
+) -> list[AnyFact]:
     """Write facts that another store numbered: a check whose number another check has gets the next free one.
 
     Returns those of other kinds whose key was taken.
@@ -185,6 +202,7 @@ async def write_facts(store: Keeping, facts: Sequence[AnyFact]) -> list[AnyFact]
     for check in checks:
         if check not in settled:
             await _settle_check(store, check)
+            on_renumbered(check.request_id)
     return [fact for fact in taken if not isinstance(fact, Check)]
 
 

@@ -26,7 +26,16 @@ from core.hooks import NO_HOOKS, Hooks
 from core.ids import time_of
 from core.settings.servers import Failover as FailoverSettings
 from core.settings.servers import Journal as JournalSettings
-from service.facts import AnyFact, ApiKey, ApiKeyRevocation, DeliveryReceipt, IdempotencyClaim, RequestState
+from service.facts import (
+    AnyFact,
+    ApiKey,
+    ApiKeyRevocation,
+    Approval,
+    Check,
+    DeliveryReceipt,
+    IdempotencyClaim,
+    RequestState,
+)
 from service.failover.backlog import Backlog
 from service.failover.known_keys import KnownKeys
 from service.failover.makers import Maker
@@ -82,7 +91,9 @@ class Failover:
         self._state = state = State(
             settings, folder=self._folder, clock=clock, timer=timer, on_notice=on_notice, step=hooks.step
         )
-        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks)
+        self.renumbered: set[UUID] = set()
+        """Requests of which a check got another number than it was told of under; whoever tells of them takes them out."""
+        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.renumbered.add)
         self._mirroring = Mirroring(
             backup,
             # It copies as soon as the backup answers: what was done without it must be there before it is asked.
@@ -139,6 +150,7 @@ class Failover:
             backup=self.run_backup,
             remembered=self._recent.state,
             is_on=lambda: not self._state.backup_down,
+            on_renumbered=self.renumbered.add,
         )
         return owed, together
 
@@ -299,7 +311,7 @@ class Failover:
 
         async def on_backup() -> CheckVerdict:
             verdict = await self._together.check_backup(order)
-            facts = facts_of_verdict(order, verdict)
+            facts = facts_of_verdict(order, verdict) or await self._approved_before(order, verdict)
             self._recent.add(facts)
             await self.record_sql(facts)
             return verdict
@@ -384,7 +396,7 @@ class Failover:
         if self.status is not Status.BOTH_FATAL:
             with suppress(Unknowable):
                 found = await known_candidates(self, subject)
-                if found or self._knows_all:
+                if found or self.knows_all:
                     return found
         # A store that was lost, or a journal that is not replayed yet, may know of it: the id says enough.
         return await self._stateless.candidates(subject)
@@ -427,6 +439,10 @@ class Failover:
         self._keys_copied[key_hash] = now
         self._mirroring.soon([key])
 
+    async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
+        """Outcomes and checks that the primary store has, made within a span, of requests begun within another."""
+        return await self.run_master(lambda store: store.made_between(begun=begun, made=made))
+
     async def probe(self) -> None:
         """Passes while one of the stores, or the journal alone, takes writes."""
         await self._serve(
@@ -464,7 +480,7 @@ class Failover:
         return begun < self._state.way_back_at + self._all_heard or begun > self._clock() + self._skew
 
     @property
-    def _knows_all(self) -> bool:
+    def knows_all(self) -> bool:
         """What the store that serves does not know does not exist."""
         return self._state.status in (Status.HEALTHY, Status.REDIS_FATAL) and not self._is_merging
 
@@ -544,6 +560,15 @@ class Failover:
             state = await self.run_backup(partial(_request_in, request_id=request_id))
             kept |= {receipt.key: receipt for receipt in (state.receipts if state else ())}
         return [kept.get(receipt.key, receipt) for receipt in receipts]
+
+    async def _approved_before(self, order: CheckOrder, verdict: CheckVerdict) -> list[Check | Approval]:
+        """What a caller is told of must be durable: whoever approved may have failed to journal it."""
+        if verdict.result != "already_approved":
+            return []
+        state = await self.run_backup(partial(_request_in, request_id=order.request_id))
+        if state is None or state.approval is None:
+            return []
+        return [*(row for row in state.checks if row.check == state.approval.check), state.approval]
 
     def _keep_warm(self, facts: Sequence[AnyFact]) -> None:
         """What the primary store took, the others must know before they have to answer for it."""

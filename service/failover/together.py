@@ -14,7 +14,7 @@ import msgspec
 
 from core.errors import MirrorUnavailable
 from service.facts import AnyFact, Approval, Attempt, Check, Request, RequestState
-from service.failover.replay import write_facts
+from service.failover.replay import OnRenumbered, write_facts
 from service.stores import CheckOrder, CheckVerdict, Keeping, Store
 from service.stores.derive import facts_of, facts_of_verdict
 
@@ -37,7 +37,9 @@ class Together:
         backup: Run,
         remembered: Callable[[UUID], RequestState | None],
         is_on: Callable[[], bool],
+        on_renumbered: OnRenumbered,
     ) -> None:
+        self._on_renumbered = on_renumbered
         self._primary, self._backup = primary, backup
         self._remembered = remembered
         self._is_on = is_on
@@ -110,7 +112,7 @@ class Together:
 
     async def _make_up(self, run: Run, facts: Sequence[AnyFact]) -> None:
         if facts:
-            await run(lambda store: write_facts(store, facts))
+            await run(lambda store: write_facts(store, facts, on_renumbered=self._on_renumbered))
 
 
 def _asked(request_id: UUID) -> Callable[[Store], Awaitable[RequestState | None]]:

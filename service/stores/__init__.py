@@ -163,6 +163,10 @@ class Primary(Keeping, Protocol):
         """Put each of these in the place of the one with its key where that is later; the others change nothing."""
         ...
 
+    async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
+        """Outcomes and checks made within a span, of requests that were begun within another."""
+        ...
+
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         """A page of what a backup has to know: keys, words of subscribers, what lives at `now`, claims since then."""
         ...

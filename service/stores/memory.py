@@ -10,6 +10,7 @@ from uuid import UUID
 
 from core.errors import MirrorUnavailable, StoreUnavailable
 from core.events import Category
+from core.ids import time_of
 from service.facts import (
     OWN_APP,
     AnyFact,
@@ -17,6 +18,7 @@ from service.facts import (
     ApiKeyRevocation,
     Approval,
     Attempt,
+    AttemptOutcome,
     Check,
     Fact,
     IdempotencyAnswer,
@@ -170,6 +172,12 @@ class MemoryStore:
                 self._facts[type(fact)][fact.key] = fact
                 beside = self._of_request[getattr(fact, "request_id", UUID(int=0))]
                 beside[:] = [fact if row is held else row for row in beside]
+
+    async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
+        """Outcomes and checks, by when they were made and when their requests were begun."""
+        self._require()
+        found: list[AttemptOutcome | Check] = [*self._rows(AttemptOutcome), *self._rows(Check)]
+        return [row for row in found if begun[0] <= time_of(row.request_id) < begun[1] and made[0] <= row.at <= made[1]]
 
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         """All at once."""

@@ -30,6 +30,7 @@ from service.stores import (
     Cutoffs,
     Page,
     first_facts,
+    lately,
     old_facts,
     pages,
     schema,
@@ -134,6 +135,12 @@ class SqlStore:
 
         if facts:
             await self._do(self._chore_lane, chore)
+
+    async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
+        def chore(connection: Connection) -> list[AnyFact]:
+            return lately.made_between(connection, begun=begun, made=made)
+
+        return cast("list[AnyFact]", await self._do(self._chore_lane, chore))
 
     async def page(self, bookmark: Bookmark, *, now: datetime, claims_since: datetime, most: int) -> Page:
         def chore(connection: Connection) -> Page:

@@ -1,72 +1,160 @@
-"""What a killed process had told the queue's journal and not written into the store is written by the next one."""
+"""What a killed process had kept and perhaps not told is told again by the next one, and checks that got another number."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
-from core.events import Send, encode_lines
-from core.journal import Journal
-from service.aftermath import keep_outcomes, outcome_of
+import pytest
+
+from core.errors import JournalWriteFailed
+from core.events import Event, Send, Verify
+from core.ids import uuid7_from
+from service.aftermath import FILE, Aftermath
+from service.dispatch import send_event
+from service.facts import AnyFact, Request
 from service.stores.memory import MemoryStore
+from service.verifications import verify_event
 from tests.service.stores import facts
+from tests.service.stores.facts import NOW
 
 
-def left_behind(folder: Path, sends: list[Send]) -> None:
-    journal = Journal(folder, file_bytes_max=1 << 20, total_bytes_max=1 << 30)
-    for send in sends:
-        journal.append(encode_lines([send]).splitlines())
-        journal.rotate()
+class Stores(MemoryStore):
+    """A store that knows all, until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.knows_all = True
+        self.renumbered: set[UUID] = set()
 
 
-def send_of(request, attempt: int = 1) -> Send:
-    return Send(
-        at=request.at,
-        request_id=request.id,
-        attempt=attempt,
-        category="code",
-        cause="first",
-        outcome="accepted",
-        latency_ms=41,
-        segments=2,
-    )
+class Life:
+    """Processes one after the other on a folder; what each of them told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.store, self.now = folder, Stores(), NOW
+        self.told: list[Event] = []
+        self.refuses = False
+
+    def process(self) -> Aftermath:
+        return Aftermath(self.folder, self.store, tell=self._tell, clock=lambda: self.now)
+
+    async def _tell(self, events: Sequence[Event]) -> None:
+        if self.refuses:
+            raise JournalWriteFailed("a test said so")
+        self.told += events
+
+    async def killed(self) -> None:
+        """A process that lives for a moment and is killed."""
+        process = self.process()
+        process.take_up()
+        await process.look()
+
+    async def next(self) -> Aftermath:
+        """The process after it, when it has looked once."""
+        self.now += timedelta(seconds=5)
+        process = self.process()
+        process.take_up()
+        await process.look()
+        return process
 
 
-async def test_an_outcome_that_was_told_and_not_written_is_written(tmp_path: Path):
-    store, request = MemoryStore(), facts.request()
-    await store.write([request, facts.attempt(request)])
-    left_behind(tmp_path, [send_of(request)])
-    counts = [await keep_outcomes(tmp_path, store) for _ in range(2)]
-    state = await store.request(request.id)
-
-    assert counts == [1, 0]
-    assert state is not None
-    assert state.outcomes == (outcome_of(send_of(request)),)
-    assert (state.outcomes[0].outcome, state.outcomes[0].segments) == ("accepted", 2)
+@pytest.fixture
+def life(tmp_path: Path) -> Life:
+    return Life(tmp_path)
 
 
-async def test_an_outcome_that_is_there_keeps_the_providers_reference(tmp_path: Path):
-    store, request = MemoryStore(), facts.request()
-    await store.write([request, facts.attempt(request), facts.outcome(request)])
-    left_behind(tmp_path, [send_of(request)])
-    count = await keep_outcomes(tmp_path, store)
-    state = await store.request(request.id)
-
-    assert count == 0
-    assert state is not None
-    assert state.outcomes == (facts.outcome(request),)
+def begun_at(at: datetime) -> Request:
+    return facts.request(id=uuid7_from(at, facts.new_hash()), at=at)
 
 
-async def test_an_event_without_its_attempt_makes_no_outcome(tmp_path: Path):
-    store, request = MemoryStore(), facts.request()
-    await store.write([request])
-    left_behind(tmp_path, [send_of(request), send_of(facts.request())])
-
-    assert await keep_outcomes(tmp_path, store) == 0
+def finished(request: Request) -> list[AnyFact]:
+    check = facts.check(request, 1, at=request.at + timedelta(seconds=2), attempt=1, result="approved")
+    return [request, facts.attempt(request), facts.outcome(request, at=request.at + timedelta(seconds=1)), check]
 
 
-async def test_a_store_that_is_down_stops_no_start(tmp_path: Path):
-    store = MemoryStore()
-    store.available = False
-    left_behind(tmp_path, [send_of(facts.request())])
+async def test_outcomes_and_checks_of_the_last_seconds_before_a_kill_are_told_again(life: Life):
+    request = begun_at(NOW - timedelta(seconds=5))
+    await life.store.write(finished(request))
+    await life.killed()
+    await life.next()
+    state = await life.store.request(request.id)
 
-    assert await keep_outcomes(tmp_path, store) == 0
+    assert life.told == [
+        send_event(request, state.attempts[0], state.outcomes[0]),
+        verify_event(state, 1, 1, "approved", state.checks[0].at),
+    ]
+
+
+async def test_a_check_of_a_request_of_long_ago_is_among_them(life: Life):
+    request = begun_at(NOW - timedelta(minutes=50))
+    await life.store.write([request, facts.attempt(request), facts.check(request, 1, at=NOW)])
+    await life.killed()
+    await life.next()
+
+    assert [(type(event), event.at) for event in life.told] == [(Verify, NOW)]
+
+
+async def test_what_is_older_than_the_last_seconds_is_not_told_again(life: Life):
+    await life.store.write(finished(begun_at(NOW - timedelta(minutes=2))))
+    await life.killed()
+    await life.next()
+
+    assert life.told == []
+
+
+async def test_after_a_good_end_nothing_is_told_again(life: Life):
+    await life.store.write(finished(begun_at(NOW)))
+    process = life.process()
+    process.start()
+    await process.stop()
+    await life.next()
+
+    assert life.told == []
+
+
+async def test_it_waits_until_the_journals_are_drained_through_a_second_kill_and_a_good_end(life: Life):
+    request = begun_at(NOW)
+    life.store.knows_all = False
+    await life.killed()
+    await life.next()  # killed as well
+    ended = life.process()
+    ended.start()
+    await ended.stop()
+    await life.store.write(finished(request))  # replayed
+    life.store.knows_all = True
+    await life.next()
+
+    assert {type(event) for event in life.told} == {Send, Verify}
+    assert {event.request_id for event in life.told} == {request.id}
+
+
+async def test_what_could_not_be_told_is_told_later(life: Life):
+    await life.store.write(finished(begun_at(NOW)))
+    await life.killed()
+    life.refuses = True
+    with pytest.raises(JournalWriteFailed):
+        await life.next()
+    life.refuses = False
+    await life.next()
+
+    assert {type(event) for event in life.told} == {Send, Verify}
+
+
+async def test_all_checks_of_a_request_are_told_again_when_one_got_another_number(life: Life):
+    request = begun_at(NOW - timedelta(minutes=3))
+    await life.store.write([*finished(request), facts.check(request, 2)])
+    life.store.renumbered.add(request.id)
+    await life.killed()
+
+    assert [event.check for event in life.told if isinstance(event, Verify)] == [1, 2]
+    assert life.store.renumbered == set()
+
+
+async def test_a_sign_of_life_that_cannot_be_read_stops_no_start(life: Life):
+    (life.folder / FILE).write_bytes(b"\0\0")
+    await life.next()
+
+    assert life.told == []

@@ -38,7 +38,8 @@ def stepped(seconds: float) -> Callable[[Field], AbstractAsyncContextManager[Non
 def out_of_order(ledger: Ledger, *, since: float) -> Iterator[str]:
     """Ids of an instance that do not grow: a request that was begun after another was answered, with a smaller id.
 
-    Only first calls with a key count: one that is repeated is answered with the id that the other instance made.
+    Only first calls with a key count, and of those only what began a request: one that is repeated, and a resend, is
+    answered with the id that the other instance made, which may be ahead while a clock has stepped back.
     """
     keys: set[str] = set()
     newest: dict[tuple[str, str], tuple[float, int]] = {}
@@ -46,10 +47,11 @@ def out_of_order(ledger: Ledger, *, since: float) -> Iterator[str]:
         if not call.key or call.key in keys:
             continue
         keys.add(call.key)
-        if call.ending != "ok" or call.request_id is None or call.at < since:
+        is_fresh = call.ending == "ok" and call.attempt == 1 and call.status == _MADE
+        if not is_fresh or call.request_id is None or call.at < since:
             continue
         answered_at, before = newest.get((call.instance, call.kind), (math.inf, 0))
-        if call.at > answered_at and call.request_id.int < before and call.attempt == 1 and call.status == _MADE:
+        if call.at > answered_at and call.request_id.int < before:
             yield f"{call}: its id is smaller than one that was given before"
         if call.request_id.int >= before:
             newest[call.instance, call.kind] = (call.at + call.seconds, call.request_id.int)

@@ -17,6 +17,7 @@ from sandbox.world import PlannedReceipt
 from service.providers.base.references import reference_of
 
 AT_ONCE = 100
+_TEXTS_MAX = 3
 _ATTEMPTS = 30
 _REFUSED = (401, 403)
 
@@ -27,8 +28,11 @@ async def one_code_checked_at_once(field: Field) -> AsyncIterator[None]:
     load, (here, there) = field.load, field.load.both()
     number = load.new_number()
     with load.handsets.watch(number) as inbox:
-        sent, _ = await load.call("verify", here, "/v1/verifications", {"to": number, "purpose": "login"})
-        code = await load.text(inbox)
+        code = None
+        for _ in range(_TEXTS_MAX):  # now and then a handset is off
+            sent, _ = await load.call("verify", here, "/v1/verifications", {"to": number, "purpose": "login"})
+            if (code := await load.text(inbox)) is not None:
+                break
     if sent.request_id is None or code is None:
         field.fail("I8", "the code that was to be checked never came")
     else:
@@ -47,19 +51,18 @@ async def one_key_sent_at_once(field: Field) -> AsyncIterator[None]:
     load, (here, there) = field.load, field.load.both()
     number, key = load.new_number(), uuid4().hex
     order = {"to": number, "purpose": "login"}
-    with load.handsets.watch(number) as inbox:
-        calls = [
-            load.call("verify", (here, there)[i % 2], "/v1/verifications", order, key=key, intended=(409,))
-            for i in range(AT_ONCE)
-        ]
-        answered = [call for call, _ in await asyncio.gather(*calls)]
-        await asyncio.sleep(2.0)
-        texts = inbox.qsize()
-    ids = {call.request_id for call in answered if call.ending == "ok"}
+    calls = [
+        load.call("verify", (here, there)[i % 2], "/v1/verifications", order, key=key, intended=(409,))
+        for i in range(AT_ONCE)
+    ]
+    answered = [call for call, _ in await asyncio.gather(*calls)]
+    await asyncio.sleep(2.0)
+    ids = {call.request_id for call in answered if call.request_id is not None and call.ending == "ok"}
+    messages = sum(load.messages_of(request_id) for request_id in ids)
     waiting = sum(call.status == 409 for call in answered)
-    field.note(f"{AT_ONCE} sends with one key: {len(ids)} verification, {texts} text, {waiting} told to wait")
-    if len(ids) != 1 or texts != 1:
-        field.fail("I3", f"{AT_ONCE} sends with one key made {len(ids)} verifications and {texts} texts")
+    field.note(f"{AT_ONCE} sends with one key: {len(ids)} verification, {messages} message, {waiting} told to wait")
+    if len(ids) != 1 or messages != 1:
+        field.fail("I3", f"{AT_ONCE} sends with one key made {len(ids)} verifications and {messages} messages")
     yield
 
 

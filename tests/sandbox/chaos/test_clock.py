@@ -34,3 +34,4 @@ def test_two_calls_under_way_at_once_have_no_order():
 def test_an_answer_given_again_and_a_resend_have_older_ids():
     assert found(sent(1.0, FIRST, "one"), sent(2.0, SECOND, "two"), sent(3.0, FIRST, "one")) == 0
     assert found(sent(1.0, SECOND, "one"), sent(2.0, FIRST, "two", status=200)) == 0
+    assert found(sent(1.0, SECOND, "one", status=200), sent(2.0, FIRST, "two")) == 0

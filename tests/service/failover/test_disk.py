@@ -52,6 +52,28 @@ async def test_without_a_durable_record_a_call_is_refused_and_later_ones_are_ser
     assert disk.failed
 
 
+async def test_an_approval_that_could_not_be_journaled_is_journaled_before_anybody_is_told_of_it(
+    make: Make, twins: Twins
+):
+    disk = Disk()
+    failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync))
+    request = facts.request()
+    await failover.write([request, facts.attempt(request)])
+    disk.broken = True
+    with pytest.raises(StoreUnavailable):
+        await failover.check(order(request, attempt=1))
+    disk.broken = False
+    verdict = await failover.check(order(request, attempt=1, at=1))
+    twins.primary.available = True
+    await failover.recover()
+    await until(lambda: failover.status is Status.HEALTHY)
+    state = await twins.primary.request(request.id)
+
+    assert verdict.result == "already_approved"
+    assert [(check.check, check.result) for check in state.checks] == [(1, "approved")]
+    assert state.approval is not None
+
+
 async def test_a_journal_that_another_process_replays_is_not_taken_for_drained(make: Make, twins: Twins):
     failover = await fallen_over(make, twins)
     request = facts.request()

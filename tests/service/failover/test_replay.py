@@ -78,6 +78,18 @@ async def test_what_was_replayed_is_in_the_store_and_the_file_is_gone(tmp_path: 
     assert os.listdir(tmp_path) == []
 
 
+async def test_a_check_that_gets_another_number_is_told_of(tmp_path: Path):
+    store, request = MemoryStore(), facts.request()
+    await store.write([request, facts.check(request, 1)])
+    other = facts.check(request, 1, at=NOW)
+    journal_of(tmp_path, records_of([other]))
+    told: list[object] = []
+    await replay(tmp_path, store, on_renumbered=told.append)
+
+    assert told == [request.id]
+    assert await store.checks(request.id) == [facts.check(request, 1), msgspec.structs.replace(other, check=2)]
+
+
 async def test_a_replay_that_was_cut_short_goes_on_from_its_mark(tmp_path: Path):
     class Failing(MemoryStore):
         async def write(self, rows):

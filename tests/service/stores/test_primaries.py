@@ -1,4 +1,4 @@
-"""Of two facts with one key the earlier stays, where a replay says so."""
+"""What a home of all facts promises beyond a store: the earlier of two stays where a replay says so, and what is recent is found."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from core.ids import time_of
 from service.stores import Primary
 from service.stores.sql import SqlStore
 from tests.service.stores import facts
@@ -42,3 +43,14 @@ async def test_a_later_one_changes_nothing_and_one_that_is_not_there_is_not_made
 
     assert state.receipts == (first,)
     assert state.approval == facts.approval(request)
+
+
+async def test_outcomes_and_checks_are_found_by_when_they_were_made_and_their_requests_begun(primary: Primary):
+    request = facts.request()
+    begun = time_of(request.id)
+    outcome, check = facts.outcome(request), facts.check(request, 1)
+    await primary.write([request, facts.attempt(request), outcome, check, facts.check(request, 2, at=check.at + LATER)])
+    around = (begun, begun + LATER)
+
+    assert set(await primary.made_between(begun=around, made=(outcome.at, check.at))) == {outcome, check}
+    assert await primary.made_between(begun=(begun - LATER, begun), made=(outcome.at, check.at)) == []
