@@ -24,6 +24,7 @@ from service.failover import STORE_FOLDER
 from service.publisher import EVENTS_FOLDER
 
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 _DOWN = ("mysql_fatal", "both_fatal")
 _FOUND_OUT_SECONDS = 4.0
 """Before an instance calls both stores down it has served, without them, the calls by which it found out."""
@@ -54,6 +55,14 @@ class Operator:
         live = self._cluster.live
         views = await asyncio.gather(*(self.status(name) for name in live))
         return {name: str(view["status"]) if view else "" for name, view in zip(live, views, strict=True)}
+
+    async def until_all(self, status: str, *, within_seconds: float) -> bool:
+        """Wait until every instance that runs says so; False when that takes longer."""
+        for _ in range(int(within_seconds / _LOOK_SECONDS)):
+            if set((await self.statuses()).values()) == {status}:
+                return True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
 
     async def recover(self) -> bool:
         """Give the word to go back, wherever it is still to be given; True when it was taken."""

@@ -21,7 +21,7 @@ from sandbox.chaos.nemesis import LOSES_MIRROR, STAYS, Around, Fault, Field, nee
 from sandbox.chaos.proxy import DOWN
 from sandbox.ports import LOOPBACK
 
-_FOUND_OUT_SECONDS = 4.0
+_BOTH_WITHIN_SECONDS = 10.0
 _TIMEOUT_SECONDS = 5.0
 _DISK_MB = 16
 
@@ -180,12 +180,12 @@ _small_disk = partial(
 async def both_down(field: Field) -> AsyncIterator[None]:
     """MySQL is away and Redis is killed while it serves; Redis is back first."""
     await field.trouble("mysql", DOWN)
-    await asyncio.sleep(_FOUND_OUT_SECONDS)
+    await field.operator.until_all("mysql_fatal", within_seconds=_BOTH_WITHIN_SECONDS)
     server = field.cluster.members["redis"]
     await asyncio.to_thread(server.kill)
     yield
     await server.restart()
-    await asyncio.sleep(_FOUND_OUT_SECONDS)
+    await field.operator.until_all("mysql_fatal", within_seconds=_BOTH_WITHIN_SECONDS)
     await field.heal("mysql")
 
 

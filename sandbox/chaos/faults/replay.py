@@ -70,7 +70,8 @@ async def mysql_dies(field: Field) -> AsyncIterator[None]:
     await asyncio.sleep(_DOWN_SECONDS)
     await field.trouble("mysql", latency(150))  # so that a replay takes its time
     await _give_the_word(field)
-    await _until_both_replay(field)
+    if not await field.operator.until_all("recovering", within_seconds=5.0):
+        field.fail("I9", "the word to recover did not reach both instances before one was through")
     await asyncio.to_thread(field.cluster.members["mysql"].kill)
     yield
     await field.cluster.members["mysql"].restart()
@@ -89,14 +90,6 @@ async def by_hand(field: Field) -> AsyncIterator[None]:
     if any(status for status, _ in ended):
         field.fail("I6", f"a replay by hand ended with {[text for status, text in ended if status]}")
     field.note(f"by hand: {'; '.join(text for _, text in ended)}")
-
-
-async def _until_both_replay(field: Field) -> None:
-    for _ in range(100):
-        if set((await field.operator.statuses()).values()) == {"recovering"}:
-            return
-        await asyncio.sleep(0.05)
-    field.fail("I9", "the word to recover did not reach both instances before one was through")
 
 
 async def _give_the_word(field: Field) -> None:
