@@ -70,7 +70,11 @@ _KEYS_REMEMBERED_MAX = 10_000
 
 
 class Failover:
-    """A `Store` made of two. `start` it before use; one instance of it in a process."""
+    """A `Store` made of two. `start` it before use; one instance of it in a process.
+
+    `renumbered` are requests of which a check got another number than it was told of under; whoever has told of them takes
+    them out.
+    """
 
     def __init__(
         self,
@@ -92,7 +96,6 @@ class Failover:
             settings, folder=self._folder, clock=clock, timer=timer, on_notice=on_notice, step=hooks.step
         )
         self.renumbered: set[UUID] = set()
-        """Requests of which a check got another number than it was told of under; whoever tells of them takes them out."""
         self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.renumbered.add)
         self._mirroring = Mirroring(
             backup,
