@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from core.warehouse import Warehouse
+from metrics.cohorts import text
 from metrics.detection.incidents import Incident, LeadingCode, Notification
 
 EVIDENCE_COLUMNS = ("minute", "channel", "expected", "observed", "low", "high", "n")
@@ -24,7 +25,7 @@ def incidents_between(warehouse: Warehouse, start: datetime, end: datetime) -> l
     """What was broken at any moment of [start, end), the newest first; open ones reach to the end of time."""
     overlap = """onset < {end:DateTime64(3, 'UTC')}
         AND (resolved_at IS NULL OR resolved_at > {start:DateTime64(3, 'UTC')})"""
-    return _incidents(warehouse, overlap, {"start": _text(start), "end": _text(end)})
+    return _incidents(warehouse, overlap, {"start": text(start), "end": text(end)})
 
 
 def incident(warehouse: Warehouse, incident_id: str) -> Incident | None:
@@ -53,7 +54,7 @@ def notifications_since(warehouse: Warehouse, after: datetime) -> list[Notificat
     sql = """
         SELECT at, event, incident FROM incident_notifications FINAL
         WHERE at > {after:DateTime64(3, 'UTC')} ORDER BY at, incident_id, event"""
-    rows = warehouse.query_rows(sql, {"after": _text(after)})
+    rows = warehouse.query_rows(sql, {"after": text(after)})
     return [Notification(event, Incident.from_json(json.loads(told)), _utc(at)) for at, event, told in rows]
 
 
@@ -64,7 +65,7 @@ def keep(warehouse: Warehouse, incidents: Iterable[Incident], notifications: Ite
         warehouse.insert_json("incidents", _lines(rows))
     told = [
         {
-            "at": _text(one.at),
+            "at": text(one.at),
             "incident_id": one.incident.id,
             "event": one.event,
             "version": _version(one.at),
@@ -79,7 +80,7 @@ def keep(warehouse: Warehouse, incidents: Iterable[Incident], notifications: Ite
 def keep_evidence(warehouse: Warehouse, incident_id: str, frame: pd.DataFrame, *, at: datetime) -> None:
     """Write the evidence of an incident, in the columns that `evidence` gives; minutes written before are replaced."""
     rows = [
-        {**row, "minute": _text(minute)[:19], "incident_id": incident_id, "version": _version(at)}
+        {**row, "minute": text(minute)[:19], "incident_id": incident_id, "version": _version(at)}
         for minute, row in zip(frame["minute"], frame.loc[:, list(EVIDENCE_COLUMNS)].to_dict("records"), strict=True)
     ]
     if rows:
@@ -96,7 +97,7 @@ def _row(one: Incident) -> dict[str, Any]:
     told = one.as_json()
     for name in ("onset", "detected_at", "updated_at", "resolved_at"):
         moment = getattr(one, name)
-        told[name] = _text(moment) if moment else None
+        told[name] = text(moment) if moment else None
     told["scope"] = json.dumps(told["scope"], ensure_ascii=False)
     told["codes"] = json.dumps(told["codes"], ensure_ascii=False)
     return told | {"version": _version(one.updated_at)}
@@ -143,7 +144,3 @@ def _utc(moment: datetime) -> datetime:
     if isinstance(moment, pd.Timestamp):
         moment = moment.to_pydatetime()
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]

@@ -16,6 +16,7 @@ from core.events import DIMENSIONS
 from core.ids import uuid7_from
 from core.warehouse import Warehouse
 from metrics.catalogue import known
+from metrics.cohorts import text
 from metrics.detection.incidents import Scope
 
 WordKind = Literal["silence", "maintenance", "comment", "withdrawn"]
@@ -59,12 +60,12 @@ def say(warehouse: Warehouse, word: Word, *, now: datetime) -> Word:
     made = uuid7_from(now, f"{word.said_by}\0{word.kind}\0{word.text}\0{word.incident_id}\0{_scope_text(word.scope)}")
     row = {
         "id": str(made),
-        "said_at": _text(now),
+        "said_at": text(now),
         "said_by": word.said_by[:100],
         "kind": word.kind,
         "scope": _scope_text(word.scope),
-        "start": _text(word.start),
-        "end": _text(word.end),
+        "start": text(word.start) if word.start else None,
+        "end": text(word.end) if word.end else None,
         "incident_id": word.incident_id,
         "refers_to": str(word.refers_to) if word.refers_to else None,
         "text": word.text,
@@ -82,7 +83,7 @@ def words_at(warehouse: Warehouse, at: datetime, *, ahead: timedelta = timedelta
           AND (end IS NULL OR end > {at:DateTime64(3, 'UTC')})
           AND id NOT IN (SELECT assumeNotNull(refers_to) FROM operator_words WHERE kind = 'withdrawn' AND refers_to IS NOT NULL)
         ORDER BY said_at, id"""
-    return _words(warehouse, sql, {"at": _text(at), "until": _text(at + ahead)})
+    return _words(warehouse, sql, {"at": text(at), "until": text(at + ahead)})
 
 
 def maintenance_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
@@ -93,7 +94,7 @@ def maintenance_between(warehouse: Warehouse, start: datetime, end: datetime) ->
           AND end > {start:DateTime64(3, 'UTC')}
           AND id NOT IN (SELECT assumeNotNull(refers_to) FROM operator_words WHERE kind = 'withdrawn' AND refers_to IS NOT NULL)
         ORDER BY said_at, id"""
-    return _words(warehouse, sql, {"start": _text(start), "end": _text(end)})
+    return _words(warehouse, sql, {"start": text(start), "end": text(end)})
 
 
 def words_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
@@ -101,7 +102,7 @@ def words_between(warehouse: Warehouse, start: datetime, end: datetime) -> Seque
     sql = """
         SELECT * FROM operator_words
         WHERE said_at >= {start:DateTime64(3, 'UTC')} AND said_at < {end:DateTime64(3, 'UTC')} ORDER BY said_at, id"""
-    return _words(warehouse, sql, {"start": _text(start), "end": _text(end)})
+    return _words(warehouse, sql, {"start": text(start), "end": text(end)})
 
 
 def comments_on(warehouse: Warehouse, incident_id: str) -> Sequence[Word]:
@@ -159,7 +160,3 @@ def _moment(value: pd.Timestamp | None) -> datetime | None:
         return None
     moment: datetime = value.to_pydatetime()
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:23] if moment else None

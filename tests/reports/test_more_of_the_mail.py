@@ -19,7 +19,7 @@ from tests.metrics.story import START, tell
 from tests.reports.conftest import MONDAY, NEXT_MORNING, RECIPIENTS
 from tests.reports.crowd import crowd
 from tests.reports.test_mail import HTML_BYTES_MAX, make, plain
-from tests.reports.watch.conftest import an_incident
+from tests.support.incidents import an_incident
 
 
 def test_incidents_of_the_day_are_told_with_their_explanation(warehouse):

@@ -1,7 +1,7 @@
 """What detection writes is what dashboard, report and alerts read."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -9,29 +9,11 @@ import pytest
 
 from core.errors import BadInput
 from metrics.detection import records
-from metrics.detection.incidents import Incident, LeadingCode, Notification, sentence
+from metrics.detection.incidents import Incident, Notification, sentence
 from metrics.detection.words import Word, comments_on, say, words_at, words_between
+from tests.support.incidents import ONSET, an_incident
 
-ONSET = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)
-
-DROP = Incident(
-    id="0a1b2c",
-    kind="delivery-drop",
-    channel="delivered",
-    scope={"provider": ("alpha",), "carrier": ("CMCC",), "region": ("Guangdong",)},
-    onset=ONSET,
-    detected_at=ONSET + timedelta(minutes=3),
-    updated_at=ONSET + timedelta(minutes=20),
-    affected=1240,
-    lost=1240,
-    share=0.93,
-    expected=0.95,
-    observed=0.71,
-    n=5166,
-    codes=(LeadingCode("MK:0004", "blocked", 0.8),),
-    normal=("the other providers are normal there",),
-    confidence=31.5,
-)
+DROP = an_incident(updated_at=ONSET + timedelta(minutes=20))
 
 
 def test_an_incident_reads_as_one_sentence():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +16,8 @@ from core.alerts.main import assemble
 from core.clock import ManualClock
 from core.settings import Settings
 from core.settings.watching import Alerts as AlertSettings
-from metrics.detection.incidents import Incident, LeadingCode, Notification
-
-ONSET = datetime(2026, 3, 2, 14, 3, tzinfo=UTC)
-
-
-def an_incident(**more: Any) -> Incident:
-    one = Incident(
-        id="d3adbeef",
-        kind="delivery-drop",
-        channel="delivered",
-        scope={"provider": ("alpha",), "carrier": ("CMCC",), "region": ("Guangdong",)},
-        onset=ONSET,
-        detected_at=ONSET + timedelta(minutes=3),
-        updated_at=ONSET + timedelta(minutes=3),
-        affected=1240,
-        lost=1240,
-        share=0.93,
-        expected=0.95,
-        observed=0.71,
-        n=5166,
-        codes=(LeadingCode("MK:0004", "route", 0.8),),
-        normal=("the other providers are normal there",),
-        confidence=21.0,
-    )
-    return replace(one, **more)
+from metrics.detection.incidents import Notification
+from tests.support.incidents import ONSET, an_incident
 
 
 def notice(event: Any = "opened", minutes: float = 3, **more: Any) -> Notification:

@@ -11,7 +11,8 @@ from metrics.detection.incidents import KINDS
 from metrics.detection.records import keep, keep_evidence
 from reports.watch.incidents import Teller, severity
 from reports.watch.relay import Relay
-from tests.reports.watch.conftest import ONSET, an_incident, minutes_of, notice
+from tests.reports.watch.conftest import minutes_of, notice
+from tests.support.incidents import ONSET, an_incident
 
 
 @pytest.fixture
