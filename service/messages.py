@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -17,9 +16,8 @@ from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, U
 from service.facts import Approval, Check, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY, require_welcome
+from service.templates import usable
 from service.verifications import verify_event
-
-TEXT_LENGTH_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Messages:
             purpose=purpose,
             template=template,
             locale=locale,
-            text=_usable(text),
+            text=usable(text),
         )
 
     async def send(self, wish: MessageWish, *, request_id: UUID) -> MessageSending:
@@ -171,13 +169,3 @@ class Messages:
             region=wish.number.region,
             carrier=wish.number.carrier,
         )
-
-
-def _usable(text: str) -> str:
-    if len(text) > TEXT_LENGTH_MAX:
-        raise TextUnusable(f"a text has at most {TEXT_LENGTH_MAX} characters once its variables are filled in")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\r\t" for letter in text):
-        raise TextUnusable("the text has control characters")
-    if not text.strip():
-        raise TextUnusable("the text is empty")
-    return text

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import string
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.errors import ConfigurationError, UnknownTemplate
 from core.settings.sending import Template as TemplateSettings
-from service.errors import VariablesMissing
+from service.errors import TextUnusable, VariablesMissing
 
 CODE_TEMPLATE = "code"
 """The built-in text of verifications; the settings may lay their own over it."""
+
+TEXT_LENGTH_MAX = 1_000
 
 _BUILT_IN = {
     "en": "{code} is your code. It is valid for {minutes} minutes. Do not share it.",
@@ -76,6 +79,17 @@ class Templates:
         self._texts.setdefault(name, {})[locale.replace("_", "-").lower()] = Template(
             name, locale, text, _variables(name, text)
         )
+
+
+def usable(text: str) -> str:
+    """The text as it may be sent. Raises `TextUnusable`."""
+    if len(text) > TEXT_LENGTH_MAX:
+        raise TextUnusable(f"a text has at most {TEXT_LENGTH_MAX} characters once its variables are filled in")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\r\t" for letter in text):
+        raise TextUnusable("the text has control characters")
+    if not text.strip():
+        raise TextUnusable("the text is empty")
+    return text
 
 
 def _variables(name: str, text: str) -> frozenset[str]:

@@ -27,7 +27,7 @@ from service.facts import Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY
 from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict
-from service.templates import Template
+from service.templates import Template, usable
 
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +89,8 @@ class Verifications:
         number, phone_hash = self._desk.read(to)
         text = self._desk.templates.for_verification(template, purpose, locale)
         text.require({*variables, "code", "minutes"})
+        if variables:
+            usable(text.render({**variables, "code": "0" * self._settings.length, "minutes": "10"}))
         return Wish(
             app=app,
             number=number,

@@ -11,6 +11,8 @@ from msgspec import Meta
 
 from core.events import Category, CheckResult
 
+_END = r"$(?!\n)"  # `$` alone also stands before a line break at the end
+
 To = Annotated[
     str,
     Meta(
@@ -23,16 +25,16 @@ To = Annotated[
 Word = Annotated[
     str,
     Meta(
-        pattern=r"^(?!.*\d{7})[a-z][a-z0-9_-]{0,31}$",
+        pattern=r"^(?!.*\d{7})[a-z][a-z0-9_-]{0,31}" + _END,
         description="Up to 32 small letters, digits, _ and -, beginning with a letter; no seven digits in a row.",
         examples=["login"],
     ),
 ]
-OptionalWord = Annotated[str, Meta(pattern=r"^((?!.*\d{7})[a-z][a-z0-9_-]{0,31})?$")]
+OptionalWord = Annotated[str, Meta(pattern=r"^((?!.*\d{7})[a-z][a-z0-9_-]{0,31})?" + _END)]
 Locale = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,4}$",
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,4}" + _END,
         description="Language of the text, as a BCP 47 tag.",
         examples=["en", "de-AT"],
     ),
@@ -43,7 +45,7 @@ EnteredCode = Annotated[
 ]
 Variables = Annotated[
     dict[
-        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")],
+        Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}" + _END)],
         Annotated[str, Meta(max_length=200)],
     ],
     Meta(max_length=20, description="What the template's places are filled with."),

@@ -43,6 +43,7 @@ _TAGS = ["Verifications"]
             UnknownTemplate,
             errors.AddressUnreadable,
             errors.VariablesMissing,
+            errors.TextUnusable,
             errors.NoRoute,
             errors.NumberRefused,
             errors.KeyReused,

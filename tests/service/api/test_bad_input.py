@@ -35,6 +35,10 @@ BAD: list[tuple[str, str, Callable[[], object], int, str, str]] = [
     ("no number", VERIFICATIONS, lambda: {"purpose": "login"}, 422, "invalid-fields", "to"),
     ("a number as the purpose", VERIFICATIONS, lambda: verification(purpose=a_number()), 422, "invalid-fields", "purpose"),
     ("seven digits in the purpose", VERIFICATIONS, lambda: verification(purpose="p" + "1" * 7), 422, "invalid-fields", "purpose"),
+    ("a line break after the purpose", VERIFICATIONS, lambda: verification(purpose="login\n"), 422, "invalid-fields", "purpose"),
+    ("a line break after the locale", VERIFICATIONS, lambda: verification(locale="en\n"), 422, "invalid-fields", "locale"),
+    ("control characters in a variable", VERIFICATIONS, lambda: verification(template="named", variables={"name": "a\x1bb"}), 422, "text-unusable", "text"),
+    ("variables that make a text too long", VERIFICATIONS, lambda: verification(template="named", variables={"name": "x" * 200}), 422, "text-unusable", "text"),
     ("an unknown template", VERIFICATIONS, lambda: verification(template="nope"), 422, "unknown-template", "template"),
     ("a template that takes no code", VERIFICATIONS, lambda: verification(template="news"), 422, "unknown-template", "template"),
     ("a variable missing", MESSAGES, lambda: message(text="", template="news"), 422, "variables-missing", "variables"),
@@ -57,7 +61,7 @@ BAD: list[tuple[str, str, Callable[[], object], int, str, str]] = [
 
 @pytest.fixture
 async def house(tmp_path):
-    texts = [Template(name="news", text="News: {what}")]
+    texts = [Template(name="news", text="News: {what}"), Template(name="named", text="{name} " * 5 + "{code}")]
     async with open_house(tmp_path, templates=texts) as opened:
         yield opened
 
