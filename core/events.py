@@ -24,12 +24,14 @@ VERSION = 1
 DIMENSIONS = ("provider", "carrier", "country", "region", "app", "purpose", "template")
 """What every metric can be split and filtered by."""
 
-Name = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*$")]
-Hash = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?$")]
+_END = r"$(?!\n)"  # `$` alone also stands before a line break at the end
+
+Name = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*" + _END)]
+Hash = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?" + _END)]
 At = Annotated[datetime, msgspec.Meta(tz=True)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)]
-Reason = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*$")]
+Reason = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*" + _END)]
 
 Category = Literal["code", "notification", "marketing"]
 Cause = Literal["first", "failover", "resend"]

@@ -84,6 +84,12 @@ def test_no_text_field_takes_a_number(field):
     assert number not in str(refused.value)
 
 
+@pytest.mark.parametrize("field", ["carrier", "phone_hash"])
+def test_no_text_field_takes_a_line_break_not_even_at_its_end(field):
+    with pytest.raises(EventUnreadable):
+        decode(encode_lines([send(**{field: "0" * 5 + "a" * 27 + "\n"})]))
+
+
 @pytest.mark.parametrize(
     "change",
     [b'"attempt":0', b'"attempt":256', b'"attempt":"one"', b'"attempt":null'],
