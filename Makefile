@@ -12,7 +12,7 @@ ARGS ?=
 help: ## List the targets
 	@echo "Heliograph: send and check SMS verification codes, and see how well every channel works."
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  Options go behind ARGS: make demo ARGS='--fault carrier-drop'"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import msgspec
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -31,7 +32,7 @@ from sandbox.servers.base import write_private
 from sandbox.stack import Ports, Stack, lay_out
 from sandbox.supervisor import Supervisor
 from sandbox.traffic import Order
-from sandbox.world import APPS, World
+from sandbox.world import APPS, World, make_number
 from service.main import create_key
 
 SEED = 20_240_229
@@ -143,6 +144,8 @@ def _plan_traffic(stack: Stack, fault: str, fault_from: datetime) -> Process:
         rate_per_minute=live_rate_per_minute(VERIFICATIONS_PER_DAY),
         fault=fault,
         fault_from=fault_from,
+        own_number=_own_number(),
+        smtp_port=stack.ports.smtp,
     )
     path = stack.folder / "traffic.json"
     write_private(path, msgspec.json.encode(order).decode())
@@ -153,6 +156,11 @@ def _plan_traffic(stack: Stack, fault: str, fault_from: datetime) -> Process:
         env={"PYTHONUNBUFFERED": "1"},
         ports=list(stack.ports.providers.values()),
     )
+
+
+def _own_number() -> str:
+    """The same at every start, and nobody's: the sandbox reaches no network."""
+    return make_number(np.random.default_rng(SEED), "GB", "EE")
 
 
 def _keys(stack: Stack) -> dict[str, str]:
@@ -179,6 +187,7 @@ def _say_where(stack: Stack, fault: str, fault_from: datetime, *, seconds: float
         f"  dashboard   {stack.dashboard_url}",
         f"  API         {stack.api_url}/schema   (a key for you is in {stack.folder / 'api-keys.json'})",
         f"  mailbox     {stack.mailbox_url}   (yesterday's quality report arrives within a minute)",
+        f"  handset     {_own_number()}   (yours: send to it, and the text comes up in the mailbox)",
         f"  logs        {stack.folder / 'logs'}",
         "",
     ]

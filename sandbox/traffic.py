@@ -20,7 +20,10 @@ import structlog
 from core import log
 from core.clock import utc_now
 from core.errors import ConfigurationError
+from core.mail import SmtpMailer
+from core.settings.servers import Mail as MailSettings
 from sandbox.handsets import Handsets
+from sandbox.own_handset import show_in_mailbox
 from sandbox.providers import Simulator, Stand, serve_all
 from sandbox.subscribers import Subscribers
 from sandbox.world import NAMED_FAULTS, World, named_fault
@@ -33,7 +36,8 @@ _PROVIDERS_STREAM = 3
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to run. `keys` maps apps to API keys; `fault` is one of `NAMED_FAULTS`, broken from `fault_from` on."""
+    """What to run. `keys` maps apps to API keys; `fault` is one of `NAMED_FAULTS`, broken from `fault_from` on; texts to
+    `own_number` (E.164) go to the mailbox at `smtp_port`."""
 
     api_url: str
     keys: dict[str, str]
@@ -43,6 +47,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fault: str = ""
     fault_from: datetime | None = None
     pace: float = 1.0
+    own_number: str = ""
+    smtp_port: int = 0
 
 
 def read_order(path: Path) -> Order:
@@ -82,6 +88,9 @@ async def run_traffic(order: Order, *, tally_seconds: float = TALLY_SECONDS) -> 
             )
         )
         group.create_task(_send(order, world, handsets, ready, tally_seconds))
+        if order.own_number:
+            mailer = SmtpMailer(MailSettings(port=order.smtp_port))
+            group.create_task(show_in_mailbox(order.own_number, handsets=handsets, mailer=mailer))
 
 
 async def _send(order: Order, world: World, handsets: Handsets, ready: asyncio.Event, tally_seconds: float) -> None:
