@@ -35,7 +35,8 @@ class Opened:
 
 
 def open_view(*, filtered: bool = True, compares: bool = False) -> Opened:
-    """The view of the link, with filter values that do not occur left out. Another page's link is kept on the way.
+    """The view of the link, with filter values that do not occur left out. On the way from another page the link of that
+    one is kept, but for the incident or the request that it told of.
 
     A page whose figures have no dimensions is not `filtered`: it keeps the filters in the link and offers none. One that
     `compares` lets the earlier period be chosen.
@@ -45,6 +46,7 @@ def open_view(*, filtered: bool = True, compares: bool = False) -> Opened:
         params = {key: [value] if isinstance(value, str) else value for key, value in st.session_state[_LINK].items()}
         st.query_params.from_dict(st.session_state[_LINK])
     view, notices = filters.read(params, zone=_usual_zone())
+    st.session_state[_LINK] = filters.write(filters.without_subject(view))
     found = _choices(view)
     if found is not None:
         st.session_state[_NO_CHOICES] = None
@@ -301,7 +303,6 @@ def _cleared() -> None:
 
 
 def _write(view: View) -> None:
-    link = filters.write(view)
-    st.session_state[_LINK] = link
+    st.session_state[_LINK] = filters.write(filters.without_subject(view))
     st.session_state[_WRITTEN] = True
-    st.query_params.from_dict(link)
+    st.query_params.from_dict(filters.write(view))

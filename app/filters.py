@@ -112,6 +112,11 @@ def write(view: View) -> dict[str, str | list[str]]:
     return params
 
 
+def without_subject(view: View) -> View:
+    """The view for another page."""
+    return replace(view, incident="", request="", point="")
+
+
 def known(view: View, choices: Mapping[str, Sequence[str]]) -> tuple[View, list[str]]:
     """The view without filter values that do not occur, and a sentence for each dimension that lost some."""
     kept: dict[str, tuple[str, ...]] = {}

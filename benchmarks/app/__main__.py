@@ -26,7 +26,7 @@ from sandbox.supervisor import Supervisor
 
 PAGES = ("Overview", "Carriers", "Providers", "Regions", "Funnel", "Incidents", "Messages", "Operations", "Reports")
 _INCIDENT = "Incident"
-_START = Place("Start", "start", 0, 0)
+_START = Place("Start", "", 0, 0)
 
 
 @click.command()

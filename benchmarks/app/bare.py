@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+# A chart of the Carriers page over a day: four providers, a point a quarter of an hour.
 LINES, POINTS, ROWS = 4, 96, 12
-"""A chart of the Carriers page over a day: four providers, a point a quarter of an hour."""
 
 _TIMES = pd.date_range("2026-01-01", periods=POINTS, freq="15min")
 _TRACES = [
@@ -34,7 +34,7 @@ def titled(charts: int, tables: int) -> str:
 def main(names: list[str]) -> None:
     """Every page that was asked for, and an empty one to start from."""
     st.set_page_config(page_title="Bare", layout="wide")
-    pages = [st.Page(_start, title="Start", url_path="start")]
+    pages = [st.Page(_start, title="Start", url_path="", default=True)]
     for name in names:
         charts, tables = map(int, name.split("-"))
         pages.append(st.Page(_page(name, charts, tables), title=name, url_path=name))

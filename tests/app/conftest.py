@@ -13,13 +13,10 @@ from time import monotonic, sleep
 
 import pytest
 import streamlit as st
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.cli import arguments
 from core.settings.servers import Warehouse as WarehouseSettings
 from sandbox.ports import free_port
-from tests.app.looking import SLOW_MS
-from tests.support.servers import require_server
 
 _READY_SECONDS = 60
 
@@ -87,13 +84,6 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture
-def dashboard(warehouse_settings: WarehouseSettings, tmp_path: Path) -> Iterator[Dashboard]:
-    """A dashboard over the test's warehouse."""
-    with running(warehouse_settings, tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
 def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings that name the test's warehouse, and nothing remembered of the test before."""
     for name, value in environment(warehouse_settings).items():
@@ -101,32 +91,3 @@ def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.Monk
     yield
     st.cache_data.clear()
     st.cache_resource.clear()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; closed with the module, because its driver keeps an event loop of its own."""
-    path = require_server("chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A window of a reader in Berlin, who has no way out to the internet."""
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
-    context.set_default_timeout(SLOW_MS)
-    opened = context.new_page()
-    opened.outside = []  # type: ignore[attr-defined]
-    opened.on("request", lambda request: _note_outside(opened, request.url))
-    yield opened
-    context.close()
-
-
-def _note_outside(page: Page, url: str) -> None:
-    if "://127.0.0.1" not in url and not url.startswith(("data:", "blob:")):
-        page.outside.append(url)  # type: ignore[attr-defined]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from ingest.letters import Retrier
 from ingest.sink import Sink, Unreadable
 from sandbox.ports import free_port
 from sandbox.servers import Server
+from tests.app.kept import keep_report
 from tests.app.looking import run, text
 from tests.app.traffic import load
 
@@ -138,14 +137,3 @@ def test_a_link_names_its_report(warehouse: Warehouse, reports: AppTest, tmp_pat
     keep_report(tmp_path / "reports", date(2026, 3, 2))
 
     assert words in text(run(reports, report=f"daily-{day}-0123456789abcdef"))
-
-
-def keep_report(folder: Path, day: date) -> None:
-    place = folder / f"daily-{day}-0123456789abcdef"
-    place.mkdir(parents=True)
-    mail = EmailMessage()
-    mail["To"], mail["Subject"] = "operators@heliograph.example", f"Quality of {day}"
-    mail.set_content("in words")
-    mail.add_alternative("<p>in pictures</p>", subtype="html")
-    (place / "mail.eml").write_bytes(bytes(mail))
-    (place / "sent.json").write_text(json.dumps({"at": f"{day}T08:00:00+00:00"}))

@@ -1,63 +1,115 @@
-"""One warehouse with a day of traffic, an incident and a report, and one dashboard over it, for all tests of a module."""
+"""One browser, and one dashboard each with data and without, for all tests of this folder; starting them is what takes time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import SecretStr
 
 from core import warehouse as door
+from core.events import Availability, StatusChange, encode_lines
 from core.settings.servers import Warehouse as WarehouseSettings
+from core.warehouse import Warehouse
 from metrics.detection.records import keep, keep_evidence
 from sandbox.gateway.launch import RunningGateway
 from tests.app.broken import NOW, evidence_of, incident
 from tests.app.conftest import running
+from tests.app.kept import keep_report
+from tests.app.looking import SLOW_MS
 from tests.app.traffic import load
+from tests.support.servers import require_server
+
+ONE = "a" * 32
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the dashboard answers, and the settings of its warehouse."""
+    """Where the dashboard answers, and its warehouse with the settings of it."""
 
     url: str
     settings: WarehouseSettings
+    warehouse: Warehouse
 
 
-def _database(gateway: RunningGateway) -> WarehouseSettings:
-    return WarehouseSettings(
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; closed with the folder, because its driver keeps an event loop of its own."""
+    path = require_server("chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window of a reader in Berlin, who has no way out to the internet."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, timezone_id="Europe/Berlin")
+    context.set_default_timeout(SLOW_MS)
+    opened = context.new_page()
+    opened.outside = []  # type: ignore[attr-defined]
+    opened.on("request", lambda request: _note_outside(opened, request.url))
+    yield opened
+    context.close()
+
+
+def _note_outside(page: Page, url: str) -> None:
+    if "://127.0.0.1" not in url and not url.startswith(("data:", "blob:")):
+        page.outside.append(url)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def database(gateway: RunningGateway) -> Iterator[tuple[WarehouseSettings, Warehouse]]:
+    """An empty one for as long as somebody looks at it."""
+    settings = WarehouseSettings(
         host=gateway.host,
         port=gateway.port,
         username=gateway.user,
         password=SecretStr(gateway.password),
         database=f"test_{uuid4().hex}",
     )
-
-
-def _stage(settings: WarehouseSettings, folder: Path, *, filled: bool) -> Iterator[Stage]:
     warehouse = door.connect(settings)
     warehouse.migrate()
-    if filled:
-        load(warehouse, until=datetime.now(UTC), hours=24)
-        keep(warehouse, [incident(kind="delivery-drop")])
-        keep_evidence(warehouse, "one", evidence_of(), at=NOW)
-    with running(settings, folder) as dashboard:
-        yield Stage(dashboard.url, settings)
+    yield settings, warehouse
     warehouse.command(f"DROP DATABASE {settings.database}")
     warehouse.close()
 
 
-@pytest.fixture(scope="module")
+@contextmanager
+def staged(gateway: RunningGateway, folder: Path) -> Iterator[Stage]:
+    """A dashboard over an empty database of its own."""
+    with database(gateway) as (settings, warehouse), running(settings, folder) as dashboard:
+        yield Stage(dashboard.url, settings, warehouse)
+
+
+@pytest.fixture(scope="package")
 def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """With data."""
-    yield from _stage(_database(gateway), tmp_path_factory.mktemp("stage"), filled=True)
+    """With a day of traffic, an incident, what the service told of itself, and two reports; nobody adds to it."""
+    folder = tmp_path_factory.mktemp("stage")
+    for day in (date(2026, 3, 1), date(2026, 3, 2)):
+        keep_report(folder / ".heliograph" / "reports", day)
+    with staged(gateway, folder) as made:
+        load(made.warehouse, until=datetime.now(UTC), hours=24)
+        keep(made.warehouse, [incident(kind="delivery-drop")])
+        keep_evidence(made.warehouse, "one", evidence_of(), at=NOW)
+        minute = Availability(at=NOW, instance=ONE, calls=100, failed=1, shed=0)
+        fall = StatusChange(at=NOW, instance=ONE, component="store", old="healthy", new="mysql_fatal", reason="2003")
+        for event in (minute, fall):
+            made.warehouse.insert_json(event.table, encode_lines([event]))
+        yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def empty_stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Without."""
-    yield from _stage(_database(gateway), tmp_path_factory.mktemp("empty"), filled=False)
+    """Without anything; nobody adds to it."""
+    with staged(gateway, tmp_path_factory.mktemp("empty")) as made:
+        yield made

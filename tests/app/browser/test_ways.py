@@ -8,20 +8,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.warehouse import connect
-from sandbox.gateway.launch import RunningGateway
+from reports.watch.incidents import Teller
+from tests.app.broken import incident
 from tests.app.browser.conftest import Stage
-from tests.app.browser.places import OF_THE_WAREHOUSE, WITH_DATA
+from tests.app.browser.places import DOWNLOADS
 from tests.app.looking import SLOW_MS, see
 
 pytestmark = pytest.mark.browser
 
 
-def test_an_open_incident_leads_to_the_messages_behind_it(stage: Stage, page: Page) -> None:
-    page.goto(stage.url)
-
-    page.locator(".hg-incident a").click()
-    page.wait_for_url("**/incidents?*incident=one*")
+@pytest.mark.parametrize("begins", ["banner", "alert"])
+def test_an_open_incident_leads_to_the_messages_behind_it(stage: Stage, page: Page, begins: str) -> None:
+    if begins == "banner":
+        page.goto(stage.url)
+        page.locator(".hg-incident a").click()
+        page.wait_for_url("**/incidents?*incident=one*")
+    else:
+        page.goto(Teller("UTC", stage.url).link(incident(kind="delivery-drop")))
     see(page, "What to do")
     page.get_by_role("link", name="The messages behind it").click()
 
@@ -48,43 +51,32 @@ def test_a_point_of_a_panel_leads_to_its_carrier_and_its_messages(stage: Stage, 
     see(page, "Choose a row to read its story")
 
 
-def test_the_earlier_period_is_in_the_link(stage: Stage, page: Page) -> None:
-    page.goto(f"{stage.url}/?range=6h&compare=day")
+def test_a_tile_leads_to_the_carriers_behind_it(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.url}/?range=6h")
 
-    see(page, "yesterday 9")
+    page.get_by_role("link", name="Fill rate").click()
+
+    page.wait_for_url("**/carriers?*range=6h*metric=fill_rate*")
+    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=SLOW_MS)
 
 
-@pytest.mark.parametrize(
-    ("place", "button", "columns"),
-    [
-        ("", "Download the ten metrics", "metric,unit,value,p95,n,settled,week_before,week_before_n"),
-        ("messages", "Download this list", "request_id,attempt,submitted_at,"),
-        ("incidents", "Download this list", "state,name,where,since,lasted,"),
-    ],
-)
-def test_what_is_shown_can_be_taken_along(stage: Stage, page: Page, place: str, button: str, columns: str) -> None:
+@pytest.mark.parametrize("place", DOWNLOADS)
+def test_what_is_shown_can_be_taken_along(stage: Stage, page: Page, place: str) -> None:
+    button, begins = DOWNLOADS[place]
     page.goto(f"{stage.url}/{place}")
 
     with page.expect_download() as taken:
         page.get_by_role("button", name=button).click()
 
-    assert Path(taken.value.path()).read_text(encoding="utf-8-sig").splitlines()[0].startswith(columns)
+    assert Path(taken.value.path()).read_text(encoding="utf-8-sig").startswith(begins)
 
 
-def test_every_page_tells_of_a_warehouse_that_is_down_and_goes_on_when_it_is_back(
-    gateway: RunningGateway, stage: Stage, page: Page
-) -> None:
-    pages = {place: page.context.new_page() for place in OF_THE_WAREHOUSE}
-    gateway.stop()
-    try:
-        for place, opened in pages.items():
-            opened.goto(f"{stage.url}/{place}")
-        for opened in pages.values():
-            see(opened, "The warehouse does not answer.")
-    finally:
-        gateway.restart()
+def test_a_chart_can_be_taken_along_as_a_picture(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.url}/carriers")
+    chart = page.locator(".js-plotly-plot").first
+    chart.hover(timeout=SLOW_MS)
 
-    connect(stage.settings).close()
-    for place, opened in pages.items():
-        see(opened, WITH_DATA[place])
-        opened.close()
+    with page.expect_download() as taken:
+        chart.locator(".modebar-btn").first.click()
+
+    assert Path(taken.value.path()).read_bytes().startswith(b"\x89PNG")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.settings.servers import Warehouse as WarehouseSettings
-from core.warehouse import Warehouse
 from metrics.detection.records import keep
 from metrics.detection.words import words_at
-from tests.app.conftest import Dashboard, running
+from sandbox.gateway.launch import RunningGateway
+from tests.app.broken import incident
+from tests.app.browser.conftest import Stage, database
+from tests.app.conftest import running
 from tests.app.looking import SLOW_MS, see
-from tests.app.test_incidents import incident
 from tests.app.traffic import load
 from tests.support.identity import IdentityProvider, running_provider
 
@@ -25,19 +24,27 @@ ADA = {"email": "ada@example.org", "email_verified": True, "name": "Ada Lovelace
 GRACE = {"email": "grace@example.org", "email_verified": True, "name": "Grace Hopper"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def provider() -> Iterator[IdentityProvider]:
     with running_provider() as started:
         yield started
 
 
-@pytest.fixture
-def guarded(provider: IdentityProvider, warehouse_settings: WarehouseSettings, tmp_path: Path) -> Iterator[Dashboard]:
+@pytest.fixture(scope="module")
+def guarded(
+    provider: IdentityProvider, gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """A dashboard in which Ada operates and Grace looks."""
-    file = str(provider.sign_in_file(tmp_path))
+    folder = tmp_path_factory.mktemp("guarded")
+    file = str(provider.sign_in_file(folder))
     lists = {"operators": ADA["email"], "viewers": GRACE["email"]}
-    with running(warehouse_settings, tmp_path, sign_in_file=file, **lists) as started:
-        yield started
+    with (
+        database(gateway) as (settings, warehouse),
+        running(settings, folder, sign_in_file=file, **lists) as started,
+    ):
+        load(warehouse, until=datetime.now(UTC), hours=2)
+        keep(warehouse, [incident()])
+        yield Stage(started.url, settings, warehouse)
 
 
 def sign_in(page: Page, url: str) -> None:
@@ -46,10 +53,9 @@ def sign_in(page: Page, url: str) -> None:
 
 
 def test_nothing_is_shown_before_signing_in_and_after_signing_out(
-    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+    provider: IdentityProvider, guarded: Stage, page: Page
 ) -> None:
-    load(warehouse, until=datetime.now(UTC), hours=2)
-    provider.person = GRACE
+    provider.person, before = GRACE, provider.signed_out
     page.goto(guarded.url)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
     assert page.locator(".hg-tile").count() == 0
@@ -62,13 +68,12 @@ def test_nothing_is_shown_before_signing_in_and_after_signing_out(
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
     assert page.locator(".hg-tile").count() == 0
-    assert provider.signed_out == 1
+    assert provider.signed_out == before + 1
 
 
 def test_a_link_that_was_opened_before_signing_in_is_where_it_leads(
-    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+    provider: IdentityProvider, guarded: Stage, page: Page
 ) -> None:
-    load(warehouse, until=datetime.now(UTC), hours=2)
     provider.person = GRACE
 
     sign_in(page, f"{guarded.url}/providers?range=6h&provider=beacon")
@@ -86,9 +91,8 @@ def test_a_link_that_was_opened_before_signing_in_is_where_it_leads(
     ],
 )
 def test_whoever_is_turned_away_reads_why_and_can_sign_in_as_another(
-    warehouse: Warehouse,
     provider: IdentityProvider,
-    guarded: Dashboard,
+    guarded: Stage,
     page: Page,
     person: dict[str, object],
     why: str,
@@ -104,10 +108,8 @@ def test_whoever_is_turned_away_reads_why_and_can_sign_in_as_another(
 
 
 def test_a_viewer_reads_and_an_operator_silences_an_incident(
-    warehouse: Warehouse, provider: IdentityProvider, guarded: Dashboard, page: Page
+    provider: IdentityProvider, guarded: Stage, page: Page
 ) -> None:
-    load(warehouse, until=datetime.now(UTC), hours=2)
-    keep(warehouse, [incident()])
     provider.person = GRACE
     sign_in(page, guarded.url)
     expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible(timeout=SLOW_MS)
@@ -126,5 +128,5 @@ def test_a_viewer_reads_and_an_operator_silences_an_incident(
 
     see(page, "Silenced for 1 hour.")
     see(page, "Known since noon")
-    (said,) = words_at(warehouse, datetime.now(UTC))
+    (said,) = words_at(guarded.warehouse, datetime.now(UTC))
     assert (said.kind, said.incident_id, said.said_by) == ("silence", "one", "ada@example.org")

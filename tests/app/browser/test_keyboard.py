@@ -1,0 +1,69 @@
+"""Without a mouse: the order in which a page is walked, and what its keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.browser.conftest import Stage
+from tests.app.looking import SLOW_MS, see
+
+pytestmark = pytest.mark.browser
+
+STEPS_MAX = 90
+IN_ORDER = (
+    "Overview", "Carriers", "Providers", "Regions", "Funnel", "Incidents", "Messages", "Operations", "Reports",
+    "24 hours", "Time zone", "Compare with", "Filters", "Live",
+    "Delivery drop", "Third-party success rate", "About Third-party success rate", "Resend rate",
+    "Download the ten metrics (CSV)",
+)  # fmt: skip
+NAME = """() => {
+    const one = document.activeElement;
+    const told = one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.title || one.tagName;
+    return told.trim().split('\\n')[0];
+}"""
+
+
+def walked(page: Page) -> Iterator[str]:
+    """The names of what the Tab key reaches, until it begins anew."""
+    for _ in range(STEPS_MAX):
+        page.keyboard.press("Tab")
+        name = str(page.evaluate(NAME))
+        if name == "BODY":
+            return
+        yield name
+
+
+def test_the_overview_is_walked_from_the_top_to_the_bottom(stage: Stage, page: Page) -> None:
+    page.goto(stage.url)
+    expect(page.locator(".hg-tile")).to_have_count(10, timeout=SLOW_MS)
+
+    names = list(walked(page))
+
+    places = [next((at for at, name in enumerate(names) if name.startswith(one)), None) for one in IN_ORDER]
+    assert None not in places, (IN_ORDER, names)
+    assert sorted(places) == places, names
+
+
+def test_what_a_metric_means_is_shown_to_who_walks_to_its_mark(stage: Stage, page: Page) -> None:
+    page.goto(stage.url)
+    mark = page.get_by_label("About Fill rate")
+
+    mark.focus(timeout=SLOW_MS)
+
+    expect(page.locator("#hg-tip-fill_rate")).to_be_visible()
+
+
+def test_a_row_of_a_table_is_chosen_by_keys(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.url}/incidents")
+    table = page.locator("[data-testid=stDataFrame] canvas").first
+    see(page, "Choose a row to see the evidence")
+
+    table.focus(timeout=SLOW_MS)
+    for key in ("ArrowDown", "ArrowRight", "Shift+Space"):
+        page.keyboard.press(key)
+
+    page.wait_for_url("**/incidents?*incident=one*")
+    see(page, "What to do")
