@@ -5,11 +5,12 @@ An error is never kept, so that a page recovers by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.data import alerts as alerts_data
@@ -179,6 +180,12 @@ def standing() -> Sequence[Word]:
 def retries() -> Sequence[Retry]:
     """What was asked in the last day."""
     return asked(warehouse(), since=utc_now() - DAY)
+
+
+@st.cache_resource(ttl=120, show_spinner=False, max_entries=600)
+def drawn(key: tuple[object, ...], _draw: Callable[[], go.Figure]) -> go.Figure:
+    """A figure, drawn once for a `key` that names all it shows: drawing takes longer than sending. Nobody may change it."""
+    return _draw()
 
 
 def forget_words() -> None:

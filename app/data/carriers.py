@@ -24,7 +24,7 @@ class CarriersData:
 
     `totals`: a row a carrier, by volume: carrier, value, n, settled, volume (and p95). `series`: a row a carrier, line
     and bucket: carrier, line, bucket, value, n, settled. `changed` says why `bucket` is not the one that was wanted.
-    `left_out`: lines too small to be drawn.
+    `left_out`: lines too small to be drawn. `asked_at` names the answer: another one was asked at another time.
     """
 
     totals: pd.DataFrame
@@ -33,6 +33,7 @@ class CarriersData:
     changed: str
     lines: tuple[str, ...]
     left_out: tuple[str, ...]
+    asked_at: datetime
 
     def readings(self) -> dict[str, Reading]:
         """The totals by carrier, in their order."""
@@ -71,7 +72,7 @@ def answer(
     volume = int(table["volume"].head(panels).median()) if largest else 0
     bucket, changed = choose_bucket(window, wanted, volume=volume)
     if not largest:
-        return CarriersData(table, pd.DataFrame(), bucket, changed, (), ())
+        return CarriersData(table, pd.DataFrame(), bucket, changed, (), (), now)
     reaching = window.from_bucket(bucket, zone)
     course = Question(
         metrics=(slug,),
@@ -88,7 +89,7 @@ def answer(
     drawn = by_volume if split in (None, "carrier") else by_volume[:LINES_MAX]
     left_out = tuple(str(name) for name in by_volume[len(drawn) :])
     lines = tuple(sorted(map(str, drawn)))
-    return CarriersData(table, series[series["line"].isin(drawn)], bucket, changed, lines, left_out)
+    return CarriersData(table, series[series["line"].isin(drawn)], bucket, changed, lines, left_out, now)
 
 
 def countries_of(warehouse: Warehouse, window: Window, *, now: datetime) -> dict[str, frozenset[str]]:

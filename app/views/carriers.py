@@ -98,8 +98,8 @@ def _say(frame: Frame, answers: CarriersData) -> None:
 
 def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
     view = opened.view
-    by_carrier = dict(iter(answers.series.groupby("carrier")))
-    carriers = tuple(name for name in answers.readings() if name in by_carrier)
+    by_carrier, readings = dict(iter(answers.series.groupby("carrier"))), answers.readings()
+    carriers = tuple(name for name in readings if name in by_carrier)
     usual = cached.usual(
         frame.window.of_buckets(frame.bucket, frame.zone), view.zone, view.filter_key(),
         slug=view.metric, bucket=frame.bucket, carriers=carriers,
@@ -107,19 +107,25 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
     by_usual = dict(iter(usual.groupby("carrier")))
     broken = cached.incidents(frame.window, view.filter_key()).within
     countries = cached.countries_of(frame.window) if broken else {}
+    shown = (answers.asked_at, view.filter_key(), frame.metric.slug, frame.window, frame.zone, frame.bucket, frame.split,
+             frame.shade)  # fmt: skip
     with st.grid(min_column_width=_PANEL_WIDTH):
         for carrier in carriers:
-            reading = answers.readings()[carrier]
+            reading = readings[carrier]
+            incidents = [one for one in broken if concerns(one, carrier, countries)]
+            draw = partial(
+                charts.panel,
+                frame,
+                carrier,
+                by_carrier[carrier],
+                value=reading.value,
+                n=reading.n,
+                usual=by_usual.get(carrier),
+                incidents=incidents,
+            )
+            marked = tuple((one.id, one.onset, one.resolved_at) for one in incidents)
             st.plotly_chart(
-                charts.panel(
-                    frame,
-                    carrier,
-                    by_carrier[carrier],
-                    value=reading.value,
-                    n=reading.n,
-                    usual=by_usual.get(carrier),
-                    incidents=[one for one in broken if concerns(one, carrier, countries)],
-                ),
+                cached.drawn((*shown, carrier, marked), draw),
                 key=f"panel-{carrier}",
                 config=charts.CONFIG,
                 on_select=partial(_point_chosen, carrier),
