@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Generic, TypeVar
 
 from core.errors import Overloaded
@@ -46,6 +47,7 @@ class Lane(Generic[Item, Answer]):
         self._waiting: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()  # None is the end
         self._closing = threading.Lock()
         self._closed = False
+        self._begun_at: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
         self.name = name
         self._thread.start()
@@ -77,6 +79,12 @@ class Lane(Generic[Item, Answer]):
         """How many items wait, for telemetry."""
         return self._waiting.qsize()
 
+    @property
+    def busy_seconds(self) -> float:
+        """For how long the batch in hand has been; 0 while none is."""
+        begun_at = self._begun_at
+        return 0.0 if begun_at is None else monotonic() - begun_at
+
     def close(self, *, timeout_seconds: float = 10.0) -> None:
         """Take no more, finish what waits, stop the thread. Blocks meanwhile."""
         with self._closing:
@@ -97,7 +105,9 @@ class Lane(Generic[Item, Answer]):
             batch, is_open = self._take()
             running = [(item, future) for item, future in batch if _is_awaited(future)]
             if running:
+                self._begun_at = monotonic()
                 self._finish(running)
+                self._begun_at = None
 
     def _take(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """What waits, as soon as something does, and whether more may come."""

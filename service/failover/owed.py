@@ -19,12 +19,14 @@ from service.stores import Backup
 FILE = "journal-id"
 _FRESH_SHARE, _WAIT_SHARE = 0.25, 0.5
 """Of the time between two probes: for so long what was heard is good, and so long the others are given to hear it."""
+_PACE_SECONDS_MAX = 1.0
+"""The first call of an outage waits for it, however seldom stores are probed."""
 
 
 class Owed:
     """`hear` before a decision of the primary store, `owe` before an answer of the backup, `settle` when all is replayed.
 
-    `is_on` says whether the backup is worth asking, `on_error` hears of its failures. `order` is that of the last word on
+    `is_on` says whether the backup is worth asking, `on_error` hears of its failures, `on_new` that another one owes. `order` is that of the last word on
     the primary store: what is journaled after another word is owed anew, for the others may look no longer for it.
     """
 
@@ -35,6 +37,7 @@ class Owed:
         *,
         is_on: Callable[[], bool],
         on_error: Callable[[Unavailable], None],
+        on_new: Callable[[], None] = lambda: None,
         order: Callable[[], int],
         probe_seconds: float,
         timer: Callable[[], float],
@@ -42,8 +45,9 @@ class Owed:
     ) -> None:
         self._backup = backup
         self._path = folder / FILE
-        self._is_on, self._on_error = is_on, on_error
-        self._fresh_seconds, self._wait_seconds = _FRESH_SHARE * probe_seconds, _WAIT_SHARE * probe_seconds
+        self._is_on, self._on_error, self._on_new = is_on, on_error, on_new
+        pace_seconds = min(probe_seconds, _PACE_SECONDS_MAX)
+        self._fresh_seconds, self._wait_seconds = _FRESH_SHARE * pace_seconds, _WAIT_SHARE * pace_seconds
         self._order, self._timer, self._sleep = order, timer, sleep
         self._own = uuid4().hex
         self._others: Mapping[str, int] = {}
@@ -101,13 +105,16 @@ class Owed:
         self._may_be_registered = True
         await self._backup.owe(self._own, self._told_order)
 
-    async def settle(self) -> None:
-        """Everything that this instance journaled is in the primary store. Raises `Unavailable`."""
+    async def settle(self, *, for_good: bool = False) -> None:
+        """Everything that this instance journaled is in the primary store; `for_good` when it will journal no more.
+
+        Raises `Unavailable`.
+        """
         self._is_told = False  # whoever journals from now on registers anew
         if not self._may_be_registered:
             return
         async with self._lock:
-            if not self._is_told:
+            if for_good or not self._is_told:
                 await self._backup.settle(self._own)
                 self._may_be_registered = False
 
@@ -135,7 +142,10 @@ class Owed:
             self._on_error(error)
             return
         owing = lost | {journal: order for journal, order in rows.items() if order is not None}
+        known = self._others
         self._others = {journal: order for journal, order in owing.items() if journal != self._own}
+        if not self._others.keys() <= known.keys():
+            self._on_new()
         self._heard_at, self._is_deaf = asked_at, False
 
     async def _register(self) -> None:

@@ -38,7 +38,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class State:
-    """What this instance believes. `woken` is set whenever somebody should look at the stores now."""
+    """What this instance believes. `woken` is set whenever somebody should look at the stores now, `worded` when it has
+    given a word that the others must hear."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class State:
         self.backup_is_well = Stretch(clock=clock, timer=timer)
         self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
         self.woken = asyncio.Event()
+        self.worded = asyncio.Event()
         self._well_told = False
         self._troubles: dict[tuple[NoticeKind, str], str] = {}
 
@@ -275,6 +277,8 @@ class State:
         self.history.append(Change(at=self.since, old=old, new=new, reason=reason))
         if new in _WORDS:
             self.untold = self.note()
+            if heard is None:
+                self.worded.set()
         try:
             keep_note(self._folder, self.note())  # synced on the event loop: a change is rare, and must not be lost
         except OSError as error:

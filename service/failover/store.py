@@ -144,6 +144,7 @@ class Failover:
             self._folder,
             is_on=lambda: not self._state.backup_down,
             on_error=self._state.backup_failed,
+            on_new=self._state.woken.set,  # it may have given a word, too
             order=lambda: self._state.order,
             probe_seconds=settings.probe_seconds,
             timer=timer,

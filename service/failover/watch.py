@@ -18,6 +18,7 @@ from service.failover.makers import Maker
 from service.failover.note import Note, decode_note, encode_note
 from service.failover.operators import Operators
 from service.failover.owed import Owed
+from service.failover.pulse import Pulse
 from service.failover.state import State
 from service.failover.status import Status
 from service.failover.warming import Warming
@@ -27,6 +28,8 @@ _log = structlog.get_logger(__name__)
 
 HEARD_AFTER_PROBES = 2
 """After so many all who can be told have heard a word."""
+_HASTE_SECONDS = 0.25
+"""Between two looks while another instance owes and has not said why: its word is on the way."""
 _RENEWALS_MISSED_MAX = 5
 _RENEWED_WITHIN_PROBES = 2
 """Whoever replays renews his note at every probe."""
@@ -60,6 +63,8 @@ class Watch:
         self._renewal: tuple[str, datetime] | None = None  # who renewed the note last, and when by his clock
         self._renewed = 0.0  # when we saw that, by our timer
         self._task: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._pulse = Pulse(primary, state, settings, timer=timer)
         self._closing = False
 
     async def start(self) -> None:
@@ -72,17 +77,21 @@ class Watch:
             await self._ask_at_start()
         await self._say_what_is_owed()
         self._task = asyncio.create_task(self._run(), name="failover")
+        self._telling = asyncio.create_task(self._tell_words(), name="failover-words")
+        self._pulse.start()
 
     async def close(self) -> None:
         """Stop watching."""
         self._closing = True
         self._state.woken.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._pulse.close()
+        tasks = [task for task in (self._task, self._telling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._backlog.is_quiet and not self._state.backup_down:
             with suppress(Unavailable):
-                await self._owed.settle()
+                await self._owed.settle(for_good=True)
         await self._warming.close()
         await self._keep_keys()
 
@@ -120,6 +129,12 @@ class Watch:
     def _short_while_seconds(self) -> float:
         return _PROBES_PASSED_MIN * self._settings.probe_seconds
 
+    @property
+    def _pause_seconds(self) -> float:
+        probe_seconds = self._settings.probe_seconds
+        is_word_due = self._state.status is Status.HEALTHY and bool(self._owed.others)
+        return min(probe_seconds, _HASTE_SECONDS) if is_word_due else probe_seconds
+
     def _is_stale(self, note: Note) -> bool:
         """Nobody replays any more: the note has not changed for a while by our timer. Only what was written before we
         first looked has to be judged by two clocks, which may be apart."""
@@ -149,9 +164,25 @@ class Watch:
             except Exception:  # noqa: BLE001  # whatever it is, somebody has to go on watching
                 _log.exception("failover_watch")
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.probe_seconds):
+                async with asyncio.timeout(self._pause_seconds):
                     await self._state.woken.wait()
                 await asyncio.sleep(min(0.05, self._settings.probe_seconds))  # a storm of failures wakes once
+
+    async def _tell_words(self) -> None:
+        """At once, whatever the watch waits for: the others serve from a store that this instance has left."""
+        while not self._closing:
+            await self._state.worded.wait()
+            self._state.worded.clear()
+            try:
+                await asyncio.gather(self._owe_if_down(), self.tell())
+            except Exception:  # noqa: BLE001  # the watch tells it again
+                _log.exception("failover_words")
+
+    async def _owe_if_down(self) -> None:
+        """What the first call would have to wait for."""
+        if self._state.primary_down and not self._state.backup_down:
+            with suppress(Unavailable):
+                await self._owed.owe()
 
     async def _prepare(self) -> None:
         """For worse times, in a quiet moment: while a journal waits, a claim in the primary store may not be the first."""

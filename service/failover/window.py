@@ -10,7 +10,7 @@ from typing import ClassVar
 from core.clock import Clock, Timer
 from core.errors import Unavailable
 from core.settings.servers import Failover as FailoverSettings
-from service.stores.faults import FaultClass, fault_of
+from service.stores.faults import FaultClass, StoreLate, fault_of
 
 _INCIDENTS_MAX = 1000
 
@@ -18,8 +18,8 @@ _INCIDENTS_MAX = 1000
 class FailureWindow:
     """Failures of one store within the last `window_seconds`; `is_full` when they are enough to call it down.
 
-    One failed transaction counts once, however many callers shared it. A saturated server counts half, contention and
-    the callers' own mistakes not at all.
+    One failed transaction counts once, however many callers shared it. A saturated server counts half; contention,
+    callers who gave up waiting and their own mistakes count not at all.
     """
 
     _WEIGHTS: ClassVar[Mapping[FaultClass, float]] = {
@@ -43,7 +43,7 @@ class FailureWindow:
     def add(self, error: Unavailable) -> None:
         """Count a failure."""
         incident = getattr(error, "incident", None)
-        weight = self._WEIGHTS.get(fault_of(error), 0.0)
+        weight = 0.0 if isinstance(error, StoreLate) else self._WEIGHTS.get(fault_of(error), 0.0)
         if not weight or (incident is not None and incident in self._incidents):
             return
         if incident is not None:

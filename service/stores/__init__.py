@@ -159,6 +159,15 @@ class Keeping(Store, Protocol):
 class Primary(Keeping, Protocol):
     """A store that is the home of all facts: it can let go of old ones, and fill a backup that has lost its own."""
 
+    @property
+    def stalled_seconds(self) -> float:
+        """For how long it has not finished what it has in hand; 0 while it has nothing."""
+        ...
+
+    async def pulse(self) -> None:
+        """Ask it something bare, with a limit far below that of a call. Raises `StoreLate` when it says nothing in time."""
+        ...
+
     async def keep_first(self, facts: Sequence[AnyFact]) -> None:
         """Put each of these in the place of the one with its key where that is later; the others change nothing."""
         ...

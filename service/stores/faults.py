@@ -2,6 +2,7 @@
 
 StoreUnavailable
 └── StoreFault        MySQL, MariaDB or SQLite failed; `fault` says how
+    ├── StoreLate         a caller gave up waiting
     └── Unknowable        no store can be asked, and this instance does not remember
 MirrorUnavailable
 └── MirrorFault       Redis or Valkey failed; `fault` says how
@@ -46,6 +47,10 @@ class StoreFault(StoreUnavailable):
         fresh = StoreFault(str(self), fault=self.fault, hint=self.hint, incident=self.incident)
         fresh.__cause__ = self.__cause__
         return fresh
+
+
+class StoreLate(StoreFault):
+    """A caller has waited for as long as he may. It says nothing of the server, which may be slow, or busy with others."""
 
 
 class Unknowable(StoreFault):

@@ -163,6 +163,15 @@ class MemoryStore:
             rows.clear()
         self._note, self._note_order, self._is_warm = b"", 0, False
 
+    @property
+    def stalled_seconds(self) -> float:
+        """It does at once what it does."""
+        return 0.0
+
+    async def pulse(self) -> None:
+        """Answer, unless it is down."""
+        self._require()
+
     async def keep_first(self, facts: Sequence[AnyFact]) -> None:
         """Let the earlier of two with one key stay."""
         self._require()

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Event
+from time import monotonic
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from core.clock import Clock, utc_now
 from core.events import Category
@@ -37,7 +38,7 @@ from service.stores import (
 )
 from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
-from service.stores.faults import FactRefused, FaultClass, StoreFault
+from service.stores.faults import FactRefused, FaultClass, StoreFault, StoreLate
 from service.stores.reader import (
     AskBrief,
     AskChecks,
@@ -56,8 +57,13 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Chore = Callable[[Connection], object]
 
-_PATIENCE_SECONDS = 0.5
+_PATIENCE_SECONDS = 0.25
 """What a caller waits beyond the server's own time, for the batch before his."""
+_PULSE_SHARE = 0.4
+"""Of the time that a call waits for an answer: so long a bare question waits."""
+_PULSE_GRACE_SECONDS = 0.2
+"""For an answer that comes drop by drop, no driver's limit is ever over."""
+_BARE = select(1)
 
 
 class SqlStore:
@@ -73,12 +79,18 @@ class SqlStore:
         reads = Database(settings, isolation="REPEATABLE READ", clock=clock, has_schema=tables)
         self._probing = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
         self._chores = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
+        self._pulse_seconds = _PULSE_SHARE * settings.read_timeout_seconds
+        brief = {"read_timeout_seconds": self._pulse_seconds, "connect_timeout_seconds": self._pulse_seconds}
+        self._pulsing = Database(
+            settings.model_copy(update=brief), isolation="READ COMMITTED", clock=clock, has_schema=tables
+        )
         self._writes = writes
-        self._databases = (writes, reads, self._probing, self._chores)
+        self._databases = (writes, reads, self._probing, self._chores, self._pulsing)
         limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}
         self._writing: Lane[Order, Done] = Lane("store-writes", Writer(writes), **limits)
         self._reading: Lane[Question, Told] = Lane("store-reads", Reader(reads), **limits)
         self._probes: Lane[None, None] = Lane("store-probes", self._probe, batch_max=1, waiting_max=10)
+        self._pulses: Lane[None, None] = Lane("store-pulse", self._beat, batch_max=1, waiting_max=10)
         # Apart from the probes: a chore that takes long must not look like a server that is down.
         self._chore_lane: Lane[Chore, Any] = Lane("store-chores", self._do_chore, batch_max=1, waiting_max=10)
 
@@ -129,6 +141,23 @@ class SqlStore:
     async def probe(self) -> None:
         await self._do(self._probes, None)
 
+    @property
+    def stalled_seconds(self) -> float:
+        return max(self._writing.busy_seconds, self._reading.busy_seconds)
+
+    async def pulse(self) -> None:
+        begun = monotonic()
+        within_seconds = self._pulse_seconds + _PULSE_GRACE_SECONDS
+        try:
+            await self._pulses.do(None, within_seconds=within_seconds)
+        except (TimeoutError, StoreFault) as error:
+            elapsed = monotonic() - begun
+            if elapsed > 2 * within_seconds:  # we were held up ourselves, and can judge nobody
+                raise StoreFault("it was asked too slowly", fault=FaultClass.TRANSIENT) from None
+            if elapsed < 0.9 * self._pulse_seconds and isinstance(error, StoreFault):
+                raise
+            raise StoreLate("the store is silent", fault=FaultClass.FATAL) from None
+
     async def keep_first(self, facts: Sequence[AnyFact]) -> None:
         def chore(connection: Connection) -> None:
             first_facts.keep_first(connection, facts)
@@ -155,7 +184,7 @@ class SqlStore:
         return cast("int", await self._do(self._chore_lane, chore))
 
     async def close(self) -> None:
-        lanes = (self._writing, self._reading, self._probes, self._chore_lane)
+        lanes = (self._writing, self._reading, self._probes, self._chore_lane, self._pulses)
         await asyncio.gather(*(asyncio.to_thread(lane.close) for lane in lanes))
         for database in self._databases:
             database.close()
@@ -173,7 +202,7 @@ class SqlStore:
             # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.
             is_contended = lane is self._writing and self._writes.is_contended
             fault = FaultClass.TRANSIENT if is_contended else FaultClass.FATAL
-            raise StoreFault("the store did not answer in time", fault=fault, hint=hint) from None
+            raise StoreLate("the store did not answer in time", fault=fault, hint=hint) from None
 
     def _do_chore(self, chores: Sequence[Chore]) -> list[object]:
         try:
@@ -184,6 +213,13 @@ class SqlStore:
     def _probe(self, items: Sequence[None]) -> list[BaseException | None]:
         try:
             self._probing.run(self._leave_mark, writes=True)
+        except StoreFault as fault:
+            return [fault]
+        return [None for _ in items]
+
+    def _beat(self, items: Sequence[None]) -> list[BaseException | None]:
+        try:
+            self._pulsing.run(lambda connection: connection.execute(_BARE), writes=False)
         except StoreFault as fault:
             return [fault]
         return [None for _ in items]
