@@ -48,6 +48,7 @@ class Lane(Generic[Item, Answer]):
         self._closing = threading.Lock()
         self._closed = False
         self._begun_at: float | None = None
+        self._last_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
         self.name = name
         self._thread.start()
@@ -85,6 +86,11 @@ class Lane(Generic[Item, Answer]):
         begun_at = self._begun_at
         return 0.0 if begun_at is None else monotonic() - begun_at
 
+    @property
+    def pace_seconds(self) -> float:
+        """What the last batch took, or the one in hand has taken, whichever is more."""
+        return max(self._last_seconds, self.busy_seconds)
+
     def close(self, *, timeout_seconds: float = 10.0) -> None:
         """Take no more, finish what waits, stop the thread. Blocks meanwhile."""
         with self._closing:
@@ -107,7 +113,7 @@ class Lane(Generic[Item, Answer]):
             if running:
                 self._begun_at = monotonic()
                 self._finish(running)
-                self._begun_at = None
+                self._last_seconds, self._begun_at = self.busy_seconds, None
 
     def _take(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """What waits, as soon as something does, and whether more may come."""

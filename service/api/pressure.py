@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import Overloaded
 from service.api import problems
 from service.availability import Minutes
+from service.stores import patience
 from service.telemetry import Telemetry
 
 UNCOUNTED = "uncounted"
@@ -87,7 +88,8 @@ class Pressure(ASGIMiddleware):
             await send(message)
 
         try:
-            await next_app(scope, receive, noting)
+            with patience.counted():
+                await next_app(scope, receive, noting)
         except Exception as error:
             status = problems.status_of(error)  # what a middleware behind raises is answered outside of this one
             raise

@@ -48,6 +48,11 @@ class Pulse:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    @property
+    def is_silent(self) -> bool:
+        """The last question had no answer."""
+        return self._silent > 0
+
     async def look(self) -> None:
         """Ask when it is time, or something is stuck."""
         if self._state.primary_down:
@@ -65,6 +70,7 @@ class Pulse:
                 await self._primary.pulse()
         except StoreLate as late:
             self._silent += 1
+            self._state.worded.set()  # what the first call on the backup would wait for can be done meanwhile
             if self._silent >= _SILENT_MAX and self._state.last_word == word and not self._state.primary_down:
                 self._state.primary_fatal(str(late))
         except Unavailable:

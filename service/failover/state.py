@@ -38,8 +38,8 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class State:
-    """What this instance believes. `woken` is set whenever somebody should look at the stores now, `worded` when it has
-    given a word that the others must hear."""
+    """What this instance believes. `woken` is set whenever somebody should look at the stores now, `worded` when the
+    others should hear of it."""
 
     def __init__(
         self,

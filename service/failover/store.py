@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from functools import partial, reduce
 from time import monotonic
@@ -52,7 +52,18 @@ from service.failover.status import FailoverView, Status
 from service.failover.together import Together
 from service.failover.warming import Warming
 from service.failover.watch import HEARD_AFTER_PROBES, Watch
-from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Primary, Store
+from service.stores import (
+    Backup,
+    Candidate,
+    CheckOrder,
+    CheckSubject,
+    CheckVerdict,
+    Claim,
+    Cutoffs,
+    Primary,
+    Store,
+    patience,
+)
 from service.stores.derive import facts_of_verdict, is_living, known_candidates, merge, newest
 from service.stores.faults import FaultClass, Unknowable, fault_of
 
@@ -498,7 +509,8 @@ class Failover:
             if not self._owed.is_fresh:
                 await self._owed.hear()
             try:
-                return await on_primary()
+                with patience.uncounted() if self._state.backup_down else nullcontext():
+                    return await on_primary()
             except StoreUnavailable as error:
                 if self._state.backup_down and fault_of(error) is FaultClass.TRANSIENT:
                     raise  # the store is there: what it counts must not be counted without it

@@ -174,13 +174,13 @@ class Watch:
             await self._state.worded.wait()
             self._state.worded.clear()
             try:
-                await asyncio.gather(self._owe_if_down(), self.tell())
+                await asyncio.gather(self._owe_early(), self.tell())
             except Exception:  # noqa: BLE001  # the watch tells it again
                 _log.exception("failover_words")
 
-    async def _owe_if_down(self) -> None:
-        """What the first call would have to wait for."""
-        if self._state.primary_down and not self._state.backup_down:
+    async def _owe_early(self) -> None:
+        """What the first call on the backup would have to wait for."""
+        if (self._state.primary_down or self._pulse.is_silent) and not self._state.backup_down:
             with suppress(Unavailable):
                 await self._owed.owe()
 
@@ -231,7 +231,7 @@ class Watch:
         with suppress(Unavailable), self._state.backup_counted():
             if not self._backlog.is_quiet:
                 await self._owed.renew()
-            elif not self._state.primary_down:
+            elif not (self._state.primary_down or self._pulse.is_silent):
                 await self._owed.settle()
         await self._owed.hear(anew=True)
 

@@ -34,11 +34,13 @@ from service.stores import (
     lately,
     old_facts,
     pages,
+    patience,
     schema,
 )
 from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
 from service.stores.faults import FactRefused, FaultClass, StoreFault, StoreLate
+from service.stores.patience import Waited
 from service.stores.reader import (
     AskBrief,
     AskChecks,
@@ -59,6 +61,8 @@ Chore = Callable[[Connection], object]
 
 _PATIENCE_SECONDS = 0.25
 """What a caller waits beyond the server's own time, for the batch before his."""
+_SLOW_SHARE = 0.25
+"""Of the time that a call waits for an answer: a batch that takes longer is slow."""
 _PULSE_SHARE = 0.4
 """Of the time that a call waits for an answer: so long a bare question waits."""
 _PULSE_GRACE_SECONDS = 0.2
@@ -73,6 +77,7 @@ class SqlStore:
         self._clock = clock
         self._instance = uuid4()
         self._deadline_seconds = settings.read_timeout_seconds + _PATIENCE_SECONDS
+        self._slow_seconds = _SLOW_SHARE * settings.read_timeout_seconds
         tables = Event()
         # The writer must see what other instances have committed since; a reader wants one moment for all its tables.
         writes = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
@@ -195,14 +200,32 @@ class SqlStore:
         return self._writing.waiting
 
     async def _do(self, lane: Lane[Item, Answer], item: Item, *, within_seconds: float = 0.0) -> Answer:
+        waited = patience.waited()
+        within_seconds = within_seconds or self._left_seconds(lane, waited)
+        begun = monotonic()
         try:
-            return await lane.do(item, within_seconds=within_seconds or self._deadline_seconds)
+            return await lane.do(item, within_seconds=within_seconds)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
             # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.
             is_contended = lane is self._writing and self._writes.is_contended
             fault = FaultClass.TRANSIENT if is_contended else FaultClass.FATAL
             raise StoreLate("the store did not answer in time", fault=fault, hint=hint) from None
+        finally:
+            if waited is not None:
+                waited.seconds += monotonic() - begun
+
+    def _left_seconds(self, lane: Lane[Item, Answer], waited: Waited | None) -> float:
+        """A call waits for a slow store once, not once a question; a queue that moves is no slow store.
+
+        Raises `StoreLate` when nothing is left.
+        """
+        if waited is None or lane.pace_seconds < self._slow_seconds:
+            return self._deadline_seconds
+        left_seconds = self._deadline_seconds - waited.seconds
+        if left_seconds <= 0:
+            raise StoreLate("the call has waited long enough for a slow store", fault=FaultClass.FATAL)
+        return left_seconds
 
     def _do_chore(self, chores: Sequence[Chore]) -> list[object]:
         try:
