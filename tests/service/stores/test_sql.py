@@ -82,7 +82,7 @@ async def test_tables_of_a_newer_version_are_refused(store_url: str):
 
 
 async def test_many_instances_can_start_at_once_on_an_empty_database(store_url: str):
-    stores = [SqlStore(StoreSettings(url=store_url)) for _ in range(4)]
+    stores = [SqlStore(StoreSettings(url=store_url, read_timeout_seconds=30)) for _ in range(4)]
     told = await asyncio.gather(*(store.write([facts.request()]) for store in stores))
     await asyncio.gather(*(store.close() for store in stores))
 
