@@ -172,6 +172,7 @@ def _tables(
         "journal": {"folder": str(folder / "journal")},
         "encryption": {"url": f"http://{LOOPBACK}:{ports.encryption}"},
         "api": {"port": ports.api},
+        "alerts": {"folder": str(folder / "alerts")},
         "mail": {"port": ports.smtp, "recipients": ["operators@heliograph.example"]},
         "reports": {"folder": str(folder / "reports"), "dashboard_url": f"http://{LOOPBACK}:{ports.dashboard}"},
         "dashboard": {"currency": CURRENCY},
