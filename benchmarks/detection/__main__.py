@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 
 import click
 
-from benchmarks.detection.cells import Cell, Rival, World, run_world
+from benchmarks.detection.cells import Cell, Rival, World, run_world, say
 from benchmarks.detection.table import misses, report
 from sandbox.drills import VOLUMES
 
@@ -64,7 +65,9 @@ def main(
       make bench-detect
       make bench-detect ARGS='--development --volume small --misses'
 
-    Alerts are kept: what ran before with the same code is not run again. Rules of judgement: benchmarks/README.md.
+    The default, six worlds of three weeks, takes about 20 minutes of processor time: 10 minutes on two free cores, with a
+    line whenever something is done. Alerts are kept: what ran before with the same code is not run again, so a run that
+    was broken off goes on where it was. Rules of judgement: benchmarks/README.md.
     """
     chosen = seeds or (DEVELOPMENT_SEEDS if development else UNSEEN_SEEDS)
     worlds = [
@@ -85,13 +88,11 @@ def _run(worlds: list[World], rivals: list[Rival], cache: Path, processes: int) 
     """All cells, as they come; progress goes to stderr."""
     began = time.monotonic()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = {pool.submit(run_world, world, rivals, cache): world for world in worlds}
+        tell = partial(say, began)
+        tasks = {pool.submit(run_world, world, rivals, cache, tell): world for world in worlds}
         for done, task in enumerate(as_completed(tasks), 1):
-            world = tasks[task]
             yield from task.result()
-            click.echo(
-                f"{done}/{len(worlds)} {world.volume}-{world.seed} after {time.monotonic() - began:.0f} s", err=True
-            )
+            tell(f"{tasks[task]}: {done} of {len(worlds)} worlds are done")
 
 
 if __name__ == "__main__":

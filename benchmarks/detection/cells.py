@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
+import click
 import msgspec
 import pandas as pd
 
 from benchmarks.detection.alerts import Alert, Detector
 from benchmarks.detection.scoring import Leaves, Score, score
 from sandbox.drills import Drill, Label
+
+Tell = Callable[[str], None]
+"""Called with a line of progress."""
 
 _ROOT = Path(__file__).parents[2]
 _WORLD_CODE = (
@@ -36,6 +41,9 @@ class World:
     baseline_days: int
     test_days: int
     faults: int
+
+    def __str__(self) -> str:
+        return f"{self.volume}-{self.seed}"
 
     def draw(self) -> Drill:
         """Draw it."""
@@ -83,21 +91,41 @@ class Cell:
     score: Score
 
 
-def run_world(world: World, rivals: Sequence[Rival], cache: Path) -> list[Cell]:
+def say(began: float, text: str) -> None:
+    """A line of progress to stderr, with the seconds since `began`; the clock of `time.monotonic` is that of the machine."""
+    click.echo(f"{time.monotonic() - began:6.0f} s  {text}", err=True)
+
+
+def run_world(world: World, rivals: Sequence[Rival], cache: Path, tell: Tell) -> list[Cell]:
     """The cells of one world; what is not kept yet is drawn and run, and kept."""
     truth_path = cache / f"{_name(world, _WORLD_CODE)}.truth"
     paths = {rival: cache / f"{_name(world, _WORLD_CODE + rival.code, rival.factory)}.jsonl" for rival in rivals}
     missing = [rival for rival, path in paths.items() if not path.exists()]
     if missing or not truth_path.exists():
         cache.mkdir(parents=True, exist_ok=True)
+        tell(f"{world}: drawing {world.baseline_days + world.test_days} days")
         drill = world.draw()
+        tell(f"{world}: {len(drill.attempts):,} attempts, {sum(not one.benign for one in drill.labels)} faults")
         truth = Truth(drill.labels, Leaves.of(drill.attempts).frame, drill.test_start, drill.end, len(drill.attempts))
         _keep(truth_path, pickle.dumps(truth))
         for rival in missing:
             alerts = rival.make()(drill.attempts, start=drill.test_start, end=drill.end)
-            _keep(paths[rival], msgspec.json.Encoder().encode_lines(list(alerts)))
+            followed = _followed(alerts, drill.test_start, tell, f"{world}: {rival.name}")
+            _keep(paths[rival], msgspec.json.Encoder().encode_lines(list(followed)))
     truth = pickle.loads(truth_path.read_bytes())
     return [Cell(rival.name, world, _judge(path, truth)) for rival, path in paths.items()]
+
+
+def _followed(alerts: Iterable[Alert], start: datetime, tell: Tell, who: str) -> Iterator[Alert]:
+    """The alerts as they come, with a word at the first of each day."""
+    day = 0
+    for alert in alerts:
+        reached = (alert.detected_at - start) // timedelta(days=1) + 1
+        if reached > day:
+            day = reached
+            tell(f"{who}, day {day}")
+        yield alert
+    tell(f"{who}, done")
 
 
 def _judge(path: Path, truth: Truth) -> Score:
@@ -118,4 +146,4 @@ def _name(world: World, code: tuple[str, ...], factory: str = "") -> str:
         root = _ROOT / place
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
             digest.update(path.read_bytes())
-    return f"{world.volume}-{world.seed}-{digest.hexdigest()}"
+    return f"{world}-{digest.hexdigest()}"

@@ -41,7 +41,7 @@ def misses(cells: Sequence[Cell], rival: str) -> str:
     """Every fault that this rival missed, and every false alarm."""
     lines = []
     for cell in (cell for cell in cells if cell.rival == rival):
-        where = f"{cell.world.volume}-{cell.world.seed}"
+        where = str(cell.world)
         for verdict in cell.score.verdicts:
             label = verdict.label
             told = (

@@ -77,12 +77,15 @@ def test_every_incident_is_opened_and_resolved(rule: FixedThreshold | SameHour, 
 def test_a_cell_that_is_kept_is_judged_the_same_and_told(tmp_path):
     world = World(seed=3, volume="small", baseline_days=8, test_days=1, faults=3)
     rivals = [Rival("fixed", "benchmarks.detection.rules:FixedThreshold", ("benchmarks/detection/rules.py",))]
-    drawn = run_world(world, rivals, tmp_path)
+    said: list[str] = []
+    drawn = run_world(world, rivals, tmp_path, said.append)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = run_world(world, rivals, tmp_path)
+    again = run_world(world, rivals, tmp_path, said.append)
 
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
     assert report(again) == report(drawn)
+    assert said[-1] == "small-3: fixed, done"
+    assert said.count("small-3: drawing 9 days") == 1
     assert "3 faults in 1 days" in report(drawn)
     assert {"missed", "unlike", "false"} >= {line.split()[0] for line in misses(drawn, "fixed").splitlines()}
 
