@@ -37,6 +37,9 @@ _SWEEPS = 4
 _HALF_LIFE_DAYS = 4.0
 _LAGS_PRIOR = 200.0
 _TRIM = 6.0
+_STRAGGLERS = 0.01
+"""What of the receipts comes at any age, for the series of delays: else one that comes at an age at which none ever came is
+evidence of a slow channel by itself (14 units of it, where an alarm needs 15)."""
 _LAGS = (RECEIPTS, DELIVERED, FILLED)
 
 
@@ -304,6 +307,9 @@ def _arrivals(history: History, now_hour: int, routes: Ints, count: int) -> tupl
     for place, one in enumerate(WATCHED):
         if one.way != "at once":
             shares[place] = arrive[:, :, _LAGS.index(one.of)]
+        if one.way == "delay":
+            spread = 0.8 ** np.arange(AGE_MAX)
+            shares[place] = (1 - _STRAGGLERS) * shares[place] + _STRAGGLERS * spread / spread.sum()
     good = np.clip(table[:, :, 1] / np.maximum(table[:, :, 0], 1e-9), 0.01, 0.995)
     mean = np.clip(table[:, :, 1].sum(axis=1) / table[:, :, 0].sum(axis=1), 0.01, 0.995)[:, None]
     return shares, np.log(good / (1 - good)) - np.log(mean / (1 - mean))

@@ -12,8 +12,11 @@ from metrics.detection.incidents import Channel
 
 Way = Literal["at once", "hazard", "delay"]
 
-DELTAS = (0.7, 1.6, 4.5)
-"""How far the logit of a rate falls under the alternatives; the smallest is the zone in which nobody cares."""
+ZONE = 0.7
+"""How far the logit of a rate falls under the mildest alternative: about half of it is the zone in which nobody cares."""
+LOSSES = (0.35, 0.8)
+"""What is lost of a rate under the others. A fault loses a share of what it touches, whatever the rate was: in logits the
+same fault is twice as deep where 98 of 100 are usual as where 80 are, and no three logits fit both."""
 DELAYS_MINUTES = (0.4, 1.5, 6.0)
 """Mean of the exponential delay that a slow channel adds, under its alternatives."""
 SMALLEST_DROP = 0.02
@@ -48,7 +51,7 @@ WATCHED: tuple[Watched, ...] = (
 NAMES = tuple(one.name for one in WATCHED)
 ACC, REC, DEL, VER, FIL, RGT, DLY = range(len(WATCHED))
 
-GRID = len(DELTAS)
+GRID = 1 + len(LOSSES)
 WIDTH = GRID * len(WATCHED)
 PATIENCE = np.array([one.patience for one in WATCHED])
 

@@ -20,10 +20,10 @@ from metrics.detection.cases import LINGERS_MINUTES, Case
 from metrics.detection.cells import Cells
 from metrics.detection.channels import PATIENCE, WATCHED, WIDTH, columns
 from metrics.detection.codes import Codes, NoCodes
-from metrics.detection.evidence import Cohorts, Minute, Odds, judge
+from metrics.detection.evidence import T_REC, Cohorts, Minute, Odds, judge
 from metrics.detection.incidents import Incident, Notification
 from metrics.detection.leaves import Bools, Floats, Leaves, Slices
-from metrics.detection.scan import Found, join, onset, scan, score_of, totals
+from metrics.detection.scan import Found, join, one_feed, onset, scan, score_of, totals
 from metrics.detection.sequential import Sequential, seen_ratio
 
 REMEMBERED_MINUTES = 360
@@ -33,6 +33,8 @@ _ALARMS_A_MINUTE = 4
 _JOINS_MINUTES = 9
 """Only then are several values of a dimension taken for one scope: before, chance makes neighbours look ill."""
 _STILL = 0.5
+_SILENT, _FLOWING, _FLUSHING = 0.15, 0.8, 1.25
+"""Receipts of a feed that came in a minute, of those due in it: fewer than the first in a stall, more than the last when it is over."""
 _CLEAR, _CLEAR_SLOW, _SLOW_MINUTES = 8.0, 12.0, 120
 """Evidence in one place, after its price, below which an alarm is noise of many slices; more of it when it took hours to
 gather, as a rate that strays by a point or two does. On two weeks of drills false alarms had 4 to 10, faults 9 and more."""
@@ -87,8 +89,7 @@ class Detector:
         for case in self.cases:
             if case.open and not quiet:
                 case.count(now, self._usual())
-        thresholds = self._sequential.thresholds(self.tuning.false_alarms_per_day)
-        self._sequential.step(minute, self.slices.sums(now.leaf, seen_ratio(now, self._hidden(minute))), thresholds)
+        self._sequential.step(minute, self.slices.sums(now.leaf, seen_ratio(now, self._hidden(minute))))
         if quiet:
             return []
         followed = self._follow(minute, now)
@@ -119,6 +120,9 @@ class Detector:
             self._sequential.grow(moved)
             for case in self.cases:
                 case.grow(len(self.leaves), self.leaves.inside(case.scope))
+        if moved is not None or self._odds is None:
+            traffic = self.slices.sums(np.arange(len(self.leaves)), self.baseline.volume.mean(axis=0)[:, None])
+            self._sequential.tolerate(self.tuning.false_alarms_per_day, traffic[:, 0])
         if self._odds is None or hour != self._hour:
             self._odds = Odds(self.baseline, hour % 24)
         self._hour = hour
@@ -202,7 +206,7 @@ class Detector:
         case.scope = scope
         case.mask = self.leaves.inside(case.scope)
         case.quiet = case.quiet | case.mask
-        case.alternative, case.confidence = found.alternative, found.score
+        case.confidence = found.score
         self._forget(case)
 
     def _forget(self, case: Case, *places: int) -> None:
@@ -215,25 +219,40 @@ class Detector:
     def _alarms(self, minute: int) -> list[Notification]:
         told: list[Notification] = []
         for _ in range(_ALARMS_A_MINUTE):
-            places, watched, level = self._sequential.ripe(minute)
+            places, watched, level = self._sequential.standing(minute)
             for top in np.argsort(-level)[:_ALARMS_A_MINUTE]:
                 place, series = int(places[top]), int(watched[top])
-                if self._goes_on(place, series):
+                if self._is_due(place, series, minute):
                     told += self._alarm(place, series, minute)
                     break  # what it explains is no alarm any more
             else:
                 break
         return told
 
-    def _goes_on(self, place: int, watched: int) -> bool:
-        """Whether the youngest cohorts are still ill: a stall of two minutes is over before its receipts have come."""
+    def _is_due(self, place: int, watched: int, minute: int) -> bool:
+        """Whether it is no stall: because it is not of one feed, or some receipts come, or it lasts when stalls have healed."""
         if PATIENCE[watched] == 0:
             return True
         held = self.leaves.inside(self.slices.scope(place))
-        column = columns(watched).start + self._sequential.alternative(place, watched)
-        first = self._sequential.since(place, watched) + PATIENCE[watched]
-        young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= first]
-        return young[-1] > 0 and sum(young) > _STILL
+        alternative, since = self._sequential.alternative(place, watched), self._sequential.since(place, watched)
+        table = self._table(watched, self._onset(held, watched, alternative, minute), minute, but=None)
+        found = scan(self.slices, table, watched)
+        where = self.leaves.inside(self.slices.scope(found.slice))
+        feed = one_feed(self.leaves, table, watched, where, found.alternative)
+        healed, flow = since + PATIENCE[watched], self._flow(feed)
+        if minute < healed:
+            return feed is None or (minute > since and _SILENT < flow < _FLOWING)
+        column = columns(watched).start + alternative
+        young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= healed]
+        return flow < _FLUSHING and young[-1] > 0 and sum(young) > _STILL
+
+    def _flow(self, feed: Bools | None) -> float:
+        """The receipts of a feed that came in the last minute, of those due in it."""
+        now = self.minutes[-1]
+        if feed is None:
+            return 0.0
+        due, came = now.tally[feed[now.leaf], 2 * T_REC : 2 * T_REC + 2].sum(axis=0)
+        return float(came / due) if due > 0 else 0.0
 
     def _alarm(self, place: int, watched: int, minute: int) -> list[Notification]:
         held = self.leaves.inside(self.slices.scope(place))
@@ -255,7 +274,6 @@ class Detector:
         case = Case(
             id=_id(watched, scope, began),
             watched=watched,
-            alternative=found.alternative,
             scope=scope,
             mask=mask,
             quiet=mask.copy(),

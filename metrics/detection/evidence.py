@@ -1,7 +1,7 @@
 """Log-likelihood ratios without waiting: what every cohort still outstanding says this minute, by coming or by not coming.
 
 Of a cohort of age a with R attempts outstanding, dx come now. The healthy hazard is h0 = p·f(a) / (1 − p·F(a−1)), the
-degraded one h1 the same with the logit of p lowered (or with f delayed); the ratio dx·ln(h1/h0) + (R−dx)·ln((1−h1)/(1−h0))
+degraded one h1 the same with p fallen (or with f delayed); the ratio dx·ln(h1/h0) + (R−dx)·ln((1−h1)/(1−h0))
 is divided by the over-dispersion and adds up over cohorts, leaves and minutes.
 """
 
@@ -16,16 +16,17 @@ from metrics.detection.cells import ACCEPTED, CHECKS, COUNTS, RECEIPTS, SUBMITTE
 from metrics.detection.channels import (
     ACC,
     DEL,
-    DELTAS,
     DLY,
     FIL,
     GRID,
+    LOSSES,
     REC,
     RGT,
     SMALLEST_DROP,
     VER,
     WATCHED,
     WIDTH,
+    ZONE,
     columns,
 )
 from metrics.detection.leaves import Floats, Ints
@@ -123,8 +124,7 @@ class Odds:
 
     def __init__(self, baseline: Baseline, hour: int) -> None:
         self.healthy = _sigmoid(baseline.logits(hour))
-        lowered = baseline.logits(hour)[:, :, None] - np.array(DELTAS)
-        self.degraded = np.maximum(np.minimum(_sigmoid(lowered), self.healthy[:, :, None] - SMALLEST_DROP), 1e-4)
+        self.degraded = _fallen(baseline.logits(hour))
         self.verdict = baseline.logits(hour)[VER]
         self.by_age = baseline.verdict_by_age
         self.route = baseline.route_of
@@ -167,10 +167,7 @@ def _at_once(which: int, leaf: Ints, age: Ints, came: Floats, odds: Odds) -> tup
     healthy, degraded = odds.healthy[which, leaf[rows]], odds.degraded[which, leaf[rows]]
     if which == VER:
         logit = odds.verdict[leaf[rows]] + odds.by_age[odds.route[leaf[rows]], age[rows]]
-        healthy = _sigmoid(logit)
-        degraded = np.maximum(
-            np.minimum(_sigmoid(logit[:, None] - np.array(DELTAS)), healthy[:, None] - SMALLEST_DROP), 1e-4
-        )
+        healthy, degraded = _sigmoid(logit), _fallen(logit)
     return rows, _log_ratio(x, n, np.clip(healthy, _TINY, 1 - _TINY), degraded)
 
 
@@ -226,6 +223,13 @@ def _tally(leaf: Ints, age: Ints, counts: Floats, came: Floats, odds: Odds) -> F
     told[:, 2 * T_TIMELY] = told[:, 2 * T_REC] * timely
     told[:, 2 * T_TIMELY + 1] = came[:, RECEIPTS] * timely
     return told
+
+
+def _fallen(logit: Floats) -> Floats:
+    """The rate under each alternative, in a last axis more."""
+    healthy = _sigmoid(logit)[..., None]
+    fallen = np.concatenate([_sigmoid(logit - ZONE)[..., None], healthy * (1 - np.array(LOSSES))], axis=-1)
+    return np.asarray(np.maximum(np.minimum(fallen, healthy - SMALLEST_DROP), 1e-4))
 
 
 def _sigmoid(logit: Floats) -> Floats:

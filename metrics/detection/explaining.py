@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.detection.cases import Case
-from metrics.detection.channels import WIDTH, columns
+from metrics.detection.channels import WIDTH
 from metrics.detection.codes import Codes, leading
 from metrics.detection.evidence import T_FIL, Minute
 from metrics.detection.incidents import Channel, Event, Incident
@@ -50,7 +50,6 @@ def explain(case: Case, leaves: Leaves, codes: Codes, *, start: datetime, now: d
     seen = facts(case)
     leads = case.codes[0].error_class if case.codes else ""
     case.kind, case.channel, case.watched = name(seen, case.watched, case.scope, leads)
-    case.alternative = int(seen.ratio[columns(case.watched)].argmax())
     if case.channel in ("filled", "right", "delay"):
         case.codes = ()
     case.normal = _normal(case, leaves)
@@ -157,7 +156,6 @@ def restored(told: Incident, minute: Callable[[datetime], int], mask: Bools) -> 
     case = Case(
         id=told.id,
         watched=SERIES[told.channel],
-        alternative=1,
         scope=dict(told.scope),
         mask=mask,
         quiet=mask.copy(),

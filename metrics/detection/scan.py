@@ -16,8 +16,8 @@ from metrics.detection.leaves import Bools, Floats, Leaves, Slices
 _PER_DIMENSION, _PER_RIVAL = 1.5, 0.5
 _PER_VALUE = 2.0
 _MOST_DIMENSIONS = 3
-_ILL, _BETTER = 6.0, 3.0
-"""Evidence that a value needs of its own to be joined with others, and by how much the joined scope has to be better."""
+_ILL, _BETTER, _WELL = 6.0, 3.0, -2.0
+"""Evidence that a value needs of its own to be ill, by how much a joined scope has to be better, and below which a rest is well."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,19 @@ def join(leaves: Leaves, totals: Floats, watched: int, scope: Scope, alternative
     if best is None or len(best.scope) > _MOST_DIMENSIONS:
         return None
     return best if best.score > score_of(leaves, totals, watched, scope) + _BETTER else None
+
+
+def one_feed(leaves: Leaves, totals: Floats, watched: int, held: Bools, alternative: int) -> Bools | None:
+    """The leaves of the provider whose whole feed may be what is ill in `held`; None when it cannot be one feed alone.
+
+    It cannot when a second provider is ill there too, or when this one is well elsewhere.
+    """
+    evidence = totals[:, columns(watched)][:, alternative]
+    provider, keys = leaves.groups("provider")
+    told = np.bincount(provider[held], weights=evidence[held], minlength=len(keys))
+    feed: Bools = provider == told.argmax()
+    elsewhere = evidence[feed & ~held].sum()
+    return feed if told.sum() - told.max() < _ILL and elsewhere > _WELL else None
 
 
 def onset(minutes: Sequence[Minute], held: Bools, watched: int, alternative: int) -> int:

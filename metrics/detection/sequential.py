@@ -17,6 +17,9 @@ _STEP = 60.0
 _PARTS = np.array([0.3, 0.5, 0.2])
 """Of the tolerated false alarms, for slices of at most one dimension, of two, of three: a hundred wide ones ring sooner than
 they would as a few among thousands. On quiet days of a drill the highest statistics rise with the depth just so."""
+_EVENLY = 0.25
+"""What of a part goes to its slices one as the other; the rest goes by their traffic, since with it grows what a late alarm
+costs. The strong half rings a unit or two sooner for it, the weakest 0.7 later."""
 
 
 class Sequential:
@@ -26,6 +29,8 @@ class Sequential:
         self._slices = slices
         self._state = np.zeros((0, WIDTH))
         self._since = np.full((0, len(WATCHED)), NEVER)
+        self.level: Floats = np.zeros(0)
+        """ln A of every slice."""
 
     def grow(self, before: Ints) -> None:
         """Follow the slices as `Slices.grow` renumbered them."""
@@ -39,24 +44,25 @@ class Sequential:
 
         self._state, self._since = moved(self._state, 0.0), moved(self._since, NEVER)
 
-    def thresholds(self, false_alarms_per_day: float) -> Floats:
-        """ln A of every slice, for this many tolerated false alarms a day of all together."""
+    def tolerate(self, false_alarms_per_day: float, traffic: Floats) -> None:
+        """Set ln A of every slice, for this many false alarms a day of all together and the usual traffic of each."""
         depth = np.clip(self._slices.depths, 1, len(_PARTS)) - 1
-        series = np.maximum(np.bincount(depth, minlength=len(_PARTS)), 1) * len(WATCHED)
-        return np.asarray(np.log(series * 1440 / (false_alarms_per_day * _PARTS))[depth])
+        of_all = traffic / np.maximum(np.bincount(depth, weights=traffic), 1e-9)[depth]
+        part = _EVENLY / np.bincount(depth)[depth] + (1 - _EVENLY) * of_all
+        self.level = np.log(len(WATCHED) * 1440 / (false_alarms_per_day * _PARTS[depth] * part))
 
-    def step(self, minute: int, sums: Floats, thresholds: Floats) -> None:
+    def step(self, minute: int, sums: Floats) -> None:
         """Take in one minute's log-likelihood ratios of every slice."""
         self._state = _next(self._state, sums)
-        self._since = np.where(_above(self._state, thresholds), np.minimum(self._since, minute), NEVER)
+        self._since = np.where(_above(self._state, self.level), np.minimum(self._since, minute), NEVER)
 
     def forget(self, slices: Ints) -> None:
         """Begin anew in `slices`: what they hold is explained. A second fault there is seen as soon as it shows by itself."""
         self._state[slices], self._since[slices] = 0.0, NEVER
 
-    def ripe(self, minute: int) -> tuple[Ints, Ints, Floats]:
-        """The alarms that have lasted: slice, series, and the logarithm of the statistic."""
-        place, watched = np.nonzero(self._since <= minute - PATIENCE)
+    def standing(self, minute: int) -> tuple[Ints, Ints, Floats]:
+        """The alarms that stand: slice, series, and the logarithm of the statistic."""
+        place, watched = np.nonzero(self._since <= minute)
         if self._upstream_waits(minute):
             place, watched = place[watched != FIL], watched[watched != FIL]
         table = self._state.reshape(-1, len(WATCHED), GRID)[place, watched]
@@ -80,9 +86,9 @@ def _next(state: Floats, sums: Floats) -> Floats:
     return np.asarray(np.minimum(np.exp(np.clip(sums, -_STEP, _STEP)) * (1 + state), _MOST))
 
 
-def _above(state: Floats, thresholds: Floats) -> Bools:
+def _above(state: Floats, level: Floats) -> Bools:
     table = state.reshape(len(state), len(WATCHED), GRID)
-    return np.asarray(table[:, :, 0] + table[:, :, 1] + table[:, :, 2] >= GRID * np.exp(thresholds)[:, None])
+    return np.asarray(table[:, :, 0] + table[:, :, 1] + table[:, :, 2] >= GRID * np.exp(level)[:, None])
 
 
 def seen_ratio(one: Minute, hidden: Bools) -> Floats:

@@ -57,7 +57,8 @@ def heard(case: Case, minute: int, messages: float) -> None:
 
 def test_a_fault_of_which_nothing_is_heard_for_a_day_is_over_since_the_last_that_was_heard():
     everything = np.ones(1, dtype=bool)
-    case = Case("a", DEL, 0, {}, everything, everything.copy(), onset=100, detected=105)
+    case = Case("a", DEL, {}, everything, everything.copy(), onset=100, detected=105)
+    case.start_count(1, WIDTH)
 
     heard(case, 130, messages=3)
     heard(case, 131, messages=0)
