@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from sandbox.chaos.cluster import INSTANCES
 from sandbox.chaos.faults.hooked import NO_ANSWER, hooked
@@ -39,41 +40,32 @@ def disk(word: str, *, while_down: bool) -> Around:
     return around
 
 
+_disk = partial(Fault, victim="disk", restarts_instances=True, tolerates=_TRY_AGAIN)
+
 FAULTS = (
-    Fault(
+    _disk(
         number="F16a",
         title="fsync of the journals fails (EIO), stores well",
-        victim="disk",
         around=disk("eio", while_down=False),
         expects=STAYS,
-        tolerates=_TRY_AGAIN,
-        restarts_instances=True,
     ),
-    Fault(
+    _disk(
         number="F16b",
         title="fsync fails (EIO) while MySQL is down",
-        victim="disk",
         around=disk("eio", while_down=True),
         expects=FAILS_OVER,
-        tolerates=_TRY_AGAIN,
-        restarts_instances=True,
     ),
-    Fault(
+    _disk(
         number="F16c",
         title="the journals' disk is full while MySQL is down",
-        victim="disk",
         around=disk("full", while_down=True),
         expects=FAILS_OVER,
-        tolerates=_TRY_AGAIN,
-        restarts_instances=True,
     ),
-    Fault(
+    _disk(
         number="F16d",
         title="fsync takes 300 ms while MySQL is down",
-        victim="disk",
         around=disk("slow", while_down=True),
         expects=FAILS_OVER,
         tolerates=NO_ANSWER,
-        restarts_instances=True,
     ),
 )

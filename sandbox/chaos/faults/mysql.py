@@ -253,51 +253,20 @@ def _needs_mount(plan: Plan) -> str:
 
 
 _mysql = partial(Fault, victim="mysql", impossible=needs_mysql)
+_silent = partial(_mysql, expects=FAILS_OVER, quick_seconds=HANG_SECONDS)
 
 FAULTS = (
     _mysql(number="F1", title="MySQL killed (-9), restarted later", around=killed, expects=FAILS_OVER, seconds=10.0),
-    _mysql(
-        number="F2", title="MySQL hangs (SIGSTOP), goes on", around=hung, expects=FAILS_OVER, quick_seconds=HANG_SECONDS
-    ),
-    _mysql(
-        number="F3a",
-        title="black hole between us and MySQL",
-        around=troubled(BLACK_HOLE),
-        expects=FAILS_OVER,
-        quick_seconds=HANG_SECONDS,
-    ),
-    _mysql(
-        number="F3b",
-        title="half-open: MySQL commits, its answer is lost",
-        around=troubled(HALF_OPEN),
-        expects=FAILS_OVER,
-        quick_seconds=HANG_SECONDS,
-    ),
-    _mysql(
-        number="F3c",
-        title="black hole for one instance of the two",
-        around=one_cut_off,
-        expects=FAILS_OVER,
-        quick_seconds=HANG_SECONDS,
-    ),
+    _silent(number="F2", title="MySQL hangs (SIGSTOP), goes on", around=hung),
+    _silent(number="F3a", title="black hole between us and MySQL", around=troubled(BLACK_HOLE)),
+    _silent(number="F3b", title="half-open: MySQL commits, its answer is lost", around=troubled(HALF_OPEN)),
+    _silent(number="F3c", title="black hole for one instance of the two", around=one_cut_off),
     _mysql(number="F4a", title="MySQL's port resets every connection", around=troubled(DOWN), expects=FAILS_OVER),
     _mysql(number="F4b", title="MySQL's answers are cut in the middle", around=troubled(CUT), expects=FAILS_OVER),
-    _mysql(
-        number="F4c",
-        title="MySQL's answers drip, 10 bytes a second",
-        around=troubled(DRIP),
-        expects=FAILS_OVER,
-        quick_seconds=HANG_SECONDS,
-    ),
+    _silent(number="F4c", title="MySQL's answers drip, 10 bytes a second", around=troubled(DRIP)),
     _mysql(number="F4d", title="garbage where MySQL greets", around=troubled(GARBAGE), expects=FAILS_OVER),
     _mysql(number="F5a", title="MySQL late by 200 ms ± 200", around=troubled(latency(200, jitter_ms=200))),
-    _mysql(
-        number="F5b",
-        title="MySQL late by 3 s",
-        around=troubled(latency(3_000)),
-        expects=FAILS_OVER,
-        quick_seconds=HANG_SECONDS,
-    ),
+    _silent(number="F5b", title="MySQL late by 3 s", around=troubled(latency(3_000))),
     _mysql(number="F6", title="MySQL read-only, SELECT works", around=read_only, expects=FAILS_OVER),
     _mysql(number="F7", title="MySQL's connections are used up", around=used_up, expects=FAILS_OVER),
     _mysql(number="F8a", title="deadlocks and lock waits", around=contended),
