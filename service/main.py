@@ -291,7 +291,7 @@ async def serve(
                 providers=adapters,
                 registry=registry,
                 switch=store,
-                exchange=RedisExchange(settings.mirror, instance=store.instance),
+                exchange=RedisExchange(settings.mirror, instance=store.instance, clock=clock),
                 instance=store.instance,
                 clock=clock,
                 hooks=hooks,

@@ -1,6 +1,7 @@
 """Tells the other instances what this one counted, and hears what they did: once a second, off the path of any call.
 
-Counts are hints, not facts: they live in Redis for an hour, and while it is away every instance goes by its own.
+Counts are hints, not facts: they live in Redis for an hour, and while it is away every instance goes by its own. Each
+says when it was left: an instance that ended, or that has no more to say of a key, leaves its last count behind.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from core.clock import Clock, utc_now
 from core.errors import ConfigurationError, MirrorUnavailable
 from core.settings.servers import Mirror as MirrorSettings
 
@@ -25,10 +28,17 @@ PERIOD_SECONDS = 1.0
 _LIFE_SECONDS = 3600
 
 
+class Left(NamedTuple):
+    """What another instance left, and how long ago."""
+
+    text: str
+    age_seconds: float
+
+
 class Exchange(Protocol):
     """Where instances meet."""
 
-    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[str]]:
+    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[Left]]:
         """Leave `mine` by key, and get what the others left under the same keys. Raises `MirrorUnavailable`."""
         ...
 
@@ -38,10 +48,13 @@ class Exchange(Protocol):
 
 
 class RedisExchange:
-    """One hash a key, one field an instance; what an instance left goes an hour after anybody last wrote to the key."""
+    """One hash a key, one field an instance; what an instance left goes after an hour."""
 
-    def __init__(self, settings: MirrorSettings, *, instance: str, namespace: str = "heliograph") -> None:
+    def __init__(
+        self, settings: MirrorSettings, *, instance: str, clock: Clock = utc_now, namespace: str = "heliograph"
+    ) -> None:
         self._instance, self._namespace = instance, namespace
+        self._clock = clock
         try:
             self._redis = Redis.from_url(
                 settings.url.get_secret_value(),
@@ -55,25 +68,52 @@ class RedisExchange:
                 "mirror.url is not a Redis address", hint="redis://:password@host:port/0"
             ) from error
 
-    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[str]]:
+    async def swap(self, mine: Mapping[str, str]) -> dict[str, list[Left]]:
+        now = self._clock().timestamp()
         pipeline = self._redis.pipeline(transaction=False)
         for key, value in mine.items():
-            name = f"{self._namespace}:guard:{key}"
-            pipeline.hset(name, self._instance, value)
-            pipeline.expire(name, _LIFE_SECONDS)
-            pipeline.hgetall(name)
-        try:
-            answers = await cast("Awaitable[list[object]]", pipeline.execute())
-        except (RedisError, OSError, ValueError) as error:
-            raise MirrorUnavailable(f"counts were not shared: {type(error).__name__}") from error
-        return {key: self._others(answers[3 * index + 2]) for index, key in enumerate(mine)}
+            pipeline.hset(self._name(key), self._instance, f"{now:.0f} {value}")
+            pipeline.expire(self._name(key), _LIFE_SECONDS)
+            pipeline.hgetall(self._name(key))
+        answers = await self._execute(pipeline)
+        found = {key: self._others(answers[3 * index + 2], now) for index, key in enumerate(mine)}
+        old = {
+            key: [name for name, left in rows.items() if left.age_seconds >= _LIFE_SECONDS]
+            for key, rows in found.items()
+        }
+        await self._forget({key: names for key, names in old.items() if names})
+        return {key: [left for name, left in rows.items() if name not in old[key]] for key, rows in found.items()}
 
     async def close(self) -> None:
         await self._redis.aclose()
 
-    def _others(self, fields: object) -> list[str]:
-        found = cast("dict[bytes, bytes]", fields)
-        return [value.decode() for name, value in found.items() if name.decode() != self._instance]
+    def _name(self, key: str) -> str:
+        return f"{self._namespace}:guard:{key}"
+
+    async def _execute(self, pipeline: Pipeline) -> list[object]:
+        try:
+            return await cast("Awaitable[list[object]]", pipeline.execute())
+        except (RedisError, OSError, ValueError) as error:
+            raise MirrorUnavailable(f"counts were not shared: {type(error).__name__}") from error
+
+    async def _forget(self, names: Mapping[str, list[str]]) -> None:
+        """Instances that ended would else be listed under a key for as long as anybody writes to it."""
+        if not names:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, instances in names.items():
+            pipeline.hdel(self._name(key), *instances)
+        await self._execute(pipeline)
+
+    def _others(self, fields: object, now: float) -> dict[str, Left]:
+        found = {name.decode(): value.decode() for name, value in cast("dict[bytes, bytes]", fields).items()}
+        return {name: _left(value, now) for name, value in found.items() if name != self._instance}
+
+
+def _left(value: str, now: float) -> Left:
+    """What cannot be read is as old as can be."""
+    at, _, text = value.partition(" ")
+    return Left(text, max(0.0, now - int(at)) if at.isdigit() and text else _LIFE_SECONDS)
 
 
 class Sharing:
@@ -128,6 +168,6 @@ class Shared(Protocol):
         """Counts of this instance, by key."""
         ...
 
-    def hear(self, elsewhere: Mapping[str, list[str]]) -> None:
+    def hear(self, elsewhere: Mapping[str, list[Left]]) -> None:
         """Counts of the others under those keys."""
         ...

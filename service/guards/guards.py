@@ -8,8 +8,9 @@ from random import Random
 from core.numbers import Number
 from core.settings.sending import Limits as LimitsSettings
 from service.facts import Request
+from service.guards.exchange import Left
 from service.guards.pumping import PumpingGuard
-from service.guards.quotas import Quotas, Subject
+from service.guards.quotas import WINDOW_SECONDS, Quotas, Subject
 
 _QUOTA, _PUMPING = "quota:", "pumping:"
 
@@ -54,21 +55,23 @@ class Guards:
         }
         return quotas | pumping
 
-    def hear(self, elsewhere: Mapping[str, list[str]]) -> None:
+    def hear(self, elsewhere: Mapping[str, list[Left]]) -> None:
         """Counts of the other instances under those keys; what cannot be read counts nothing."""
         self._quotas.hear(
             {
-                key.removeprefix(_QUOTA): sum(int(text) for text in texts if text.isdigit())
-                for key, texts in elsewhere.items()
+                key.removeprefix(_QUOTA): _summed(left, parts=1)[0]
+                for key, left in elsewhere.items()
                 if key.startswith(_QUOTA)
             }
         )
-        self._pumping.hear(
-            {key.removeprefix(_PUMPING): _summed(texts) for key, texts in elsewhere.items() if key.startswith(_PUMPING)}
-        )
+        pumping = {key: _summed(left, parts=2) for key, left in elsewhere.items() if key.startswith(_PUMPING)}
+        self._pumping.hear({key.removeprefix(_PUMPING): (sent, approved) for key, (sent, approved) in pumping.items()})
 
 
-def _summed(texts: list[str]) -> tuple[int, int]:
-    pairs = [text.split() for text in texts]
-    good = [pair for pair in pairs if len(pair) == 2 and all(part.isdigit() for part in pair)]
-    return sum(int(pair[0]) for pair in good), sum(int(pair[1]) for pair in good)
+def _summed(left: list[Left], *, parts: int) -> list[int]:
+    """The sums of counts of so many parts. One that is no longer renewed fades as the hour passes that it was counted in:
+    kept as it was, the count of an instance that ended would be held against the next one for as long as that runs.
+    """
+    rows = [(row.text.split(), max(0.0, 1.0 - row.age_seconds / WINDOW_SECONDS)) for row in left]
+    good = [(texts, share) for texts, share in rows if len(texts) == parts and all(text.isdigit() for text in texts)]
+    return [round(sum(int(texts[part]) * share for texts, share in good)) for part in range(parts)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
+from core.clock import Clock, ManualClock, utc_now
 from core.errors import MirrorUnavailable
 from core.settings.servers import Mirror
 from sandbox.ports import free_ports
-from service.guards.exchange import RedisExchange, Sharing
+from service.guards.exchange import Left, RedisExchange, Sharing
 
 
 class Counter:
@@ -19,17 +21,17 @@ class Counter:
 
     def __init__(self, told: Mapping[str, str]) -> None:
         self.told = told
-        self.heard: Mapping[str, list[str]] = {}
+        self.heard: Mapping[str, list[Left]] = {}
 
     def to_tell(self) -> Mapping[str, str]:
         return self.told
 
-    def hear(self, elsewhere: Mapping[str, list[str]]) -> None:
+    def hear(self, elsewhere: Mapping[str, list[Left]]) -> None:
         self.heard = elsewhere
 
 
-def exchange(url: str, instance: str, namespace: str) -> RedisExchange:
-    return RedisExchange(Mirror(url=SecretStr(url)), instance=instance, namespace=namespace)
+def exchange(url: str, instance: str, namespace: str, clock: Clock = utc_now) -> RedisExchange:
+    return RedisExchange(Mirror(url=SecretStr(url)), instance=instance, clock=clock, namespace=namespace)
 
 
 async def test_instances_hear_of_the_others_and_not_of_themselves(mirror_url: str):
@@ -42,16 +44,34 @@ async def test_instances_hear_of_the_others_and_not_of_themselves(mirror_url: st
         for sharing in sharings:
             await sharing.swap_once()
 
-    assert [sorted(counter.heard["quota:app:shop"]) for counter in counters] == [["4", "5"], ["3", "5"], ["3", "4"]]
+    heard = [sorted(left.text for left in counter.heard["quota:app:shop"]) for counter in counters]
+
+    assert heard == [["4", "5"], ["3", "5"], ["3", "4"]]
     for sharing in sharings:
         await sharing.stop()
+
+
+async def test_what_an_instance_left_is_heard_with_its_age_and_goes_after_an_hour(mirror_url: str):
+    clock, namespace = ManualClock(datetime(2026, 3, 1, 12, tzinfo=UTC)), uuid4().hex
+    ended, lives = (exchange(mirror_url, name, namespace, clock) for name in ("ended", "lives"))
+    await ended.swap({"quota:app:shop": "100"})
+    heard = []
+    for _ in range(3):
+        clock.advance(seconds=1799)
+        heard.append((await lives.swap({"quota:app:shop": "1"}))["quota:app:shop"])
+    after = await ended.swap({"quota:app:shop": "0"})
+    for one in (ended, lives):
+        await one.close()
+
+    assert heard == [[Left("100", 1799)], [Left("100", 3598)], []]
+    assert after["quota:app:shop"] == [Left("1", 0)]
 
 
 async def test_without_a_server_everybody_counts_for_himself():
     (port,) = free_ports(1)
     lonely = exchange(f"redis://127.0.0.1:{port}/0", "one", "none")
     counter = Counter({"quota:app:shop": "3"})
-    counter.heard = {"quota:app:shop": ["9"]}
+    counter.heard = {"quota:app:shop": [Left("9", 0)]}
     sharing = Sharing(lonely, counter)
     await sharing.swap_once()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from core.numbers import Number
 from core.settings.sending import Limits
 from service.errors import TooManySends
 from service.guards import Guards
+from service.guards.exchange import Left
 from tests.support.house import House, distinct_numbers, open_house
 from tests.support.providers import a_number
 
@@ -106,12 +108,28 @@ def test_a_quota_counts_what_the_other_instances_sent():
     other = guards(now, codes_per_country_per_hour=10, codes_per_range_per_hour=0)
     for last in range(6):
         one.take(one.subject(app="shop", number=number(last)), number(last))
-    other.hear({key: [count] for key, count in one.to_tell().items()})
+    other.hear({key: [Left(count, 0)] for key, count in one.to_tell().items()})
     for last in range(4):
         other.take(other.subject(app="shop", number=number(last)), number(last))
 
     with pytest.raises(TooManySends):
         other.take(other.subject(app="shop", number=number(9)), number(9))
+
+
+def test_what_an_instance_that_ended_had_counted_fades_within_the_hour():
+    guarded = guards([0.0], codes_per_country_per_hour=10, codes_per_range_per_hour=0)
+    country = guarded.subject(app="shop", number=number(0)).keys["country"]
+    room = []
+    for minutes in (0, 30, 60):
+        other = guards([0.0], codes_per_country_per_hour=10, codes_per_range_per_hour=0)
+        other.hear({f"quota:country:{country}": [Left("8", minutes * 60)]})
+        room.append(0)
+        with suppress(TooManySends):
+            for last in range(20):
+                other.take(other.subject(app="shop", number=number(last)), number(last))
+                room[-1] += 1
+
+    assert room == [2, 6, 10]
 
 
 async def test_a_network_where_no_code_is_entered_is_refused_nine_times_in_ten(tmp_path):
