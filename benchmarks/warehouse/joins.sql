@@ -1,5 +1,6 @@
 -- Owns the rivals: the same questions asked of the raw events, as an analyst would write them. Sends and receipts may be
--- there twice, so sends are read with FINAL and receipts grouped; the first final receipt counts.
+-- there twice, so sends are read with FINAL and receipts grouped; the first final receipt counts. `{keys}` are put in by
+-- questions.py: what the ten metrics are split by.
 
 -- name: five_minutes
 WITH receipts AS
@@ -18,7 +19,7 @@ WHERE s.at >= {start:DateTime('UTC')} AND s.at < {end:DateTime('UTC')} AND s.out
 GROUP BY bucket, carrier
 ORDER BY bucket, carrier;
 
--- name: last_hour
+-- name: all_ten
 WITH
     receipts AS
     (
@@ -48,7 +49,7 @@ WITH
         GROUP BY request_id
     )
 SELECT
-    s.provider AS provider, if(r.carrier != '', r.carrier, s.carrier) AS carrier,
+    {keys},
     countIf(s.outcome = 'accepted') / count() AS third_party_success_rate,
     countIf(s.outcome = 'accepted' AND r.status != '') / countIf(s.outcome = 'accepted') AS receipt_rate,
     countIf(s.outcome = 'accepted' AND r.status = 'delivered') / countIf(s.outcome = 'accepted') AS delivery_rate,
@@ -69,8 +70,8 @@ LEFT JOIN fills AS f USING (request_id, attempt)
 LEFT JOIN approvals AS a ON s.request_id = a.request_id
 LEFT JOIN resends AS d ON s.request_id = d.request_id
 WHERE s.at >= {start:DateTime('UTC')} AND s.at < {end:DateTime('UTC')} AND s.outcome != 'refused'
-GROUP BY provider, carrier
-ORDER BY provider, carrier;
+GROUP BY ALL
+ORDER BY ALL;
 
 -- name: month
 WITH receipts AS
