@@ -5,18 +5,22 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from core.errors import MailUnavailable
 from core.settings.servers import Mail as MailSettings
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _log = structlog.get_logger(__name__)
 
@@ -102,6 +106,26 @@ def templates(package: str) -> Environment:
     )
 
 
+DATA_SECONDS_MAX = 600.0
+"""RFC 5321, 4.5.3.2.6: a server that looks at what it takes may need minutes, and who gives up earlier sends it twice."""
+
+
+class PatientSmtp(smtplib.SMTP):
+    """Waits for every answer as long as it is told, and longer for the one that decides."""
+
+    def data(self, msg: ReadableBuffer | str) -> tuple[int, bytes]:
+        assert self.sock is not None
+        before = self.sock.gettimeout()
+        self.sock.settimeout(DATA_SECONDS_MAX)
+        answer = super().data(msg)
+        self.sock.settimeout(before)
+        return answer
+
+
+class PatientSmtpTls(PatientSmtp, smtplib.SMTP_SSL):
+    """The same on a connection that is encrypted from the start."""
+
+
 class SmtpMailer:
     """One connection a message: mails are rare, and a kept connection is usually dead when the next one comes."""
 
@@ -111,8 +135,7 @@ class SmtpMailer:
     def send(self, message: EmailMessage) -> None:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
-            with self._connect() as server:
-                refused = server.send_message(message)
+            refused = self._hand_over(message)
         except (OSError, smtplib.SMTPException) as error:
             hint = "check [mail] in the settings"
             raise MailUnavailable(
@@ -122,14 +145,25 @@ class SmtpMailer:
             # The others have it: an error would bring it to them again.
             _log.error("the mail server refused some recipients", server=where, recipients=sorted(refused))
 
+    def _hand_over(self, message: EmailMessage) -> dict[str, tuple[int, bytes]]:
+        server = self._connect()
+        try:
+            refused = server.send_message(message)
+            # Taken is taken: what becomes of the goodbye must not bring the message again.
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+        finally:
+            server.close()
+        return refused
+
     def _connect(self) -> smtplib.SMTP:
         settings, context = self._settings, ssl.create_default_context()
         if settings.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
+            server: smtplib.SMTP = PatientSmtpTls(
                 settings.host, settings.port, timeout=settings.timeout_seconds, context=context
             )
         else:
-            server = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_seconds)
+            server = PatientSmtp(settings.host, settings.port, timeout=settings.timeout_seconds)
         if settings.security == "starttls":
             server.starttls(context=context)
         if settings.username:

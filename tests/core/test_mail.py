@@ -8,7 +8,7 @@ from aiosmtpd.controller import Controller
 from structlog.testing import capture_logs
 
 from core.errors import MailUnavailable
-from core.mail import SmtpMailer
+from core.mail import PatientSmtp, SmtpMailer
 from core.settings.servers import Mail
 from sandbox.ports import free_port
 
@@ -18,6 +18,8 @@ class Picky:
 
     def __init__(self):
         self.taken = []
+        self.goodbye = "221 bye"
+        self.waits, self.waited = lambda: None, None
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802  # the library's name
         if address.startswith("nobody"):
@@ -27,7 +29,11 @@ class Picky:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         self.taken.append(envelope.rcpt_tos)
+        self.waited = self.waits()
         return "250 OK"
+
+    async def handle_QUIT(self, server, session, envelope):  # noqa: N802
+        return self.goodbye
 
 
 def message(*recipients: str) -> EmailMessage:
@@ -42,6 +48,7 @@ def server():
     handler = Picky()
     controller = Controller(handler, hostname="127.0.0.1", port=free_port())
     controller.start()
+    handler.port = controller.port
     yield handler, SmtpMailer(Mail(port=controller.port))
     controller.stop()
 
@@ -61,6 +68,25 @@ def test_a_message_that_nobody_takes_is_not_sent(server):
         mailer.send(message("nobody@example.org"))
 
     assert handler.taken == []
+
+
+def test_a_message_that_was_taken_is_sent_though_the_server_is_rude_at_the_end(server):
+    handler, mailer = server
+    handler.goodbye = "421 shutting down"
+    mailer.send(message("a@example.org"))
+
+    assert handler.taken == [["a@example.org"]]
+
+
+def test_the_answer_that_decides_is_waited_for_longer_than_any_other(server):
+    """Until there is one the message may have been taken, and giving up and sending it again would double it."""
+    handler, _ = server
+    with PatientSmtp("127.0.0.1", handler.port, timeout=7.0) as client:
+        handler.waits = lambda: client.sock.gettimeout()
+        client.send_message(message("a@example.org"))
+        after = client.sock.gettimeout()
+
+    assert (handler.waited, after) == (600.0, 7.0)
 
 
 async def test_a_server_that_is_not_there_is_said_to_be_unavailable():
