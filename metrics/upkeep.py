@@ -12,9 +12,14 @@ from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 
 import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 
-from core.clock import Clock
+from core import warehouse as door
+from core.clock import Clock, utc_now
 from core.errors import WarehouseRefused, WarehouseUnavailable
+from core.settings import Settings
 from core.warehouse import Warehouse
 from metrics import hourly
 
@@ -24,18 +29,24 @@ SETTLED_AFTER_DAYS = 4
 """Carriers give up after three days; receipts after that are few enough to wait in a part of their own."""
 
 
-def settle(warehouse: Warehouse, *, now: datetime) -> list[date]:
+UPKEEP_SECONDS_MAX = 3600.0
+"""Merging a large day takes longer than any question may."""
+
+
+def settle(warehouse: Warehouse, *, now: datetime, progress: hourly.Progress = hourly.nobody) -> list[date]:
     """Merge the days that are due, each into one part, and sweep what the rollup left. Returns those days.
 
-    Rewrites a day's rows: run it when few people ask. Stopping in between loses nothing.
+    Rewrites a day's rows: run it when few people ask. Stopping in between loses nothing. `progress` hears of every day.
     """
     days = unsettled(warehouse, now=now)
     attempts = warehouse.layout.stored("attempts")
-    for day in days:
+    for done, day in enumerate(days):
+        progress(done, len(days))
         warehouse.command(f"OPTIMIZE TABLE {attempts}{warehouse.layout.on_cluster} PARTITION '{day.isoformat()}' FINAL")
         warehouse.command("INSERT INTO settled_days SELECT {day:Date}, now()", {"day": day.isoformat()})
     hourly.sweep(warehouse)
     if days:
+        progress(len(days), len(days))
         _log.info("days settled", days=len(days), first=str(days[0]), last=str(days[-1]))
     return days
 
@@ -47,6 +58,38 @@ def unsettled(warehouse: Warehouse, *, now: datetime) -> list[date]:
     sql = sql.replace("{parts}", warehouse.layout.parts).replace("{attempts}", warehouse.layout.stored("attempts"))
     before = (now.astimezone(UTC) - timedelta(days=SETTLED_AFTER_DAYS)).date()
     return [row[0] for row in warehouse.query_rows(sql, {"before": before.isoformat()})]
+
+
+def told(settings: Settings) -> str:
+    """What there is to do, in a sentence. Raises `WarehouseUnavailable`."""
+    with closing(_patient(settings)) as warehouse:
+        hours = len(hourly.ripe(warehouse, on_time_seconds=settings.metrics.on_time_seconds))
+        days = len(unsettled(warehouse, now=utc_now()))
+    return f"hours to be rolled up: {hours}, days to be merged: {days}"
+
+
+def run_upkeep(settings: Settings, *, rollup: bool, settling: bool) -> None:
+    """Roll up and settle with progress, and say what was done. Raises `WarehouseUnavailable` and `WarehouseRefused`."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hours, days = 0, 0
+    with closing(_patient(settings)) as warehouse, RichProgress(*columns, console=console) as bars:
+        warehouse.migrate()
+        if rollup:
+            on_time_seconds = settings.metrics.on_time_seconds
+            hours = hourly.build(warehouse, on_time_seconds=on_time_seconds, progress=_bar(bars, "hours rolled up"))
+        if settling:
+            days = len(settle(warehouse, now=utc_now(), progress=_bar(bars, "days merged")))
+    console.print(f"hours rolled up: {hours}, days merged: {days}", highlight=False)
+
+
+def _patient(settings: Settings) -> Warehouse:
+    return door.connect(settings.warehouse.model_copy(update={"query_timeout_seconds": UPKEEP_SECONDS_MAX}))
+
+
+def _bar(bars: RichProgress, name: str) -> hourly.Progress:
+    task = bars.add_task(name, total=None)
+    return lambda done, total: bars.update(task, completed=done, total=total)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from core.queue import EVENTS, INGEST_CONSUMER, StreamState
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from metrics.detection.job import Job
-from metrics.upkeep import Upkeep
+from metrics.upkeep import UPKEEP_SECONDS_MAX, Upkeep
 from reports import scheduler
 from reports.delivery import Office
 from reports.ledger import Ledger
@@ -22,9 +22,6 @@ from reports.watch.incidents import Teller
 from reports.watch.minute import Minute
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
-
-UPKEEP_SECONDS_MAX = 3600.0
-"""Merging a large day takes longer than any question may."""
 
 
 def office(settings: Settings) -> Office:

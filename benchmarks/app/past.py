@@ -45,7 +45,7 @@ def prepare(settings: Settings, attempts: int) -> datetime:
     with bars:
         load(warehouse, attempts, today=utc_now(), progress=bars)
     end = end_of(warehouse)
-    if not warehouse.query_rows("SELECT 1 FROM hourly LIMIT 1"):
+    if not warehouse.query_rows("SELECT 1 FROM rollup LIMIT 1"):
         click.echo("settling the days, and rolling up their hours")
         settle(warehouse, now=end + timedelta(days=60))
         hourly.build(warehouse, on_time_seconds=60, quiet=timedelta(), margin=timedelta())

@@ -6,7 +6,7 @@ ones from a thousand messages on, and only where there are too many attempts to 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -59,6 +59,14 @@ _MASKS = [int("".join("01"[name not in split] for name in _DIMENSIONS), 2) for s
 
 _STORED = tuple(name for name in COUNTS if name != "due")
 """Of an hour that is over for longer than T everything pending is due: accepted and due are then the same."""
+
+
+Progress = Callable[[int, int], None]
+"""Hears how much is done, of how much."""
+
+
+def nobody(done: int, total: int) -> None:
+    """Listens to no progress."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,24 @@ def gaps(hours: Sequence[Hour], *, start: datetime, end: datetime) -> list[tuple
     return left
 
 
+def ripe(
+    warehouse: Warehouse,
+    *,
+    on_time_seconds: int,
+    lasts: timedelta = LASTS,
+    quiet: timedelta = QUIET,
+    hours_max: int = HOURS_MAX,
+) -> list[int]:
+    """The hours that are over, quiet, and not or no longer right, as Unix seconds, the latest first; `build` builds them."""
+    parameters = {
+        "lasts": int(lasts.total_seconds()),
+        "quiet": int(quiet.total_seconds()),
+        "on_time_seconds": on_time_seconds,
+        "hours_max": hours_max,
+    }
+    return [int(row[0]) for row in warehouse.query_rows(_sql("ripe"), parameters)]
+
+
 def build(
     warehouse: Warehouse,
     *,
@@ -146,24 +172,18 @@ def build(
     quiet: timedelta = QUIET,
     margin: timedelta = MARGIN,
     hours_max: int = HOURS_MAX,
+    progress: Progress = nobody,
 ) -> int:
-    """Build the hours that are over, quiet, and not or no longer right, the latest first. Returns how many.
+    """Build the hours that are ripe. Returns how many; `progress` hears how many are done, of how many.
 
     Costs one small query when there are none. Two may run at once; one that dies leaves nothing that is read.
     """
-    found = warehouse.query_rows(
-        _sql("ripe"),
-        {
-            "lasts": int(lasts.total_seconds()),
-            "quiet": int(quiet.total_seconds()),
-            "on_time_seconds": on_time_seconds,
-            "hours_max": hours_max,
-        },
-    )
-    hours = [int(row[0]) for row in found]
+    hours = ripe(warehouse, on_time_seconds=on_time_seconds, lasts=lasts, quiet=quiet, hours_max=hours_max)
     for first in range(0, len(hours), HOURS_PER_BUILD):
+        progress(first, len(hours))
         _build(warehouse, hours[first : first + HOURS_PER_BUILD], on_time_seconds=on_time_seconds, margin=margin)
     if hours:
+        progress(len(hours), len(hours))
         _log.info("hours rolled up", hours=len(hours))
     return len(hours)
 

@@ -6,9 +6,11 @@ from datetime import date, timedelta
 
 import pytest
 
+from core.settings import Settings
+from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics import hourly
-from metrics.upkeep import SETTLED_AFTER_DAYS, settle, unsettled
+from metrics.upkeep import SETTLED_AFTER_DAYS, run_upkeep, settle, told, unsettled
 from tests.metrics.story import START, Request, all_of, at, tell
 
 OLD = START + timedelta(days=SETTLED_AFTER_DAYS + 1)
@@ -63,3 +65,20 @@ def test_rows_of_the_rollup_that_nobody_names_any_more_are_swept(warehouse: Ware
     settle(warehouse, now=at(0))
 
     assert warehouse.query_rows("SELECT DISTINCT submitted FROM rollup") == [(1,)]
+
+
+def test_upkeep_at_once_says_what_there_is_to_do_and_does_it(
+    warehouse: Warehouse, warehouse_settings: WarehouseSettings, capsys: pytest.CaptureFixture[str]
+):
+    tell(warehouse, Request("ana").sent().events)
+    warehouse.command(
+        "ALTER TABLE touched_hours UPDATE touched_at = touched_at - toIntervalHour(1) WHERE 1 SETTINGS mutations_sync = 1"
+    )
+    settings = Settings(warehouse=warehouse_settings)
+    to_do = told(settings)
+    run_upkeep(settings, rollup=True, settling=False)
+    after = told(settings)
+
+    assert to_do == "hours to be rolled up: 3, days to be merged: 0"
+    assert "hours rolled up: 3, days merged: 0" in capsys.readouterr().err
+    assert after == "hours to be rolled up: 0, days to be merged: 0"
