@@ -132,7 +132,7 @@ def tell_of(**subject: str) -> None:
 
 def split_bar(view: View) -> None:
     """What a page adds that shows one thing by any dimension."""
-    _select("By", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
+    _select("Split", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
 
 
 def _bar(view: View, found: Mapping[str, Sequence[str]] | None, *, compares: bool) -> None:

@@ -19,19 +19,8 @@ from metrics.readings import Reading, verdict
 _FLAT_RATIO = 0.02
 """A sparkline spans at least two points of a ratio, so that calm looks calm."""
 
-YOUNG_MAX = 0.1
-"""Beyond this share of attempts that are still settling, a change is shown but not judged: those before had longer to settle."""
 
-
-_TOO_EARLY = (
-    '<span title="Much of this range is younger than what it is compared with was allowed to get: receipts and codes '
-    'are still coming.">too early to judge</span>'
-)
-
-
-def board(
-    data: OverviewData, *, shade: Shade, span_seconds: float, on_time_seconds: int, link: str, compared: str
-) -> str:
+def board(data: OverviewData, *, shade: Shade, link: str, compared: str) -> str:
     """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added; `compared`
     is the word for the earlier period."""
     tiles = "".join(
@@ -41,9 +30,8 @@ def board(
             data.before[metric.slug] if data.before else None,
             data.sparks[metric.slug],
             shade=shade,
-            young=metric.settles_after_seconds(on_time_seconds=on_time_seconds) / span_seconds,
             link=link,
-            compared=compared,
+            compared=f"{compared} at this age" if data.same_age and not data.now[metric.slug].settled else compared,
         )
         for metric in METRICS
     )
@@ -57,7 +45,6 @@ def tile(
     spark: Spark,
     *,
     shade: Shade,
-    young: float,
     link: str,
     compared: str,
 ) -> str:
@@ -74,7 +61,7 @@ def tile(
   </header>
   <div class="hg-zh" lang="zh">{escape(metric.title_zh)}</div>
   {_value(metric, now)}
-  {_change(metric, now, before, young=young, compared=compared)}
+  {_change(metric, now, before, compared=compared)}
   {sparkline(metric, spark, shade)}
   <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
 </section>"""
@@ -88,14 +75,14 @@ def _value(metric: Metric, now: Reading) -> str:
     return f'<div class="hg-value">{number}<small> {unit}</small>{beside}</div>'
 
 
-def _change(metric: Metric, now: Reading, before: Reading | None, *, young: float, compared: str) -> str:
+def _change(metric: Metric, now: Reading, before: Reading | None, *, compared: str) -> str:
     if now.value is None or before is None:
         return ""
     if before.value is None:
         return f'<div class="hg-change">no value {compared} to compare with</div>'
     moved = words.change(now.value, before.value, metric.unit)
     arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
-    judged, said = _judged(metric, now, before, young=young)
+    judged, said = _judged(metric, now, before)
     past = words.figure(before.value, metric.unit)
     return (
         f'<div class="hg-change"><b class="{judged}">{arrow} {moved}</b> <span>{said}</span><br>'
@@ -103,13 +90,11 @@ def _change(metric: Metric, now: Reading, before: Reading | None, *, young: floa
     )
 
 
-def _judged(metric: Metric, now: Reading, before: Reading, *, young: float) -> tuple[str, str]:
-    """The class and the word for a change: better or worse only when it is more than chance and not of the young."""
+def _judged(metric: Metric, now: Reading, before: Reading) -> tuple[str, str]:
+    """The class and the word for a change: better or worse only when it is more than chance."""
     judged = verdict(metric, now, before)
     if not judged:
         return "", "within chance"
-    if young > YOUNG_MAX:
-        return "", _TOO_EARLY
     return ("hg-good" if judged == "better" else "hg-bad"), judged
 
 

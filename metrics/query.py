@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,12 +65,14 @@ def ask(
     now: datetime,
     on_time_seconds: int = 60,
     exact_max: int = hourly.EXACT_MAX,
+    as_then: bool = False,
 ) -> pd.DataFrame:
     """One row a (bucket, dimension values) that has submitted attempts, ordered by them; a gap is an absent row.
 
     Columns: `bucket` (when asked for, in the question's time zone), the dimensions, then per metric `<slug>` (float,
     NaN where undefined), its extras, `<slug>_n` (int) and `<slug>_settled` (bool). Without bucket and dimensions there
-    is always one row. Over more than `exact_max` attempts percentiles may come out of digests (metrics/hourly). Raises
+    is always one row. `as_then` leaves out what came after `now`: the answer that was given at that moment, to compare what
+    is still settling with what was as young. Over more than `exact_max` attempts percentiles may come out of digests (metrics/hourly). Raises
     `WarehouseUnavailable`.
     """
     if now.tzinfo is None:
@@ -77,11 +81,13 @@ def ask(
         raise BadInput("on_time_seconds must be at least 1")
     asked = [metric(slug) for slug in question.metrics]
     parameters = _parameters(question) | {"now": cohorts.text(now), "on_time_seconds": on_time_seconds}
-    ahead = _rolled_up(warehouse, question, asked, now=now, on_time_seconds=on_time_seconds, exact_max=exact_max)
+    ahead = hourly.NONE  # it says what is known today
+    if not as_then:
+        ahead = _rolled_up(warehouse, question, asked, now=now, on_time_seconds=on_time_seconds, exact_max=exact_max)
     if ahead.hours:
         rows = warehouse.query_df(_select_both(question, asked, ahead.hours), parameters | ahead.parameters)
     else:
-        rows = warehouse.query_df(_select(question, asked), parameters)
+        rows = warehouse.query_df(_select(question, asked, as_then=as_then), parameters)
     if rows.empty:  # the client then gives no columns either
         rows = rows.reindex(columns=_names(question, asked))
     return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
@@ -144,11 +150,19 @@ def _rolled_up(
 _UNITS = {"m": "MINUTE", "h": "HOUR"}
 
 
-def _select(question: Question, asked: Sequence[Metric]) -> str:
-    """Out of the attempts alone."""
+def _select(question: Question, asked: Sequence[Metric], *, as_then: bool) -> str:
+    """Out of the attempts alone, as they are or as they were at `now`."""
     columns = [*_columns(question), *(f"{sql} AS {name}" for name, sql in _values(asked).items())]
     where = [cohorts.WINDOW, *cohorts.filter_clauses(question.filters)]
-    return f"SELECT {', '.join(columns)}\nFROM attempts FINAL\nWHERE {' AND '.join(where)}{_grouping(question)}"
+    source = f"({_then()})" if as_then else "attempts FINAL"
+    return f"SELECT {', '.join(columns)}\nFROM {source}\nWHERE {' AND '.join(where)}{_grouping(question)}"
+
+
+@cache
+def _then() -> str:
+    text = files("metrics").joinpath("then.sql").read_text(encoding="utf-8")
+    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return sql.replace("{window}", cohorts.WINDOW)
 
 
 def _select_both(question: Question, asked: Sequence[Metric], hours: Sequence[hourly.Hour]) -> str:

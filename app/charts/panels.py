@@ -240,13 +240,13 @@ def _trace(
     }
 
 
-def _marker_sizes(values: NDArray[np.float64]) -> list[int] | int:
-    """A point without a neighbour makes no line, so it is drawn as a dot."""
+def _marker_sizes(values: NDArray[np.float64]) -> list[int]:
+    """A point without a neighbour makes no line, so it is drawn as a dot. A list for all: one 0 would be taken for none."""
     there = ~np.isnan(values)
     before = np.concatenate([[False], there[:-1]])
     after = np.concatenate([there[1:], [False]])
-    alone = there & ~before & ~after
-    return np.where(alone, 5, 0).tolist() if alone.any() else 0
+    sizes: list[int] = np.where(there & ~before & ~after, 5, 0).tolist()
+    return sizes
 
 
 def _hover_time(frame: Frame) -> str:

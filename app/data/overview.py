@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -17,6 +17,10 @@ from metrics.query import Question, ask
 from metrics.readings import Reading
 
 SPARK_POINTS = 100
+
+_SAME_AGE_MAX = timedelta(hours=30)
+"""Of a longer span what still settles, an hour at most, is too little to matter; and of days the rollup is asked, which knows
+only how they ended."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,12 @@ class Spark:
 
 @dataclass(frozen=True)
 class OverviewData:
-    """What the ten tiles are drawn from; `before` is None when nothing is to be compared. `uptime`: see `app.uptime`."""
+    """What the ten tiles are drawn from; `before` is None when nothing is to be compared, and as it was known so much earlier
+    when it is of the `same_age`. `uptime`: see `app.uptime`."""
 
     now: Mapping[str, Reading]
     before: Mapping[str, Reading] | None
+    same_age: bool
     sparks: Mapping[str, Spark]
     uptime: Uptime
 
@@ -54,18 +60,24 @@ def answer(
 ) -> OverviewData:
     """The ten metrics over the window, over the same span `compare` earlier, and their course."""
 
-    def asked(over: Window, bucket: str | None = None) -> pd.DataFrame:
+    def asked(over: Window, bucket: str | None = None, *, at: datetime = now, as_then: bool = False) -> pd.DataFrame:
         question = Question(
             metrics=ALL_SLUGS, start=over.start, end=over.end, bucket=bucket, time_zone=zone, filters=dict(filters)
         )
-        return ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
+        return ask(warehouse, question, now=at, on_time_seconds=on_time_seconds, as_then=as_then)
 
     present = readings_of(asked(window))
     bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
     course = asked(window.from_bucket(bucket, zone), bucket)
+    same_age = window.span <= _SAME_AGE_MAX and not all(reading.settled for reading in present.values())
+    before = None
+    if compare in COMPARED:
+        by = COMPARED[compare]
+        before = readings_of(asked(window.earlier(by), at=now - by, as_then=same_age))
     return OverviewData(
         now=present,
-        before=readings_of(asked(window.earlier(COMPARED[compare]))) if compare in COMPARED else None,
+        before=before,
+        same_age=same_age,
         sparks={slug: _spark(course, slug, bucket) for slug in ALL_SLUGS},
         uptime=uptime(warehouse, window),
     )

@@ -20,7 +20,12 @@ from metrics.mix import Adjusted, adjust
 from metrics.query import Question, ask
 
 STRATA = ("country", "carrier", "purpose")
-"""What traffic is made equal by: the destination, and what it is for."""
+"""What traffic is made equal by: the destination, and what it is for.
+
+Measured on eight days of the simulated past (24,000 attempts): with the region, too, two of four providers are left
+without enough strata to compare (37 to 63 % of the traffic covered instead of 73 to 89 %), and the others move by 0.07
+points at most. The template besides the purpose costs 7 to 15 % of coverage, and instead of it says the same within 0.16.
+"""
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,11 @@ def _figures(one: Incident, zone: str) -> None:
     )
     found = words.lasting(one.detected_at - one.onset)
     columns[1].metric(
-        "Began", words.moment(one.onset, zone, now=now), f"found after {found}", delta_color="off", delta_arrow="off"
+        "Began",
+        f"{one.onset.astimezone(ZoneInfo(zone)):%d %b %H:%M}",
+        f"found after {found}",
+        delta_color="off",
+        delta_arrow="off",
     )
     columns[2].metric(
         "Messages affected",

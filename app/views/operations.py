@@ -143,9 +143,19 @@ def _letters(answers: OperationsData, zone: str, window: Window) -> None:
         height="content" if len(told) <= 20 else 700,
         column_config={
             "reason": st.column_config.TextColumn("Why", width="large"),
+            "source": "From",
             "letters": st.column_config.NumberColumn("How many", format="localized"),
+            "first": f"First ({zone})",
+            "last": "Last",
+            "place": st.column_config.TextColumn(
+                "Place", help="Of the latest: its number in the stream, or its line in the file."
+            ),
+            "masked": st.column_config.CheckboxColumn(
+                "Masked", help="What may be a number or a code was cut out: it cannot be tried again."
+            ),
             "payload": st.column_config.TextColumn("The latest", width="large"),
         },
+        column_order=["reason", "letters", "first", "last", "source", "place", "masked", "payload"],
     )
     downloads.csv("Download these (CSV)", answers.letters, downloads.name("dead-letters", window), key="letters")
     mending.letters([str(reason) for reason in answers.letters["reason"]], zone)

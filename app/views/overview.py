@@ -41,8 +41,6 @@ def _draw(opened: Opened, window: Window) -> None:
         tiles.board(
             answers,
             shade=shell.shade(),
-            span_seconds=window.span.total_seconds(),
-            on_time_seconds=cached.settings().metrics.on_time_seconds,
             link=link,
             compared=words.COMPARED_TITLES[view.compare],
         )

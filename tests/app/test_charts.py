@@ -83,6 +83,12 @@ def test_a_point_without_neighbours_is_a_dot() -> None:
     assert list(line.marker.size) == [0, 0, 0, 5]
 
 
+def test_points_that_have_neighbours_are_no_dots() -> None:
+    (line,) = drawn(series(0.9, 0.8, 0.7)).data
+
+    assert list(line.marker.size) == [0, 0, 0]
+
+
 def test_points_of_small_samples_do_not_stretch_the_scale() -> None:
     rows = pd.concat([series(0.95, 0.91), series(0.0, n=1)])
 

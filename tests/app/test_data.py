@@ -75,6 +75,20 @@ def test_the_overview_compares_with_the_day_before_or_with_nothing(warehouse: Wa
     assert overview(warehouse, compare="none").before is None
 
 
+def test_a_span_that_still_settles_is_compared_with_what_was_known_so_much_earlier(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW, hours=1)
+    load(warehouse, until=NOW - timedelta(days=1), hours=1)
+    hour = timeframe.moving("1h", NOW)
+
+    asked = overview(warehouse, hour, compare="day")
+    of_weeks = overview(warehouse, timeframe.moving("7d", NOW), compare="week")
+
+    assert asked.same_age
+    assert asked.before is not None
+    assert asked.now == asked.before
+    assert not of_weeks.same_age
+
+
 def test_what_has_no_attempts_is_undefined_and_not_zero(warehouse: Warehouse) -> None:
     answer = overview(warehouse)
 

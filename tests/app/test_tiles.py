@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from app import tiles, words
-from app.data.overview import Spark
-from metrics.catalogue import metric
+from app.data.overview import OverviewData, Spark
+from app.data.uptime import Uptime
+from metrics.catalogue import METRICS, metric
 from metrics.readings import Reading
 
 DELIVERY, RESEND, TIME = metric("delivery_rate"), metric("resend_rate"), metric("delivery_time")
 FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
 
 
-def tile(shown=DELIVERY, *, now: Reading, before: Reading, spark: Spark = FLAT, young: float = 0.0) -> str:
-    return tiles.tile(
-        shown, now, before, spark, shade="light", young=young, link="carriers?range=7d", compared="last week"
-    )
+def tile(shown=DELIVERY, *, now: Reading, before: Reading, spark: Spark = FLAT) -> str:
+    return tiles.tile(shown, now, before, spark, shade="light", link="carriers?range=7d", compared="last week")
 
 
 def reading(value: float | None, n: int = 10_000, *, settled: bool = True) -> Reading:
@@ -58,12 +58,29 @@ def test_the_same_change_on_a_small_sample_is_not_judged() -> None:
     assert "within chance" in tile(now=reading(0.85, 40), before=reading(0.90, 40))
 
 
-def test_a_change_of_a_mostly_unsettled_window_is_shown_and_not_judged() -> None:
-    html = tile(now=reading(0.5), before=reading(0.9), young=0.5)
+@pytest.mark.parametrize(
+    ("settled", "same_age", "says"),
+    [
+        (False, True, "last week at this age 90.0 %"),
+        (True, True, "last week 90.0 %"),
+        (False, False, "last week 90.0 %"),
+    ],
+)
+def test_what_still_settles_is_compared_with_what_was_as_young(settled: bool, same_age: bool, says: str) -> None:
+    now, before = reading(0.5, settled=settled), reading(0.9)
+    every = {one.slug: now for one in METRICS}
+    data = OverviewData(
+        now=every,
+        before=dict.fromkeys(every, before),
+        same_age=same_age,
+        sparks=dict.fromkeys(every, FLAT),
+        uptime=Uptime(pd.DataFrame(), pd.DataFrame(), "1h"),
+    )
 
-    assert "too early to judge" in html
-    assert "−40.0 points" in html
-    assert "hg-bad" not in html
+    html = tiles.board(data, shade="light", link="carriers?range=1h", compared="last week")
+
+    assert says in html
+    assert "hg-bad" in html
 
 
 def test_without_a_value_last_week_there_is_no_change() -> None:
