@@ -6,7 +6,10 @@ re-delivering a queue need nothing else. No fact holds a number or a code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -18,6 +21,15 @@ OWN_APP = "heliograph"
 """The app of claims that instances of the service make for each other; no key can be made for it."""
 
 
+@cache
+def _key_of(fields: tuple[str, ...]) -> Callable[[Fact], tuple[object, ...]]:
+    """A key is asked for several times a fact on its way; a loop over the names takes twice as long."""
+    if len(fields) == 1:
+        only = attrgetter(*fields)
+        return lambda fact: (only(fact),)
+    return attrgetter(*fields)
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact", gc=False):
     """One row. `key_fields` are the primary key of its table. No field can hold a cycle, so collections pass facts by."""
 
@@ -25,7 +37,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="fact", gc=False
 
     @property
     def key(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.key_fields)
+        return _key_of(self.key_fields)(self)
 
 
 class Request(Fact, tag="request", frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ class Database:
         self._read_timeout_seconds = settings.read_timeout_seconds
         self._clock = clock
         self._engine = open_engine(settings, isolation=isolation)
+        self._writing = self._engine.execution_options(writes=True)
         self._has_schema = has_schema  # all lanes': one that is first used later must not make a table that was lost
         self.is_contended = False
         """The transaction under way was refused a lock and runs again: the server is there, and busy with others."""
@@ -93,8 +94,7 @@ class Database:
         self._engine.dispose()
 
     def _once(self, work: Callable[[Connection], Result], *, writes: bool, progress: _Progress) -> Result:
-        options = self._engine.execution_options(writes=writes)
-        with options.connect() as connection:
+        with (self._writing if writes else self._engine).connect() as connection:
             transaction = connection.begin()
             result = work(connection)
             progress.committing = True

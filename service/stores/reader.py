@@ -66,7 +66,6 @@ class AskKey(msgspec.Struct, frozen=True):
 Question = AskRequest | AskBrief | AskChecks | AskLiving | AskSends | AskOptOut | AskKey
 _OfRequest = Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval
 _ALL: Sequence[type[_OfRequest]] = (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval)
-_BRIEF: Sequence[type[_OfRequest]] = (Attempt, Approval)
 Told = RequestState | None | list[datetime] | list[Check] | bool | ApiKey
 
 
@@ -94,7 +93,7 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
     asked = {question.request_id for question in questions if isinstance(question, AskRequest)}
     states = states_of(connection, asked | set(living.values()))
     briefly = {question.request_id for question in questions if isinstance(question, AskBrief)}
-    briefs = states_of(connection, briefly, kinds=_BRIEF)
+    briefs = _briefs(connection, briefly)
     checks = _checks(connection, {question.request_id for question in questions if isinstance(question, AskChecks)})
     sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
     stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
@@ -123,38 +122,43 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
 def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskLiving, UUID]:
     if not questions:
         return {}
-    requests, approvals = schema.requests.c, schema.approvals.c
-    query = (
-        select(requests.phone_hash, requests.app, requests.purpose, requests.expires_at, requests.at, requests.id)
-        .select_from(schema.requests.outerjoin(schema.approvals, requests.id == approvals.request_id))
-        .where(
-            requests.phone_hash.in_({question.phone_hash for question in questions}),
-            requests.purpose.in_({question.purpose for question in questions}),
-            requests.expires_at > min(question.now for question in questions),
-            approvals.request_id.is_(None),
-        )
+    living = rows.ask(
+        connection,
+        "living",
+        numbers={question.phone_hash for question in questions},
+        purposes={question.purpose for question in questions},
+        now=min(question.now for question in questions),
     )
     candidates: dict[tuple[str, str, str], list[tuple[datetime, int, datetime, UUID]]] = defaultdict(list)
-    for phone_hash, app, purpose, expires_at, at, request_id in connection.execute(query):
-        candidates[phone_hash, app, purpose].append((at, request_id.int, expires_at, request_id))
+    for phone_hash, app, purpose, expires_at, at, kept_id in living:
+        request_id = UUID(bytes=kept_id)
+        known = (rows.utc(at), request_id.int, rows.utc(expires_at), request_id)
+        candidates[phone_hash, app, purpose].append(known)
     found = {}
     for question in questions:
-        known = candidates[question.phone_hash, question.app, question.purpose]
-        if row := max((row for row in known if row[2] > question.now), default=None):
+        theirs = candidates[question.phone_hash, question.app, question.purpose]
+        if row := max((row for row in theirs if row[2] > question.now), default=None):
             found[question] = row[3]
     return found
 
 
-def states_of(
-    connection: Connection, ids: set[UUID], *, kinds: Sequence[type[_OfRequest]] = _ALL
-) -> dict[UUID, RequestState]:
+def states_of(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
     if not ids:
         return {}
     found = {row.id: row for row in rows.select(connection, Request, "id", ids)}
     facts: dict[UUID, list[AnyFact]] = defaultdict(list)
-    for kind in kinds:
+    for kind in _ALL:
         for fact in rows.select(connection, kind, "request_id", found):
             facts[fact.request_id].append(fact)
+    return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
+
+
+def _briefs(connection: Connection, ids: set[UUID]) -> dict[UUID, RequestState]:
+    found: dict[UUID, Request] = {}
+    facts: dict[UUID, set[AnyFact]] = defaultdict(set)
+    for request, beside in rows.select_with(connection, (Attempt, Approval), ids):
+        found[request.id] = request
+        facts[request.id].update(beside)
     return {request_id: assemble(request, facts[request_id]) for request_id, request in found.items()}
 
 
@@ -168,13 +172,10 @@ def _checks(connection: Connection, ids: set[UUID]) -> dict[UUID, list[Check]]:
 def _sends(connection: Connection, questions: Sequence[AskSends]) -> dict[tuple[str, Category], list[datetime]]:
     sends: dict[tuple[str, Category], list[datetime]] = defaultdict(list)
     if questions:
-        attempts = schema.attempts.c
-        query = select(attempts.phone_hash, attempts.category, attempts.at).where(
-            attempts.phone_hash.in_({question.phone_hash for question in questions}),
-            attempts.at >= min(question.since for question in questions),
-        )
-        for phone_hash, category, at in connection.execute(query.order_by(attempts.at)):
-            sends[phone_hash, category].append(at)
+        numbers = {question.phone_hash for question in questions}
+        since = min(question.since for question in questions)
+        for phone_hash, category, at in rows.ask(connection, "sends", numbers=numbers, since=since):
+            sends[phone_hash, category].append(rows.utc(at))
     return sends
 
 

@@ -177,32 +177,23 @@ def _check(connection: Connection, orders: Sequence[CheckOrder]) -> list[CheckVe
     return verdicts
 
 
-def _checked(connection: Connection, ids: Sequence[UUID]) -> tuple[dict[UUID, list[int]], set[UUID]]:
+def _checked(connection: Connection, ids: list[UUID]) -> tuple[dict[UUID, list[int]], set[UUID]]:
     """The numbers of the checks that were counted, by request, and who is approved: read under the lock, in one question.
 
     Facts come in any order: checks of a request that is not here yet count too.
     """
-    requests, checks, approvals = schema.requests.c, schema.checks.c, schema.approvals.c
-    query = (
-        select(requests.id, checks.check, approvals.request_id)
-        .select_from(
-            schema.requests.outerjoin(schema.checks, checks.request_id == requests.id).outerjoin(
-                schema.approvals, approvals.request_id == requests.id
-            )
-        )
-        .where(requests.id.in_(ids))
-        .order_by(requests.id)
-        .with_for_update()
-    )
     checked: dict[UUID, list[int]] = defaultdict(list)
     approved: set[UUID] = set()
-    found = connection.execute(query).all()
-    for request_id, check, approval in found:
+    absent = set(ids)
+    for kept_id, check, approval in rows.ask(connection, "checked", ids=ids):
+        request_id = UUID(bytes=kept_id)
+        absent.discard(request_id)
         if check is not None:
             checked[request_id].append(check)
         if approval is not None:
             approved.add(request_id)
-    if absent := set(ids) - {row[0] for row in found}:
+    if absent:
+        checks, approvals = schema.checks.c, schema.approvals.c
         for request_id, check in connection.execute(
             select(checks.request_id, checks.check).where(checks.request_id.in_(absent))
         ):

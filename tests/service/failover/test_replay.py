@@ -60,7 +60,8 @@ def test_a_record_shows_a_person_the_sql_and_its_parameters(tmp_path: Path):
     [shown] = show(tmp_path)
 
     assert (
-        "INSERT INTO attempts (request_id, attempt, at, provider, cause, phone_hash) VALUES (:request_id" in shown.text
+        "INSERT INTO attempts (request_id, attempt, at, provider, cause, phone_hash, category) VALUES (:request_id"
+        in shown.text
     )
     assert str(request.id) in shown.text
     assert not shown.applied
