@@ -6,7 +6,7 @@ a slow provider costs the calls that wait for it and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -134,6 +134,10 @@ class Router:
         return chosen
 
 
+def _nothing(_sent: Sent) -> Sequence[AnyFact]:
+    return ()
+
+
 class Dispatcher:
     """Sends orders. `begin` makes the first attempt durable, `deliver` submits it and whatever failover takes."""
 
@@ -172,8 +176,11 @@ class Dispatcher:
             return None
         return Underway(order, attempt, provider, self._timer() + self._routing.deadline_seconds)
 
-    async def deliver(self, underway: Underway) -> Sent:
-        """Submit, and try others while the deadline allows. Raises `NotSent`, `NumberRefused`, `Unavailable`."""
+    async def deliver(self, underway: Underway, *, beside: Callable[[Sent], Sequence[AnyFact]] = _nothing) -> Sent:
+        """Submit, and try others while the deadline allows. Raises `NotSent`, `NumberRefused`, `Unavailable`.
+
+        What `beside` gives for a message that went out is kept in the transaction of its outcome.
+        """
         order, attempt, provider = underway.order, underway.attempt, underway.provider
         tried: list[str] = []
         in_doubt: Sent | None = None
@@ -183,7 +190,9 @@ class Dispatcher:
             if answer.outcome == "unknown":
                 in_doubt = Sent(attempt.attempt, "unknown")
             following = None if _is_settled(answer) else self._next(order, tried, underway.deadline)
-            if not await self._keep(order, attempt, answer, following) or following is None:
+            sent = _taken(attempt, answer, in_doubt) if following is None else None
+            others = beside(sent) if sent is not None else ()
+            if not await self._keep(order, attempt, answer, following, others) or following is None:
                 return _conclude(order, attempt, answer, in_doubt)
             attempt, provider = following
 
@@ -220,25 +229,35 @@ class Dispatcher:
         )
 
     async def _keep(
-        self, order: Order, attempt: Attempt, answer: Answer, following: tuple[Attempt, Provider] | None
+        self,
+        order: Order,
+        attempt: Attempt,
+        answer: Answer,
+        following: tuple[Attempt, Provider] | None,
+        others: Sequence[AnyFact],
     ) -> bool:
-        """The outcome and, in the same transaction, the attempt that follows; then the event and the number.
+        """The outcome and, in the same transaction, the attempt that follows or else `others`; then the event and the
+        number.
 
         In this order: an outcome without its event is told again after a crash, an event without its outcome stays one.
         False when somebody else, a resend, made the attempt that was to follow.
         """
         numbers = [self._sealed(order)] if order.fresh and attempt.attempt == order.first_attempt else []
         try:
-            return await self._write_outcome(self._outcome(attempt, answer), following[0] if following else None)
+            return await self._write_outcome(
+                self._outcome(attempt, answer), following[0] if following else None, others
+            )
         finally:
             await self._publisher.tell_if_possible([send_event(order.request, attempt, answer)], numbers)
 
-    async def _write_outcome(self, outcome: AttemptOutcome, following: Attempt | None) -> bool:
+    async def _write_outcome(
+        self, outcome: AttemptOutcome, following: Attempt | None, others: Sequence[AnyFact]
+    ) -> bool:
         if following is not None:
             written = await self._store.write([outcome, following])
             return written[-1] or await self._is_ours(following)
         try:
-            await self._store.write([outcome])
+            await self._store.write([outcome, *others])
         except HeliographError as error:
             # The message is out and its attempt is kept: to answer with an error would only have it sent twice.
             _log.error("an outcome could not be kept", request_id=str(outcome.request_id), reason=str(error))
@@ -298,11 +317,15 @@ def send_event(request: Request, attempt: Attempt, answer: Answer | AttemptOutco
     )
 
 
+def _taken(attempt: Attempt, answer: Answer, in_doubt: Sent | None) -> Sent | None:
+    """The message that went out, or may have."""
+    return Sent(attempt.attempt, "accepted") if answer.outcome == "accepted" else in_doubt
+
+
 def _conclude(order: Order, attempt: Attempt, answer: Answer, in_doubt: Sent | None) -> Sent:
-    if answer.outcome == "accepted":
-        return Sent(attempt.attempt, "accepted")
-    if in_doubt is not None:
-        return in_doubt
+    sent = _taken(attempt, answer, in_doubt)
+    if sent is not None:
+        return sent
     if answer.error_class in _NUMBER_FAULTS:
         raise NumberRefused(order.request.id, answer.error_class)
     raise NotSent(order.request.id, answer.error_class)

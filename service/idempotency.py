@@ -19,7 +19,7 @@ import structlog
 from core.clock import Clock
 from core.errors import HeliographError
 from service.errors import CallInFlight, KeyReused
-from service.facts import IdempotencyAnswer, IdempotencyClaim
+from service.facts import AnyFact, IdempotencyAnswer, IdempotencyClaim
 from service.stores import Claim, Store
 from service.telemetry import Telemetry
 
@@ -35,6 +35,22 @@ class Reply:
     status: int
     body: bytes
     replayed: bool = False
+
+
+class Keeper:
+    """Gives the answer of one call as facts, so that it is kept in the transaction of what was done."""
+
+    def __init__(self, answer: Callable[[Reply], IdempotencyAnswer] | None) -> None:
+        self._answer = answer
+        self.was_asked = False
+
+    def facts(self, reply: Reply) -> list[AnyFact]:
+        """What keeps `reply`; nothing for a call without a key."""
+        self.was_asked = True
+        return [self._answer(reply)] if self._answer else []
+
+
+Doing = Callable[[UUID, Keeper], Awaitable[Reply]]
 
 
 class Idempotency:
@@ -67,14 +83,15 @@ class Idempotency:
         app: str,
         key: str,
         call: bytes,
-        do: Callable[[UUID], Awaitable[Reply]],
+        do: Doing,
         recover: Callable[[UUID], Awaitable[Reply | None]],
     ) -> Reply:
-        """Do the call unless it was done. `do` gets the request id to use; `recover` answers from facts when the process
-        that did it died before it could. Raises `KeyReused`, `CallInFlight` and whatever `do` raises.
+        """Do the call unless it was done. `do` gets the request id to use, and a keeper for its answer where something is
+        written last; else the answer is kept after it. `recover` answers from facts when the process that did it died
+        before it could. Raises `KeyReused`, `CallInFlight` and whatever `do` raises.
         """
         if not key:
-            return await do(self._ids())
+            return await do(self._ids(), Keeper(None))
         fingerprint = self._digest(b"call\0" + call)
         claim = await self._claim(app, key, fingerprint)
         holder = claim.holder
@@ -92,21 +109,21 @@ class Idempotency:
                 return lost
         return await self._do(place, holder, do)
 
-    async def _do(
-        self, place: tuple[str, str], holder: IdempotencyClaim, do: Callable[[UUID], Awaitable[Reply]]
-    ) -> Reply:
+    async def _do(self, place: tuple[str, str], holder: IdempotencyClaim, do: Doing) -> Reply:
         if place in self._here:
             raise CallInFlight("the first call with this Idempotency-Key is not done")
         self._here.add(place)
         self._released.pop(place, None)
+        keeper = Keeper(lambda reply: self._answer(holder, reply))
         try:
-            reply = await do(holder.request_id)
+            reply = await do(holder.request_id, keeper)
         except HeliographError:
             self._release(place)  # nothing was done: the same call may be made again with the same key
             raise
         finally:
             self._here.discard(place)
-        await self._keep_answer(holder, reply)
+        if not keeper.was_asked:
+            await self._keep_answer(holder, reply)
         return reply
 
     def _require_abandoned(self, place: tuple[str, str], holder: IdempotencyClaim) -> None:
@@ -134,16 +151,18 @@ class Idempotency:
         keyed.update(words)
         return keyed.hexdigest()
 
-    async def _keep_answer(self, holder: IdempotencyClaim, reply: Reply) -> None:
-        answer = IdempotencyAnswer(
+    def _answer(self, holder: IdempotencyClaim, reply: Reply) -> IdempotencyAnswer:
+        return IdempotencyAnswer(
             app=holder.app,
             idempotency_key=holder.idempotency_key,
             at=self._clock(),
             status=reply.status,
             body=reply.body,
         )
+
+    async def _keep_answer(self, holder: IdempotencyClaim, reply: Reply) -> None:
         try:
-            await self._store.write([answer])
+            await self._store.write([self._answer(holder, reply)])
         except HeliographError as error:
             # The call was done and is answered; asked again, it is answered from its facts.
             _log.warning("an answer could not be kept for its Idempotency-Key", reason=str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from core.numbers import Number
 from service.desk import Desk
 from service.dispatch import Order, Sent
 from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, UnknownRequest
-from service.facts import Approval, Check, Request, RequestState
+from service.facts import AnyFact, Approval, Check, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY, require_welcome
 from service.templates import usable
@@ -41,6 +41,10 @@ class MessageSending:
 
     request: Request
     sent: Sent
+
+
+def _nothing(_sending: MessageSending) -> Sequence[AnyFact]:
+    return ()
 
 
 class Messages:
@@ -81,8 +85,10 @@ class Messages:
             text=usable(text),
         )
 
-    async def send(self, wish: MessageWish, *, request_id: UUID) -> MessageSending:
-        """Send it. Raises `OptedOut`, `Wait`, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`."""
+    async def send(
+        self, wish: MessageWish, *, request_id: UUID, beside: Callable[[MessageSending], Sequence[AnyFact]] = _nothing
+    ) -> MessageSending:
+        """Send it; what `beside` gives is kept together with the outcome. Raises `OptedOut`, `Wait`, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`."""
         request = self._request(wish, request_id)
         order = Order(
             request=request,
@@ -97,7 +103,8 @@ class Messages:
             underway = await self._desk.dispatcher.begin(order)
         if underway is None:
             raise CoolingDown("another call has just sent this message", retry_after_seconds=1)
-        return MessageSending(request, await self._desk.dispatcher.deliver(underway))
+        sent = await self._desk.dispatcher.deliver(underway, beside=lambda sent: beside(MessageSending(request, sent)))
+        return MessageSending(request, sent)
 
     async def state(self, *, app: str, request_id: UUID) -> RequestState:
         """Everything known of a message of this app. Raises `UnknownRequest`."""

@@ -6,7 +6,7 @@ Unknown, foreign and expired verifications look alike to a caller, so that an id
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -23,7 +23,7 @@ from service.codes import Codes
 from service.desk import Desk
 from service.dispatch import Order, Sent, Underway
 from service.errors import CoolingDown, NotSent, UnknownRequest
-from service.facts import Request, RequestState
+from service.facts import AnyFact, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY
 from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict
@@ -56,6 +56,10 @@ class Sending:
     sent: Sent
     is_new: bool
     resend_after_seconds: int
+
+
+def _nothing(_sending: Sending) -> Sequence[AnyFact]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -102,16 +106,22 @@ class Verifications:
             variables=variables,
         )
 
-    async def send(self, wish: Wish, *, request_id: UUID) -> Sending:
-        """Send a code, or send again within the lifetime of a living verification.
+    async def send(
+        self, wish: Wish, *, request_id: UUID, beside: Callable[[Sending], Sequence[AnyFact]] = _nothing
+    ) -> Sending:
+        """Send a code, or send again within the lifetime of a living verification. What `beside` gives is kept together
+        with the outcome.
 
         Raises `Wait` of one kind or another, `NoRoute`, `NotSent`, `NumberRefused`, `Unavailable`.
         """
         async with self._desk.locks.hold(wish.phone_hash):
             underway, earlier = await self._begin(wish, request_id)
-        sent = await self._desk.dispatcher.deliver(underway)
-        order = underway.order
-        return Sending(order.request, sent, order.fresh, self._desk.limits.cooldown_seconds(earlier + 1))
+        order, cooldown = underway.order, self._desk.limits.cooldown_seconds(earlier + 1)
+
+        def sending(sent: Sent) -> Sending:
+            return Sending(order.request, sent, order.fresh, cooldown)
+
+        return sending(await self._desk.dispatcher.deliver(underway, beside=lambda sent: beside(sending(sent))))
 
     async def check(self, *, app: str, request_id: UUID, code: str) -> Checked:
         """Check a code against the verification with this id."""

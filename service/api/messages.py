@@ -18,7 +18,8 @@ from service.api.problems import documented
 from service.api.schemas import ConversionKept, MessageSent, MessageView, NewConversion, NewMessage
 from service.api.sending import IdempotencyKey, reply_of, send_once
 from service.api.views import message_sent, message_view
-from service.idempotency import Reply
+from service.idempotency import Keeper, Reply
+from service.messages import MessageSending
 
 _TAGS = ["Messages"]
 
@@ -68,12 +69,17 @@ async def send_message(
         client_address=data.client_address,
     )
 
-    async def do(request_id: UUID) -> Reply:
-        return reply_of(message_sent(await parts.messages.send(wish, request_id=request_id)), status=201)
+    def told(sending: MessageSending) -> Reply:
+        return reply_of(message_sent(sending), status=201)
+
+    async def do(request_id: UUID, keeper: Keeper) -> Reply:
+        return told(
+            await parts.messages.send(wish, request_id=request_id, beside=lambda sending: keeper.facts(told(sending)))
+        )
 
     async def recover(request_id: UUID) -> Reply | None:
         sending = await parts.messages.sending(app=app, request_id=request_id)
-        return reply_of(message_sent(sending), status=201) if sending else None
+        return told(sending) if sending else None
 
     return await send_once(request, parts, idempotency_key, do, recover)
 

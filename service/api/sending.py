@@ -14,7 +14,7 @@ from service.api import problems
 from service.api.auth import app_of
 from service.api.parts import Parts
 from service.errors import NotSent, NumberRefused
-from service.idempotency import Reply
+from service.idempotency import Doing, Keeper, Reply
 
 IdempotencyKey = Annotated[
     str | None,
@@ -31,14 +31,14 @@ async def send_once(
     request: Request[Any, Any, Any],
     parts: Parts,
     key: str | None,
-    do: Callable[[UUID], Awaitable[Reply]],
+    do: Doing,
     recover: Callable[[UUID], Awaitable[Reply | None]],
 ) -> Response[bytes]:
     """Send, or give the answer of the first call with this key."""
 
-    async def doing(request_id: UUID) -> Reply:
+    async def doing(request_id: UUID, keeper: Keeper) -> Reply:
         try:
-            return await do(request_id)
+            return await do(request_id, keeper)
         except (NotSent, NumberRefused) as error:
             return _refusal(error)  # attempts were made: this answer is kept too
 

@@ -25,7 +25,8 @@ from service.api.schemas import (
 )
 from service.api.sending import IdempotencyKey, reply_of, send_once
 from service.api.views import verification_sent, verification_view
-from service.idempotency import Reply
+from service.idempotency import Keeper, Reply
+from service.verifications import Sending
 
 _TAGS = ["Verifications"]
 
@@ -77,9 +78,14 @@ async def send_verification(
         client_address=data.client_address,
     )
 
-    async def do(request_id: UUID) -> Reply:
-        sending = await parts.verifications.send(wish, request_id=request_id)
+    def told(sending: Sending) -> Reply:
         return reply_of(verification_sent(sending), status=201 if sending.is_new else 200)
+
+    async def do(request_id: UUID, keeper: Keeper) -> Reply:
+        sending = await parts.verifications.send(
+            wish, request_id=request_id, beside=lambda sending: keeper.facts(told(sending))
+        )
+        return told(sending)
 
     async def recover(request_id: UUID) -> Reply | None:
         sending = await parts.verifications.sending(app=app, request_id=request_id)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from service.facts import Attempt, IdempotencyAnswer, IdempotencyClaim, Request
+from service.facts import AnyFact, Attempt, AttemptOutcome, IdempotencyAnswer, IdempotencyClaim, Request
 from service.providers.base.submission import Answer
-from tests.support.house import ACCEPTED, House
+from service.stores.memory import MemoryStore
+from tests.support.house import ACCEPTED, House, open_house
 from tests.support.providers import a_number
 
 
@@ -105,6 +108,43 @@ async def test_the_refusal_of_every_provider_is_an_answer_and_is_kept(house: Hou
     assert again.headers["Content-Type"] == "application/problem+json"
     assert again.content == first.content
     assert len(house.facts(Attempt)) == 1
+
+
+class NotingStore(MemoryStore):
+    """Notes what is written together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[set[type[AnyFact]]] = []
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        self.written.append({type(fact) for fact in facts})
+        return await super().write(facts)
+
+
+@pytest.mark.parametrize("path", ["/v1/verifications", "/v1/messages"])
+async def test_an_answer_is_kept_in_the_transaction_of_its_outcome(tmp_path: Path, path: str):
+    body = {"purpose": "login"} if "verifications" in path else {"category": "code", "text": "hello"}
+    async with open_house(tmp_path, store=NotingStore()) as house:
+        assert isinstance(house.store, NotingStore)
+        answer = await house.call("POST", path, {"to": a_number(), **body}, headers=keyed())
+        written = [kinds for kinds in house.store.written if IdempotencyAnswer in kinds]
+
+        assert answer.status_code == 201
+        assert written == [{AttemptOutcome, IdempotencyAnswer}]
+
+
+async def test_the_answer_after_a_failover_is_kept_once_and_comes_again(tmp_path: Path):
+    async with open_house(tmp_path, providers={"one": {}, "two": {}}, store=NotingStore()) as house:
+        assert isinstance(house.store, NotingStore)
+        house.providers["one"].answers = house.providers["two"].answers = [Answer("failed", "provider"), ACCEPTED]
+        number, headers = a_number(), keyed()
+        first = await house.verify(number, headers=headers)
+        again = await house.verify(number, headers=headers)
+
+        assert (first.status_code, first.json()["attempt"]) == (201, 2)
+        assert again.content == first.content
+        assert sum(IdempotencyAnswer in kinds for kinds in house.store.written) == 1
 
 
 async def test_when_its_time_is_over_a_key_counts_anew(house: House):
