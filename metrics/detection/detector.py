@@ -235,22 +235,26 @@ class Detector:
             return True
         held = self.leaves.inside(self.slices.scope(place))
         alternative, since = self._sequential.alternative(place, watched), self._sequential.since(place, watched)
+        healed = since + PATIENCE[watched]
+        if minute >= healed and not self._still_ill(held, columns(watched).start + alternative, healed):
+            return False
         table = self._table(watched, self._onset(held, watched, alternative, minute), minute, but=None)
         found = scan(self.slices, table, watched)
         where = self.leaves.inside(self.slices.scope(found.slice))
         feed = one_feed(self.leaves, table, watched, where, found.alternative)
-        healed, flow = since + PATIENCE[watched], self._flow(feed)
-        if minute < healed:
-            return feed is None or (minute > since and _SILENT < flow < _FLOWING)
-        column = columns(watched).start + alternative
-        young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= healed]
-        return flow < _FLUSHING and young[-1] > 0 and sum(young) > _STILL
+        if feed is None:
+            return True
+        flow = self._flow(feed)
+        return flow < _FLUSHING if minute >= healed else minute > since and _SILENT < flow < _FLOWING
 
-    def _flow(self, feed: Bools | None) -> float:
+    def _still_ill(self, held: Bools, column: int, first: int) -> bool:
+        """Whether the youngest cohorts say so, of late and in all since a stall would have healed."""
+        young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= first]
+        return young[-1] > 0 and sum(young) > _STILL
+
+    def _flow(self, feed: Bools) -> float:
         """The receipts of a feed that came in the last minute, of those due in it."""
         now = self.minutes[-1]
-        if feed is None:
-            return 0.0
         due, came = now.tally[feed[now.leaf], 2 * T_REC : 2 * T_REC + 2].sum(axis=0)
         return float(came / due) if due > 0 else 0.0
 
