@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 Kind = Literal["daily", "weekly", "monthly"]
@@ -85,11 +85,21 @@ class Day:
         return f"{self.date:%a} {self.date.day} {self.date:%b}"
 
 
+@dataclass(frozen=True)
 class _Longer:
-    """What a week and a month share: they are made of days."""
+    """What a week and a month share: they are made of days, and begin on `date`."""
 
     date: date
     zone: str
+
+    @classmethod
+    def of(cls, day: Day) -> Self:
+        """The one in which `day` lies."""
+        return cls(cls._begin(day.date), day.zone)
+
+    @staticmethod
+    def _begin(day: _Date) -> _Date:
+        raise NotImplementedError
 
     def _after(self) -> _Date:
         raise NotImplementedError
@@ -114,13 +124,14 @@ class _Longer:
         """The first day after it."""
         return Day(self._after(), self.zone)
 
+    @property
+    def previous(self) -> Self:
+        """The one before."""
+        return self.of(self.first.plus(-1))
 
-@dataclass(frozen=True)
+
 class Week(_Longer):
-    """The seven days from the Monday `date` on."""
-
-    date: date
-    zone: str
+    """The seven days from a Monday on."""
 
     kind: ClassVar[Kind] = "weekly"
     noun: ClassVar[str] = "week"
@@ -129,20 +140,17 @@ class Week(_Longer):
     bucket: ClassVar[str] = "1d"
     trend_days: ClassVar[int] = 28
 
-    @classmethod
-    def of(cls, day: Day) -> Week:
-        """The week in which `day` lies."""
-        return cls(day.date - timedelta(days=day.date.weekday()), day.zone)
+    @staticmethod
+    def _begin(day: _Date) -> _Date:
+        return day - timedelta(days=day.weekday())
 
-    @property
-    def previous(self) -> Week:
-        """The week before."""
-        return Week(self.date - timedelta(days=7), self.zone)
+    def _after(self) -> _Date:
+        return self.date + timedelta(days=7)
 
     @property
     def earlier(self) -> Week:
         """The week four weeks before."""
-        return Week(self.date - timedelta(days=28), self.zone)
+        return self.of(self.first.plus(-28))
 
     @property
     def title(self) -> str:
@@ -154,16 +162,9 @@ class Week(_Longer):
         """As in `week of 23 Nov`."""
         return f"week of {self.date.day} {self.date:%b}"
 
-    def _after(self) -> _Date:
-        return self.date + timedelta(days=7)
 
-
-@dataclass(frozen=True)
 class Month(_Longer):
-    """The month that begins on `date`."""
-
-    date: date
-    zone: str
+    """A calendar month."""
 
     kind: ClassVar[Kind] = "monthly"
     noun: ClassVar[str] = "month"
@@ -172,15 +173,12 @@ class Month(_Longer):
     bucket: ClassVar[str] = "1d"
     trend_days: ClassVar[int] = 62
 
-    @classmethod
-    def of(cls, day: Day) -> Month:
-        """The month in which `day` lies."""
-        return cls(day.date.replace(day=1), day.zone)
+    @staticmethod
+    def _begin(day: _Date) -> _Date:
+        return day.replace(day=1)
 
-    @property
-    def previous(self) -> Month:
-        """The month before."""
-        return Month((self.date - timedelta(days=1)).replace(day=1), self.zone)
+    def _after(self) -> _Date:
+        return self._begin(self.date + timedelta(days=31))
 
     @property
     def earlier(self) -> Month:
@@ -196,9 +194,6 @@ class Month(_Longer):
     def short(self) -> str:
         """As in `Nov 2026`."""
         return f"{self.date:%b %Y}"
-
-    def _after(self) -> _Date:
-        return (self.date.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
 Span = Day | Week | Month

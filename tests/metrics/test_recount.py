@@ -18,7 +18,7 @@ from sandbox.chaos.recount import submitted
 from tests.metrics.story import START, Request, all_of, at, tell
 
 SLUGS = tuple(one.slug for one in METRICS)
-HOURS = 6
+HOURS = 24
 NOW = at(HOURS * 3600 + 30)
 ON_TIME_SECONDS = 20
 SEED = 20260302
@@ -57,7 +57,9 @@ def random_requests(rng: np.random.Generator, how_many: int) -> list[Request]:
             for _ in range(int(rng.integers(0, 4))):
                 status = one_of("delivered", "delivered", "failed", "pending")
                 fault = one_of("handset", "number", "route", "blocked") if status == "failed" else ""
-                delay = round(after + float(rng.exponential(15)), 3)
+                # one in twenty comes hours or days later
+                late = float(rng.uniform(3600, 70 * 3600)) if rng.uniform() < 0.05 else 0.0
+                delay = round(after + late + float(rng.exponential(15)), 3)
                 names = one_of("", "", "west")
                 request.receipt(
                     status, delay, attempt=attempt, error_class=fault, carrier=names, raw_code=str(rng.integers(9))
