@@ -181,8 +181,16 @@ def _matters(notice: Notice) -> tuple[str, ...]:
     what = f"{notice.kind} {notice.component} {notice.old} {notice.new} {notice.is_over}"
     if notice.kind == "looks_well" or notice.old is Status.RECOVERING:
         return (f"{what} {notice.word.isoformat()}",)  # instances come to it at different times, after the same word
+    if notice.kind == "status" and _is_word(notice):
+        what = f"{what} {notice.order}"  # or who tells of an outage soon after another would be held to have told of it
     bucket = int(notice.at.timestamp()) // _SAME_SECONDS
     return (f"{what} {bucket - 1}", f"{what} {bucket}")
+
+
+def _is_word(notice: Notice) -> bool:
+    """Whether the change is one of the primary store, which only the first to notice tells of."""
+    was_down, is_down = (status in (Status.MYSQL_FATAL, Status.BOTH_FATAL) for status in (notice.old, notice.new))
+    return was_down != is_down or notice.new is Status.RECOVERING
 
 
 def status_event(notice: Notice) -> StatusChange:

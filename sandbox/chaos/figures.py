@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import numpy as np
 
+from core.alerts import Alert
 from core.settings.servers import Store as StoreSettings
 from sandbox.chaos.cluster import INSTANCES
 from sandbox.chaos.ledger import Call, Ledger
 from sandbox.chaos.nemesis import Fault
 from sandbox.chaos.operations import Operator
 from sandbox.chaos.table import Row
+from service.herald import alert_kind
 
 NOT_OK_MAX_SHARE = 0.0001
 ENTERED_MAX = 2
@@ -78,6 +81,23 @@ def changes(fault: Fault, operator: Operator, *, began_at: float) -> Iterator[st
                 yield f"instance {name} went {path}, which is flapping"
         elif seen != list(fault.expects):
             yield f"instance {name} went {path}, expected {' → '.join(fault.expects) or 'no change'}"
+
+
+def alerts(fault: Fault, told: Sequence[Alert]) -> Iterator[str]:
+    """What is wrong by I9 in what people were told during a fault: each change once for all instances.
+
+    An instance that was killed may have been the one that was to tell.
+    """
+    changes = sorted((alert for alert in told if alert.kind == alert_kind("status")), key=attrgetter("at"))
+    seen = Counter(dict(alert.facts)["status"] for alert in changes)
+    path = " → ".join(dict(alert.facts)["status"] for alert in changes) or "nothing"
+    if fault.expects is None:
+        if max(seen.values(), default=0) > len(INSTANCES) * ENTERED_MAX:
+            yield f"alerts told {path}, which is flapping"
+        return
+    expected = Counter(fault.expects)
+    if seen - expected or (expected - seen and not fault.restarts_instances):
+        yield f"alerts told {path}, expected {' → '.join(fault.expects) or 'nothing'}"
 
 
 def _detected_at(fault: Fault, operator: Operator, instance: str, since: float) -> float | None:

@@ -20,6 +20,8 @@ import numpy as np
 
 from core import log
 from core import warehouse as door
+from core.alerts import Alert
+from core.alerts.outbox import Outbox
 from core.errors import HeliographError, WarehouseRefused, WarehouseUnavailable
 from core.numbers import NumberHash
 from sandbox.chaos import checker, figures, table
@@ -66,6 +68,14 @@ class Stage:
     operator: Operator
     ledger: Ledger
     kept: Path = field(repr=False)
+    told: set[str] = field(default_factory=set)
+
+    def told_since(self) -> list[Alert]:
+        """The alerts since this was asked last."""
+        rows = Outbox(self.cluster.settings.alerts.folder).all()
+        fresh = [row.alert for row in rows if row.name not in self.told]
+        self.told |= {row.name for row in rows}
+        return fresh
 
     @property
     def number_hash(self) -> NumberHash:
@@ -186,6 +196,7 @@ async def strike(stage: Stage, fault: Fault, *, seconds: float, say: Say) -> Str
     rng = np.random.default_rng([stage.plan.seed, *fault.number.encode()])
     field = Field(stage.cluster, stage.load, stage.operator, rng, seconds)
     stage.load.tolerated, stage.load.codes_may_expire = fault.tolerates, fault.codes_may_expire
+    stage.told_since()  # those are of the fault before
     say(f"{fault.number} {fault.title}: broken for {seconds:g} s")
     async with fault.around(field):
         await asyncio.sleep(max(0.0, field.began_at + seconds - time.time()))
@@ -219,6 +230,7 @@ def row_of(stage: Stage, struck: Struck) -> tuple[Row, Findings]:
     calls, store = stage.ledger.since(began_at), stage.cluster.settings.store
     findings.add("I8", figures.answers(row, fault, failed, calls, store))
     findings.add("I9", figures.changes(fault, stage.operator, began_at=began_at))
+    findings.add("I9", figures.alerts(fault, stage.told_since()))
     for invariant, problem in struck.field.problems:
         findings.add(invariant, [problem])
     return row, findings

@@ -21,7 +21,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     a right or a table is wrong. `journal`: it cannot be written, or is nearly full.
 
     `component` is "store" for the status, else what it is about: "mysql", "redis", "journal". `is_over` when the matter is
-    settled; `word` is when the last word on the primary store was given, the same on all instances; `heard` when another instance said so first, and so has told it.
+    settled; `word` is when the last word on the primary store was given, the same on all instances, and
+    `order` its place among all words; `heard` when another instance said so first, and so has told it.
     """
 
     kind: NoticeKind
@@ -33,6 +34,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     since: datetime
     word: datetime
+    order: int = 0
     heard: bool = False
     is_over: bool = False
 

@@ -311,6 +311,7 @@ class State:
             instance=self.instance,
             since=self.since,
             word=self.last_word,
+            order=self._order,
             heard=heard,
             is_over=is_over,
         )

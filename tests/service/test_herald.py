@@ -67,6 +67,14 @@ async def test_the_same_change_again_is_said_again_by_whoever_said_it_first(flee
     assert {dict(row.facts)["instance"] for row in fleet.alerts} == {fleet.instances[0]}
 
 
+async def test_another_outage_soon_after_is_said_by_whoever_notices_it(fleet: Fleet):
+    await fleet.hear(0, Status.HEALTHY, Status.MYSQL_FATAL, order=3)
+    for instance in (1, 0):
+        await fleet.hear(instance, Status.HEALTHY, Status.MYSQL_FATAL, after_seconds=20, order=7)
+
+    assert [dict(row.facts)["instance"] for row in fleet.alerts] == fleet.instances
+
+
 async def test_who_heard_it_from_another_instance_says_nothing(fleet: Fleet):
     await fleet.hear(0, Status.HEALTHY, Status.MYSQL_FATAL, heard=True)
 
