@@ -194,11 +194,18 @@ def journal() -> None:
 @journal.command()
 @_WHICH
 def show(which: str) -> None:
-    """Print the records, one a line: file, number, whether it was applied, and the record."""
+    """Print the records, one a line: file, number, whether it was applied, and the record.
+
+    During an outage the service holds its newest file: what is in there is shown once it is closed.
+    """
     from service import journals
 
-    for row in journals.show(load(), which):
+    settings, number = load(), 0
+    for number, row in enumerate(journals.show(settings, which), start=1):
         click.echo(f"{row.file} {row.number} {'applied' if row.applied else 'waits'} {row.text}")
+    if not number:
+        used = journals.in_use(settings, which)
+        click.echo(_in_use(used) if used else "Nothing waits.", err=True)
 
 
 @journal.command()
@@ -259,12 +266,16 @@ def replay_journal(which: str, skip_damaged: bool) -> None:
         raise SystemExit(1)
 
 
+def _in_use(files: int) -> str:
+    return f"{files} {'file is' if files == 1 else 'files are'} in use by another process and passed over."
+
+
 def _tell_what_is_left(which: str) -> None:
     from service import journals
 
     settings = load()
     if used := journals.in_use(settings, which):
-        click.echo(f"{used} {'file is' if used == 1 else 'files are'} in use by another process and passed over.")
+        click.echo(_in_use(used))
     for path in journals.kept_aside(settings, which):
         click.echo(f"Kept for you to look at: {path}")
 

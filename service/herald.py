@@ -59,7 +59,7 @@ WORDS: dict[Status, Words] = {
         "MySQL is down; Redis serves",
         "Codes are sent and checked from Redis, and every write waits in the journal of its instance. Nothing is lost.",
         (
-            "Find out what is wrong with MySQL: reachable, writable, disk, connections. The reason below is the first error.",
+            "Find out what is wrong with MySQL: reachable, writable, disk, connections. The reason is the error that decided it.",
             "Mind the room on the disks that hold the journals: `heliograph failover status` shows the backlog.",
             "When MySQL is well: `heliograph failover recover` on one instance; the others follow.",
         ),

@@ -61,7 +61,7 @@ Chore = Callable[[Connection], object]
 
 _PATIENCE_SECONDS = 0.25
 """What a caller waits beyond the server's own time, for the batch before his."""
-_SLOW_SHARE = 0.25
+_SLOW_SHARE = 0.15
 """Of the time that a call waits for an answer: a batch that takes longer is slow."""
 _PULSE_SHARE = 0.4
 """Of the time that a call waits for an answer: so long a bare question waits."""
@@ -77,6 +77,7 @@ class SqlStore:
         self._clock = clock
         self._instance = uuid4()
         self._deadline_seconds = settings.read_timeout_seconds + _PATIENCE_SECONDS
+        self._read_timeout_seconds = settings.read_timeout_seconds
         self._slow_seconds = _SLOW_SHARE * settings.read_timeout_seconds
         tables = Event()
         # The writer must see what other instances have committed since; a reader wants one moment for all its tables.
@@ -222,7 +223,7 @@ class SqlStore:
         """
         if waited is None or lane.pace_seconds < self._slow_seconds:
             return self._deadline_seconds
-        left_seconds = self._deadline_seconds - waited.seconds
+        left_seconds = self._read_timeout_seconds - waited.seconds
         if left_seconds <= 0:
             raise StoreLate("the call has waited long enough for a slow store", fault=FaultClass.FATAL)
         return left_seconds
