@@ -200,10 +200,11 @@ def show(which: str) -> None:
     """
     from service import journals
 
-    settings, number = load(), 0
-    for number, row in enumerate(journals.show(settings, which), start=1):
+    settings, is_empty = load(), True
+    for row in journals.show(settings, which):
+        is_empty = False
         click.echo(f"{row.file} {row.number} {'applied' if row.applied else 'waits'} {row.text}")
-    if not number:
+    if is_empty:
         used = journals.in_use(settings, which)
         click.echo(_in_use(used) if used else "Nothing waits.", err=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from heapq import nlargest
 from operator import attrgetter
 
 import numpy as np
@@ -21,6 +22,7 @@ NOT_OK_MAX_SHARE = 0.0001
 ENTERED_MAX = 2
 """How often a status may be entered in one row where nobody can foretell the path: a third time would be flapping."""
 _LATER = (429, 503)
+_SLOWEST_SHOWN = 3
 _OURS = ("receipts", "inbound")  # pushed by providers, which come back by themselves
 
 
@@ -57,6 +59,9 @@ def answers(row: Row, fault: Fault, failed: list[Call], calls: list[Call], store
     p99_max_ms = fault.p99_max_ms or (max(store.connect_timeout_seconds, store.read_timeout_seconds) + 1) * 1000
     if row.p99_ms is not None and row.p99_ms > p99_max_ms:
         yield f"p99 is {row.p99_ms:.0f} ms, and may be {p99_max_ms:.0f} ms"
+        begun = min(call.at for call in calls)
+        for call in nlargest(_SLOWEST_SHOWN, calls, key=attrgetter("seconds")):
+            yield f"{call}: {call.seconds:.1f} s, begun {call.at - begun:.1f} s after the first"
     if fault.expects or fault.detected_by:
         yield from _detection(row, fault)
 

@@ -75,7 +75,7 @@ def damage(path: Path, record: int) -> None:
 def test_with_nothing_to_do_it_says_so(operator: Operator):
     assert "Nothing waits." in operator("verify").output
     assert "0 records of 0 files replayed" in operator("replay").output
-    assert operator("show").output == ""
+    assert operator("show").output == "Nothing waits.\n"
 
 
 def test_what_waits_is_shown_verified_replayed_and_gone(operator: Operator):
