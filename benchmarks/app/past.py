@@ -48,7 +48,7 @@ def prepare(settings: Settings, attempts: int) -> datetime:
     if not warehouse.query_rows("SELECT 1 FROM rollup LIMIT 1"):
         click.echo("settling the days, and rolling up their hours")
         settle(warehouse, now=end + timedelta(days=60))
-        hourly.build(warehouse, on_time_seconds=60, quiet=timedelta(), margin=timedelta())
+        hourly.build(warehouse, on_time_seconds=60, lasts=timedelta(), quiet=timedelta(), margin=timedelta())
     click.echo("writing incidents, availability and a report")
     _incidents(warehouse, end)
     _availability(warehouse, end)
@@ -111,5 +111,5 @@ def _report(settings: Settings, end: datetime) -> None:
     ledger = Ledger(settings.reports.folder, clock=utc_now)
     office = Office(settings, ledger, KeptMail(), lambda: door.connect(settings.warehouse, readonly=True), utc_now)
     began = time.perf_counter()
-    office.deliver(Day((end - _DAY).date(), "UTC"), ["operators@heliograph.example"])
+    office.deliver(Day((end - 2 * _DAY).date(), "UTC"), ["operators@heliograph.example"])
     click.echo(f"the report took {time.perf_counter() - began:.1f} s")
