@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,14 +12,24 @@ import pytest
 from app import timeframe
 from app.data import basics
 from app.data import carriers as carriers_data
+from app.data import funnel as funnel_data
+from app.data import incidents as incidents_data
+from app.data import messages as messages_data
+from app.data import operations as operations_data
 from app.data import overview as overview_data
+from app.data import providers as providers_data
+from app.data import regions as regions_data
+from app.data.usual import usual
 from core.errors import WarehouseRefused
+from core.settings.sending import Price
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
 from tests.app.traffic import load
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 DAY = timeframe.moving("24h", NOW)
+WHEN: dict[str, Any] = {"now": NOW, "on_time_seconds": 60}
+PRICES = [Price(provider="aurora", country="DE", per_part=0.05)]
 
 
 class Counting:
@@ -152,15 +162,33 @@ def test_a_bucket_too_fine_for_the_range_is_changed_and_said(warehouse: Warehous
     assert "1,440 points" in answer.changed
 
 
-def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse) -> None:
+QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
+    "overview": (5, overview),
+    "carriers": (2, carriers),
+    "usual": (3, lambda asked: usual(asked, DAY, "UTC", (), slug="fill_rate", bucket="1h", carriers=("O2",), **WHEN)),
+    "countries": (1, lambda asked: carriers_data.countries_of(asked, DAY, now=NOW)),
+    "providers": (
+        5,
+        lambda asked: providers_data.answer(asked, DAY, "UTC", (), slug="fill_rate", prices=PRICES, **WHEN),
+    ),
+    "regions": (2, lambda asked: regions_data.answer(asked, DAY, "UTC", (), slug="fill_rate", **WHEN)),
+    "funnel": (3, lambda asked: funnel_data.answer(asked, DAY, (), dimension="carrier", now=NOW)),
+    "incidents": (2, lambda asked: incidents_data.answer(asked, DAY, ())),
+    "messages": (1, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
+    "operations": (8, lambda asked: operations_data.answer(asked, DAY, now=NOW)),
+    "filters": (1, lambda asked: basics.choices(asked, DAY)),
+}
+
+
+@pytest.mark.parametrize("page", QUESTIONS)
+def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse, page: str) -> None:
     load(warehouse, until=NOW, hours=24)
-    for_overview, for_carriers, for_filters = Counting(warehouse), Counting(warehouse), Counting(warehouse)
+    counted = Counting(warehouse)
+    most, ask = QUESTIONS[page]
 
-    overview(for_overview)
-    carriers(for_carriers)
-    basics.choices(for_filters, DAY)
+    ask(counted)
 
-    assert (for_overview.asked, for_carriers.asked, for_filters.asked) == (5, 2, 1)
+    assert counted.asked == most
 
 
 def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse: Warehouse) -> None:
