@@ -6,6 +6,7 @@ a slow provider costs the calls that wait for it and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -184,9 +185,14 @@ class Dispatcher:
         order, attempt, provider = underway.order, underway.attempt, underway.provider
         tried: list[str] = []
         in_doubt: Sent | None = None
+        number = asyncio.ensure_future(self._tell_number(order)) if order.fresh else None
         while True:
             tried.append(provider.name)
             answer = await self._submit(order, attempt, provider, underway.deadline)
+            if number is not None:
+                await (
+                    number
+                )  # an answer that is kept with the outcome may be given by another process, which has no number
             if answer.outcome == "unknown":
                 in_doubt = Sent(attempt.attempt, "unknown")
             following = None if _is_settled(answer) else self._next(order, tried, underway.deadline)
@@ -242,13 +248,12 @@ class Dispatcher:
         In this order: an outcome without its event is told again after a crash, an event without its outcome stays one.
         False when somebody else, a resend, made the attempt that was to follow.
         """
-        numbers = [self._sealed(order)] if order.fresh and attempt.attempt == order.first_attempt else []
         try:
             return await self._write_outcome(
                 self._outcome(attempt, answer), following[0] if following else None, others
             )
         finally:
-            await self._publisher.tell_if_possible([send_event(order.request, attempt, answer)], numbers)
+            await self._publisher.tell_if_possible([send_event(order.request, attempt, answer)])
 
     async def _write_outcome(
         self, outcome: AttemptOutcome, following: Attempt | None, others: Sequence[AnyFact]
@@ -276,6 +281,9 @@ class Dispatcher:
             latency_ms=answer.latency_ms,
             segments=answer.segments,
         )
+
+    async def _tell_number(self, order: Order) -> None:
+        await self._publisher.tell_if_possible([], [self._sealed(order)])
 
     def _sealed(self, order: Order) -> SealedNumber:
         request = order.request
