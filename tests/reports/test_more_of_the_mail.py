@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 
+from core.events import Availability, encode_lines
 from metrics.detection.records import keep
 from metrics.readings import Reading
 from reports.gather import gather
@@ -18,7 +19,7 @@ from reports.spans import Week
 from tests.metrics.story import START, tell
 from tests.reports.conftest import MONDAY, NEXT_MORNING, RECIPIENTS
 from tests.reports.crowd import crowd
-from tests.reports.test_mail import HTML_BYTES_MAX, make, plain
+from tests.reports.test_mail import HTML_BYTES_MAX, as_text, make, plain
 from tests.support.incidents import an_incident
 
 
@@ -41,6 +42,24 @@ def test_a_day_without_incidents_and_without_measured_availability_says_so(wareh
 
     assert "No incident in this day." in text
     assert "Availability of the service: not measured." in text
+
+
+def test_availability_is_that_of_the_calls_of_the_day_from_all_instances(warehouse):
+    def minute(at: datetime, instance: str, *, calls: int, failed: int) -> Availability:
+        return Availability(at=at, instance=instance * 32, calls=calls, failed=failed, shed=0)
+
+    rows = [
+        minute(START, "a", calls=60_000, failed=1),
+        minute(START, "b", calls=40_000, failed=3),
+        minute(MONDAY.end - timedelta(minutes=1), "a", calls=100_000, failed=0),
+        minute(MONDAY.start - timedelta(minutes=1), "a", calls=500, failed=500),
+        minute(MONDAY.end, "a", calls=500, failed=500),
+    ]
+    warehouse.insert_json("availability_minutes", encode_lines([*rows, rows[1]]))  # one of them told twice
+
+    rendered = render(make(warehouse))
+    for part in (plain(rendered.text), as_text(rendered.html)):
+        assert "Availability of the service: 99.998 % of 200 000 calls, within the goal of 99.99 % (4 failed)." in part
 
 
 def test_availability_is_cut_and_never_rounded_up_to_its_goal(warehouse):
