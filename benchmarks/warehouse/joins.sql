@@ -1,13 +1,13 @@
 -- Owns the rivals: the same questions asked of the raw events, as an analyst would write them. Sends and receipts may be
--- there twice, so sends are read with FINAL and receipts grouped; the first final receipt counts. `{keys}` are put in by
--- questions.py: what the ten metrics are split by.
+-- there twice, so sends are read with FINAL and receipts grouped; the first final receipt counts, and any receipt may name
+-- the carrier. `{keys}` are put in by questions.py: what the ten metrics are split by.
 
 -- name: five_minutes
 WITH receipts AS
 (
-    SELECT request_id, attempt, argMin(e.status, e.at) AS status, max(e.carrier) AS carrier
+    SELECT request_id, attempt, argMinIf(e.status, e.at, e.status != 'pending') AS status, max(e.carrier) AS carrier
     FROM receipt_events AS e
-    WHERE e.status != 'pending' AND e.at >= {start:DateTime('UTC')}
+    WHERE e.at >= {start:DateTime('UTC')}
     GROUP BY request_id, attempt
 )
 SELECT
@@ -24,10 +24,12 @@ WITH
     receipts AS
     (
         SELECT
-            request_id, attempt, argMin(e.status, e.at) AS status, argMin(e.error_class, e.at) AS error_class, min(e.at) AS at,
+            request_id, attempt, argMinIf(e.status, e.at, e.status != 'pending') AS status,
+            argMinIf(e.error_class, e.at, e.status != 'pending') AS error_class,
+            minIf(e.at, e.status != 'pending') AS at,
             max(e.carrier) AS carrier
         FROM receipt_events AS e
-        WHERE e.status != 'pending' AND e.at >= {start:DateTime('UTC')}
+        WHERE e.at >= {start:DateTime('UTC')}
         GROUP BY request_id, attempt
     ),
     fills AS
