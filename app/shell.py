@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
+from typing import Protocol, TypeVar
 
 import streamlit as st
 
@@ -68,7 +69,31 @@ def _down(error: WarehouseUnavailable, *, is_live: bool) -> None:
         st.button("Try again")
 
 
-def freshness_line(newest: datetime, window: Window, zone: str) -> None:
+class Answers(Protocol):
+    """What a page is drawn from; `empty` when nothing was submitted in the range."""
+
+    @property
+    def empty(self) -> bool: ...
+
+
+Asked = TypeVar("Asked", bound=Answers)
+
+
+def answered(opened: Opened, window: Window, ask: Callable[[], Asked]) -> Asked | None:
+    """The answers, and above them how fresh they are; None when there is nothing to draw, and the page says why."""
+    newest = cached.newest()
+    if newest is None:
+        nothing_at_all()
+        return None
+    answers = ask()
+    _freshness_line(newest, window, opened.view.zone)
+    if answers.empty:
+        nothing_here(newest, opened)
+        return None
+    return answers
+
+
+def _freshness_line(newest: datetime, window: Window, zone: str) -> None:
     """Until when there is data, how old that is, and which range is shown."""
     now = utc_now()
     age = (now - newest).total_seconds()

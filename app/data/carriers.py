@@ -35,6 +35,10 @@ class CarriersData:
     left_out: tuple[str, ...]
     asked_at: datetime
 
+    @property
+    def empty(self) -> bool:
+        return self.totals.empty
+
     def readings(self) -> dict[str, Reading]:
         """The totals by carrier, in their order."""
         rows = zip(self.totals["carrier"], self.totals["value"], self.totals["n"], self.totals["settled"], strict=True)

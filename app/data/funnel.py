@@ -15,12 +15,16 @@ from metrics.funnel import FunnelQuestion, causes, steps
 
 @dataclass(frozen=True)
 class FunnelData:
-    """`whole`: counts by step, None when no code was submitted. `parts`: a row a value of the dimension. `causes`: a row a
+    """`whole`: counts by step, none when no code was submitted. `parts`: a row a value of the dimension. `causes`: a row a
     cause, largest first, at most eight a step."""
 
-    whole: dict[str, int] | None
+    whole: dict[str, int]
     parts: pd.DataFrame
     causes: pd.DataFrame
+
+    @property
+    def empty(self) -> bool:
+        return not self.whole
 
 
 def answer(
@@ -30,7 +34,7 @@ def answer(
     question = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters))
     whole = steps(warehouse, question)
     if whole.empty:
-        return FunnelData(None, pd.DataFrame(), pd.DataFrame())
+        return FunnelData({}, pd.DataFrame(), pd.DataFrame())
     split = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters), dimension=dimension)
     return FunnelData(
         whole={str(step): int(count) for step, count in whole.iloc[0].items()},

@@ -39,6 +39,10 @@ class ProvidersData:
     failures: pd.DataFrame
     costs: pd.DataFrame
 
+    @property
+    def empty(self) -> bool:
+        return self.totals.empty
+
 
 def answer(
     warehouse: Warehouse,

@@ -20,6 +20,10 @@ class RegionsData:
     countries: pd.DataFrame
     regions: pd.DataFrame
 
+    @property
+    def empty(self) -> bool:
+        return self.countries.empty
+
 
 def answer(
     warehouse: Warehouse,

@@ -41,17 +41,10 @@ def page() -> None:
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    newest = cached.newest()
-    if newest is None:
-        shell.nothing_at_all()
-        return
     split = None if view.split == NO_SPLIT else view.split
-    answers = cached.carriers(
-        window, view.zone, view.filter_key(), slug=view.metric, split=split, wanted=view.bucket, panels=int(view.panels)
-    )
-    shell.freshness_line(newest, window, view.zone)
-    if answers.totals.empty:
-        shell.nothing_here(newest, opened)
+    ask = partial(cached.carriers, slug=view.metric, split=split, wanted=view.bucket, panels=int(view.panels))
+    answers = shell.answered(opened, window, partial(ask, window, view.zone, view.filter_key()))
+    if answers is None:
         return
     shown = metric(view.metric)
     low, high = charts.scale(shown, answers.series)

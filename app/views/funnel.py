@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -28,15 +30,10 @@ def page() -> None:
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    newest = cached.newest()
-    if newest is None:
-        shell.nothing_at_all()
-        return
     dimension = None if view.split == NO_SPLIT else view.split
-    answers = cached.funnel(window, view.filter_key(), dimension=dimension)
-    shell.freshness_line(newest, window, view.zone)
-    if answers.whole is None:
-        shell.nothing_here(newest, opened)
+    ask = partial(cached.funnel, window, view.filter_key(), dimension=dimension)
+    answers = shell.answered(opened, window, ask)
+    if answers is None:
         return
     st.caption(
         "Attempts of category code. Each is counted at the last step it reached; a code that was entered counts as "
@@ -55,7 +52,7 @@ def _causes(answers: FunnelData, window: Window) -> None:
     if answers.causes.empty:
         st.info("Nothing was lost.")
         return
-    total = (answers.whole or {})["submitted"]
+    total = answers.whole["submitted"]
     told = pd.DataFrame(
         {
             "step": [LOSS_TITLES[step] for step in answers.causes["step"]],

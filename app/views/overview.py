@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -25,15 +26,10 @@ def page() -> None:
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    newest = cached.newest()
-    if newest is None:
-        shell.nothing_at_all()
-        return
     banner(cached.incidents(window, view.filter_key()).open, view)
-    answers = cached.overview(window, view.zone, view.filter_key(), compare=view.compare)
-    shell.freshness_line(newest, window, view.zone)
-    if answers.empty:
-        shell.nothing_here(newest, opened)
+    ask = partial(cached.overview, window, view.zone, view.filter_key(), compare=view.compare)
+    answers = shell.answered(opened, window, ask)
+    if answers is None:
         return
     # The tile adds its own metric to the link, so the view's is left out of it.
     link = "carriers?" + urlencode(write(replace(view, metric=View.metric)), doseq=True)

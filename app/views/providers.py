@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -28,14 +29,9 @@ def page() -> None:
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    newest = cached.newest()
-    if newest is None:
-        shell.nothing_at_all()
-        return
-    answers = cached.providers(window, view.zone, view.filter_key(), slug=view.metric)
-    shell.freshness_line(newest, window, view.zone)
-    if answers.totals.empty:
-        shell.nothing_here(newest, opened)
+    ask = partial(cached.providers, window, view.zone, view.filter_key(), slug=view.metric)
+    answers = shell.answered(opened, window, ask)
+    if answers is None:
         return
     shown = metric(view.metric)
     _compared(shown, answers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -29,14 +30,9 @@ def page() -> None:
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    newest = cached.newest()
-    if newest is None:
-        shell.nothing_at_all()
-        return
-    answers = cached.regions(window, view.zone, view.filter_key(), slug=view.metric)
-    shell.freshness_line(newest, window, view.zone)
-    if answers.countries.empty:
-        shell.nothing_here(newest, opened)
+    ask = partial(cached.regions, window, view.zone, view.filter_key(), slug=view.metric)
+    answers = shell.answered(opened, window, ask)
+    if answers is None:
         return
     shown = metric(view.metric)
     _map(shown, answers)
