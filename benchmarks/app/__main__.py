@@ -1,9 +1,10 @@
-"""`make bench-app`: how soon the last chart of every page is drawn, beside bare Streamlit pages with as many charts."""
+"""`make bench-app`: how soon the last chart of every page is drawn, beside bare Streamlit pages that show as much."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from app.palette import THEME
 from benchmarks.app import bare, past, table
 from benchmarks.app.table import Row
-from benchmarks.app.visits import Place, Reader, chromium
+from benchmarks.app.visits import Link, Place, Reader, chromium
 from core import warehouse as door
 from core.warehouse import Warehouse
 from sandbox.children import Process, http_answers
@@ -26,7 +27,10 @@ from sandbox.supervisor import Supervisor
 
 PAGES = ("Overview", "Carriers", "Providers", "Regions", "Funnel", "Incidents", "Messages", "Operations", "Reports")
 _INCIDENT = "Incident"
-_START = Place("Start", "", 0, 0)
+_KEPT_SECONDS = 15
+"""For so long the dashboard keeps answers about no window, like the words of operators."""
+
+_START = Place("Start", "", 0, 0, 0)
 
 
 @click.command()
@@ -45,8 +49,8 @@ def main(attempts: int, rounds: int, pages: tuple[str, ...], keep: Path | None) 
     """Open every page of the dashboard in Chromium over a made-up past, and time it until all of it is drawn.
 
     Each is opened in a new browser session and by a click from another page, with answers that nobody has asked for before
-    (cold) and with answers that the dashboard still has (warm); in turn with a bare Streamlit page that shows as many charts
-    and tables of constant data. Takes a quarter of an hour besides loading, which takes as long at 20 million attempts.
+    (cold) and with answers that the dashboard still has (warm); in turn with a bare Streamlit page that shows as many charts,
+    tables and frames of constant data. Takes a quarter of an hour besides loading, which takes as long at 20 million attempts.
     """
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="heliograph-bench-")))
@@ -63,7 +67,7 @@ def main(attempts: int, rounds: int, pages: tuple[str, ...], keep: Path | None) 
         warehouse = door.connect(laid.settings.warehouse)
         links = past.links(end)
         rows = _looked_at(reader, _places(pages), links, warehouse)
-        rival = _rival(supervisor, browser, rows)
+        rival = _rival(supervisor, browser, rows, past.mail(laid.settings, folder / "bare.html"))
         _measure(rows, reader, rival, links, rounds)
     table.show(rows, attempts)
 
@@ -71,29 +75,32 @@ def main(attempts: int, rounds: int, pages: tuple[str, ...], keep: Path | None) 
 def _places(wanted: Sequence[str]) -> list[Place]:
     named = [name for name in (*PAGES, _INCIDENT) if not wanted or name in wanted]
     return [
-        Place("Incidents", f"incidents?incident={past.INCIDENT}")
+        Place("Incidents", "incidents?incident={incident}")
         if name == _INCIDENT
         else Place(name, "" if name == "Overview" else name.lower())
         for name in named
     ]
 
 
-def _looked_at(reader: Reader, places: Sequence[Place], links: Iterator[str], warehouse: Warehouse) -> list[Row]:
+def _looked_at(reader: Reader, places: Sequence[Place], links: Iterator[Link], warehouse: Warehouse) -> list[Row]:
     """What is on each page, and how many questions it asks when nothing of it is known. Warms the server up, too."""
     rows = []
     for place in places:
-        for _ in range(2):  # the first one opens connections, which ask for themselves
+        for pause in (0, _KEPT_SECONDS):  # the first one opens connections, which ask for themselves
+            time.sleep(pause)
             before = past.questions_asked(warehouse)
             with reader.session() as page:
                 reader.opened(page, place, next(links))
                 counted = reader.counted(page, place)
             asked = past.questions_asked(warehouse) - before - 1
         rows.append(Row(counted, asked, defaultdict(list)))
-        _say(f"  {place.title}: {counted.charts} charts, {counted.tables} tables, {asked} questions")
+        _say(
+            f"  {place.title}: {counted.charts} charts, {counted.tables} tables, {counted.frames} frames, {asked} questions"
+        )
     return rows
 
 
-def _rival(supervisor: Supervisor, browser: Browser, rows: Sequence[Row]) -> Reader:
+def _rival(supervisor: Supervisor, browser: Browser, rows: Sequence[Row], framed: Path) -> Reader:
     port = free_port()
     options = {
         "server.address": LOOPBACK,
@@ -106,7 +113,7 @@ def _rival(supervisor: Supervisor, browser: Browser, rows: Sequence[Row]) -> Rea
     child = supervisor.start(
         Process(
             name="bare",
-            argv=[sys.executable, "-m", "streamlit", "run", bare.__file__, *(f"--{name}={value}" for name, value in options.items()), "--", *names],
+            argv=[sys.executable, "-m", "streamlit", "run", bare.__file__, *(f"--{name}={value}" for name, value in options.items()), "--", str(framed), *names],
             is_ready=http_answers(f"http://{LOOPBACK}:{port}/_stcore/health"),
             ports=[port],
         )
@@ -118,11 +125,11 @@ def _rival(supervisor: Supervisor, browser: Browser, rows: Sequence[Row]) -> Rea
 
 
 def _bare(place: Place) -> Place:
-    name = bare.titled(place.charts or 0, place.tables or 0)
-    return Place(name, name, place.charts, place.tables)
+    name = bare.titled(place.charts or 0, place.tables or 0, place.frames or 0)
+    return Place(name, name, place.charts, place.tables, place.frames)
 
 
-def _measure(rows: Sequence[Row], reader: Reader, rival: Reader, links: Iterator[str], rounds: int) -> None:
+def _measure(rows: Sequence[Row], reader: Reader, rival: Reader, links: Iterator[Link], rounds: int) -> None:
     bars = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with bars:
         bar = bars.add_task("opening", total=rounds * len(rows))
@@ -133,7 +140,7 @@ def _measure(rows: Sequence[Row], reader: Reader, rival: Reader, links: Iterator
                 bars.advance(bar)
 
 
-def _round(row: Row, reader: Reader, rival: Reader, links: Iterator[str]) -> None:
+def _round(row: Row, reader: Reader, rival: Reader, links: Iterator[Link]) -> None:
     """All ways to one page, once."""
     place, plain = row.place, _bare(row.place)
     link = next(links)

@@ -6,14 +6,17 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlencode
 
 import click
 import pandas as pd
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from benchmarks.app.visits import Link
 from benchmarks.warehouse.load import DAYS, end_of, load
 from core import warehouse as door
+from core.archive import page_of, sent_reports
 from core.clock import utc_now
 from core.events import Availability, encode_lines
 from core.mail import KeptMail
@@ -27,10 +30,10 @@ from reports.delivery import Office
 from reports.ledger import Ledger
 from reports.spans import Day
 
-INCIDENT = "bench"
-"""The one that has evidence."""
-
 _INCIDENTS = 12
+"""Asked for in turn: a page about one is kept for 15 s, and nobody comes round to the same that soon."""
+
+_INCIDENT = "bench"
 _DAY = timedelta(days=1)
 _APART = timedelta(minutes=15)
 """Between two windows: more than the five minutes for which values of filters are shared, and one bucket of a day's charts."""
@@ -57,12 +60,21 @@ def prepare(settings: Settings, attempts: int) -> datetime:
     return end
 
 
-def links(end: datetime) -> Iterator[str]:
-    """Parameters of a day's window that nobody has asked for yet, again and again, each a little earlier than the one before."""
+def links(end: datetime) -> Iterator[Link]:
+    """A day's window that nobody has asked for yet, again and again, each a little earlier than the one before; and an incident."""
     for number in count():
         begin = end - _DAY - number * _APART
         times = {"from": f"{begin:%Y-%m-%dT%H:%M}", "to": f"{begin + _DAY:%Y-%m-%dT%H:%M}"}
-        yield urlencode({"range": "custom", **times, "tz": "UTC", "live": "off"})
+        yield Link(
+            urlencode({"range": "custom", **times, "tz": "UTC", "live": "off"}), f"{_INCIDENT}{number % _INCIDENTS}"
+        )
+
+
+def mail(settings: Settings, path: Path) -> Path:
+    """Write the HTML of the newest report to `path`, as its page frames it."""
+    folder = settings.reports.folder
+    path.write_text(page_of(folder, sent_reports(folder)[0].id) or "", encoding="utf-8")
+    return path
 
 
 def questions_asked(warehouse: Warehouse) -> int:
@@ -72,12 +84,15 @@ def questions_asked(warehouse: Warehouse) -> int:
 
 
 def _incidents(warehouse: Warehouse, end: datetime) -> None:
-    found = [
-        _incident(f"{INCIDENT}{number or ''}", end - timedelta(hours=2 * number + 3)) for number in range(_INCIDENTS)
-    ]
+    found = [_incident(f"{_INCIDENT}{number}", end - timedelta(hours=2 * number + 3)) for number in range(_INCIDENTS)]
     keep(warehouse, found)
-    minutes = pd.date_range(found[0].onset - timedelta(hours=1), periods=120, freq="min")
-    evidence = pd.DataFrame(
+    for one in found:
+        keep_evidence(warehouse, one.id, _evidence(one), at=end)
+
+
+def _evidence(one: Incident) -> pd.DataFrame:
+    minutes = pd.date_range(one.onset - timedelta(hours=1), periods=120, freq="min")
+    return pd.DataFrame(
         {
             "minute": minutes,
             "channel": "delivered",
@@ -88,7 +103,6 @@ def _incidents(warehouse: Warehouse, end: datetime) -> None:
             "n": 100,
         }
     )
-    keep_evidence(warehouse, INCIDENT, evidence, at=end)
 
 
 def _incident(name: str, onset: datetime) -> Incident:

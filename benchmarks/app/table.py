@@ -42,7 +42,7 @@ def show(rows: Sequence[Row], attempts: int) -> None:
         click.echo(
             f"\n{words}, {attempts:,} attempts: seconds until all is drawn (in brackets the server's processor time)"
         )
-        click.echo(f"{'page':14}{'charts':>7}{'tables':>7}{'questions':>11}{'cold':>16}{'warm':>16}{'bare page':>16}{'cold/bare':>11}{'warm/bare':>11}")  # fmt: skip
+        click.echo(f"{'page':14}{'charts':>7}{'tables':>7}{'frames':>7}{'questions':>11}{'cold':>16}{'warm':>16}{'bare page':>16}{'cold/bare':>11}{'warm/bare':>11}")  # fmt: skip
         for row in rows:
             if row.seconds(f"{way} bare") is not None:
                 click.echo(_line(row, way))
@@ -52,7 +52,7 @@ def show(rows: Sequence[Row], attempts: int) -> None:
 def _line(row: Row, way: str) -> str:
     cells = "".join(f"{_cell(row, f'{way} {kind}'):>16}" for kind in ("cold", "warm", "bare"))
     ratios = "".join(f"{_ratio(row, way, kind):>9.2f} ×" for kind in ("cold", "warm"))
-    return f"{row.name:14}{row.place.charts:>7}{row.place.tables:>7}{row.questions:>11}{cells}{ratios}"
+    return f"{row.name:14}{row.place.charts:>7}{row.place.tables:>7}{row.place.frames:>7}{row.questions:>11}{cells}{ratios}"
 
 
 def _cell(row: Row, kind: str) -> str:

@@ -23,12 +23,24 @@ _SCRIPT = files("benchmarks.app").joinpath("drawn.js").read_text(encoding="utf-8
 
 @dataclass(frozen=True)
 class Place:
-    """A page: its title, its path, and what is drawn on it."""
+    """A page: its title, its path (`{incident}` stands for one that a link tells), and what is drawn on it."""
 
     title: str
     path: str
     charts: int | None = None
     tables: int | None = None
+    frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """What an address asks for besides its page: parameters of a window, and the id of an incident."""
+
+    window: str = ""
+    incident: str = ""
+
+
+_PLAIN = Link()
 
 
 @dataclass(frozen=True)
@@ -58,10 +70,11 @@ class Reader:
         finally:
             context.close()
 
-    def opened(self, page: Page, place: Place, link: str = "") -> Visit:
+    def opened(self, page: Page, place: Place, link: Link = _PLAIN) -> Visit:
         """By its address."""
         before = self._cpu_seconds()
-        page.goto(f"{self._url}/{place.path}{'&' if '?' in place.path else '?'}{link}", wait_until="commit")
+        path = place.path.format(incident=link.incident)
+        page.goto(f"{self._url}/{path}{'&' if '?' in path else '?'}{link.window}", wait_until="commit")
         return self._drawn(page, place, before)
 
     def turned(self, page: Page, place: Place) -> Visit:
@@ -72,11 +85,11 @@ class Reader:
 
     def counted(self, page: Page, place: Place) -> Place:
         """The place as it is drawn now, with what is on it."""
-        charts, tables = page.evaluate("heliographCount()")
-        return Place(place.title, place.path, charts, tables)
+        return Place(place.title, place.path, *page.evaluate("heliographCount()"))
 
     def _drawn(self, page: Page, place: Place, before: float) -> Visit:
-        wanted = [place.title, place.charts, place.tables, _QUIET_MS, _SLOW_MS]
+        things = None if place.charts is None else [place.charts, place.tables, place.frames]
+        wanted = [place.title, things, _QUIET_MS, _SLOW_MS]
         milliseconds = page.evaluate("wanted => heliographDrawn(...wanted)", wanted)
         return Visit(milliseconds / 1000, self._cpu_seconds() - before)
 
