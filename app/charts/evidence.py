@@ -93,7 +93,7 @@ def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, 
                 "y": 1.0 - 0.09 * place,
                 "text": word,
                 "showarrow": False,
-                "xanchor": "left",
+                "xanchor": "right" if word == "onset" else "left",  # on a narrow screen "found" is within its width
                 "font": {"color": BAD[shade]},
             }
         )

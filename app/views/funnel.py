@@ -56,13 +56,13 @@ def _causes(answers: FunnelData, window: Window) -> None:
     told = pd.DataFrame(
         {
             "step": [LOSS_TITLES[step] for step in answers.causes["step"]],
+            "lost": answers.causes["lost"],  # before the long words, which end beyond a narrow screen
+            "share": answers.causes["lost"] / total * 100,
             "cause": [
                 cause(what, error_class)
                 for what, error_class in zip(answers.causes["what"], answers.causes["error_class"], strict=True)
             ],
             "code": answers.causes["error_code"],
-            "lost": answers.causes["lost"],
-            "share": answers.causes["lost"] / total * 100,
         }
     )
     st.dataframe(
@@ -71,7 +71,7 @@ def _causes(answers: FunnelData, window: Window) -> None:
         height="content",
         placeholder=words.UNDEFINED,
         column_config={
-            "step": st.column_config.TextColumn("Lost at", width="medium"),
+            "step": st.column_config.TextColumn("Lost at"),
             "cause": st.column_config.TextColumn("Why", width="large"),
             "code": st.column_config.TextColumn(
                 "Code", width="medium", help="In the words of the provider or the carrier."
