@@ -14,7 +14,7 @@ from core.events import Event
 from core.warehouse import Warehouse
 from metrics.counts import COUNTS, LEAF, affected, arrivals, baseline, codes, delays
 from tests.metrics.story import START, Request, all_of, at, tell
-from tests.metrics.test_recount import HOURS, SEED, attempts_of, random_requests
+from tests.metrics.test_recount import HOURS, LATEST_HOURS, SEED, attempts_of, random_requests
 
 MINUTE = timedelta(minutes=1)
 LATE = timedelta(days=4)
@@ -89,14 +89,14 @@ def cells_of(frame: pd.DataFrame) -> Counter[tuple[object, ...]]:
 
 def test_every_cell_agrees_with_a_plain_recount(told: Warehouse, events: list[Event]):
     counted = recounted(events)
-    whole = arrivals(told, START, START + timedelta(hours=HOURS + 2))
+    whole = arrivals(told, START, START + timedelta(hours=HOURS + LATEST_HOURS))
 
     assert cells_of(whole) == counted
     assert sum(counted.values()) > 3000
 
 
 def test_a_minute_asked_for_alone_is_the_same_minute(told: Warehouse):
-    whole = arrivals(told, START, START + timedelta(hours=HOURS + 2))
+    whole = arrivals(told, START, START + timedelta(hours=HOURS + LATEST_HOURS))
     for number in (0, 7, 100, 333):
         start = START + number * MINUTE
         alone = arrivals(told, start, start + MINUTE)

@@ -19,6 +19,8 @@ from tests.metrics.story import START, Request, all_of, at, tell
 
 SLUGS = tuple(one.slug for one in METRICS)
 HOURS = 24
+LATEST_HOURS = 72
+"""Within so many hours after its send a receipt has come, whatever made it late."""
 NOW = at(HOURS * 3600 + 30)
 ON_TIME_SECONDS = 20
 SEED = 20260302
@@ -58,7 +60,7 @@ def random_requests(rng: np.random.Generator, how_many: int) -> list[Request]:
                 status = one_of("delivered", "delivered", "failed", "pending")
                 fault = one_of("handset", "number", "route", "blocked") if status == "failed" else ""
                 # one in twenty comes hours or days later
-                late = float(rng.uniform(3600, 70 * 3600)) if rng.uniform() < 0.05 else 0.0
+                late = float(rng.uniform(3600, (LATEST_HOURS - 2) * 3600)) if rng.uniform() < 0.05 else 0.0
                 delay = round(after + late + float(rng.exponential(15)), 3)
                 names = one_of("", "", "west")
                 request.receipt(

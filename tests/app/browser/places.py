@@ -31,7 +31,7 @@ WITHOUT_DATA = {
 OF_THE_WAREHOUSE = [place for place in WITH_DATA if place != "reports"]
 
 AS_LINKED = {
-    "?range=6h&compare=day&tz=Asia/Shanghai": ("6 hours", "yesterday 9", "(Asia/Shanghai)"),
+    "?range=6h&compare=day&tz=Asia/Shanghai": ("6 hours", "yesterday at this age 9", "(Asia/Shanghai)"),
     "overview?range=6h&provider=beacon": ("6 hours", "Data until", "Provider: beacon"),
     "carriers?range=7d&metric=fill_rate&split=carrier&bucket=6h&carrier=O2": (
         "7 days",

@@ -20,7 +20,7 @@ def test_a_link_shows_what_it_asks_for(stage: Stage, page: Page, link: str) -> N
     for word in words:
         see(page, word)
     if chosen:
-        expect(page.get_by_role("radio", name=chosen, exact=True)).to_be_checked()
+        expect(page.get_by_role("radio", name=chosen, exact=True)).to_be_checked(timeout=SLOW_MS)
 
 
 def test_a_choice_is_in_the_link_and_the_link_brings_it_back(stage: Stage, page: Page) -> None:

@@ -117,7 +117,7 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_the_timeout(vict
     os.kill(victim.pid, signal.SIGCONT)
     await store.close()
 
-    assert {type(answer) for answer in told} == {StoreFault}
+    assert all(isinstance(answer, StoreFault) for answer in told)  # told by the server, or tired of waiting behind it
     assert {answer.fault for answer in told} == {FaultClass.FATAL}
     assert took_seconds < 1.5
 
@@ -182,7 +182,7 @@ async def test_the_read_lock_of_a_backup_is_contention_and_no_outage(victim: Ser
         backup.execute(sqlalchemy.text("UNLOCK TABLES"))
     await store.close()
 
-    assert {type(answer) for answer in told} == {StoreFault}
+    assert all(isinstance(answer, StoreFault) for answer in told)  # told by the server, or tired of waiting behind it
     assert {answer.fault for answer in told} == {FaultClass.TRANSIENT}
 
 
