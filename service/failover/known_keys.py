@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -90,18 +91,18 @@ class KnownKeys:
         self._changed = False
         try:
             await asyncio.to_thread(self._write, rows)
-        except OSError:
-            self._changed = True
+        except (OSError, asyncio.CancelledError):
+            self._changed = True  # who ends the process saves once more, and counts on no write that was under way
             raise
 
     def _write(self, rows: list[KnownKey]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        descriptor, fresh = tempfile.mkstemp(dir=self._path.parent, prefix=FILE)  # for us alone, and for this write
+        with os.fdopen(descriptor, "wb") as file:
             file.write(_encoder.encode_lines(rows))
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._path)
+        Path(fresh).replace(self._path)
 
     def _drop(self, key_hash: str) -> None:
         del self._keys[key_hash]
