@@ -205,7 +205,7 @@ with Supervisor(Path({str(tmp_path)!r})) as supervisor:
         victim.kill()
 
     assert eventually(lambda: not any(runs(pid) for pid in pids))
-    assert not is_listening(port)
+    assert eventually(lambda: not is_listening(port))
     with Supervisor(tmp_path):
         pass
 
