@@ -190,9 +190,8 @@ class Dispatcher:
             tried.append(provider.name)
             answer = await self._submit(order, attempt, provider, underway.deadline)
             if number is not None:
-                await (
-                    number
-                )  # an answer that is kept with the outcome may be given by another process, which has no number
+                # An answer that is kept with the outcome may be given by another process, which has no number.
+                await number
             if answer.outcome == "unknown":
                 in_doubt = Sent(attempt.attempt, "unknown")
             following = None if _is_settled(answer) else self._next(order, tried, underway.deadline)
@@ -242,8 +241,7 @@ class Dispatcher:
         following: tuple[Attempt, Provider] | None,
         others: Sequence[AnyFact],
     ) -> bool:
-        """The outcome and, in the same transaction, the attempt that follows or else `others`; then the event and the
-        number.
+        """The outcome and, in the same transaction, the attempt that follows or else `others`; then the event.
 
         In this order: an outcome without its event is told again after a crash, an event without its outcome stays one.
         False when somebody else, a resend, made the attempt that was to follow.

@@ -98,11 +98,15 @@ class KnownKeys:
     def _write(self, rows: list[KnownKey]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, fresh = tempfile.mkstemp(dir=self._path.parent, prefix=FILE)  # for us alone, and for this write
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_encoder.encode_lines(rows))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(fresh).replace(self._path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(_encoder.encode_lines(rows))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(fresh).replace(self._path)
+        except OSError:
+            Path(fresh).unlink(missing_ok=True)  # a full disk is tried again and again
+            raise
 
     def _drop(self, key_hash: str) -> None:
         del self._keys[key_hash]

@@ -26,8 +26,9 @@ _PACE_SECONDS_MAX = 1.0
 class Owed:
     """`hear` before a decision of the primary store, `owe` before an answer of the backup, `settle` when all is replayed.
 
-    `is_on` says whether the backup is worth asking, `on_error` hears of its failures, `on_new` that another one owes. `order` is that of the last word on
-    the primary store: what is journaled after another word is owed anew, for the others may look no longer for it.
+    `is_on` says whether the backup is worth asking, `on_error` hears of its failures, `on_new` that another one owes. `order`
+    is that of the last word on the primary store: what is journaled after another word is owed anew, for the others may
+    look no longer for it.
     """
 
     def __init__(
