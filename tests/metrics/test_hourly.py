@@ -206,7 +206,7 @@ USUAL: dict[str, Any] = {
         {"bucket_seconds": 3600, "time_zone": "Asia/Kolkata"},
         {"end": START + timedelta(hours=20)},
     ],
-    ids=str,
+    ids=["a dimension it lacks", "quarters of an hour", "a zone of half hours", "half a day"],
 )
 def test_what_whole_hours_cannot_tell_is_left_to_the_attempts(asked: dict[str, Any]):
     assert hourly.serving(**USUAL)
