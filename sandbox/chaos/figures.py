@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from heapq import nlargest
-from operator import attrgetter
+from operator import attrgetter, or_
 
 import numpy as np
 
@@ -101,12 +102,18 @@ def alerts(fault: Fault, told: Sequence[Alert]) -> Iterator[str]:
             yield f"alerts told {path}, which is flapping"
         return
     expected = Counter(fault.expects)
-    if expected["both_fatal"]:
-        seen["both_fatal"] = min(
-            seen["both_fatal"], expected["both_fatal"]
-        )  # each instance says it: there is nobody to ask
+    if expected["both_fatal"]:  # each instance says it: there was nobody to ask who speaks
+        seen = reduce(or_, (_told_by(instance, changes) for instance in set(map(_instance, changes))), Counter())
     if seen - expected or (expected - seen and not fault.restarts_instances):
         yield f"alerts told {path}, expected {' → '.join(fault.expects) or 'nothing'}"
+
+
+def _told_by(instance: str, changes: Sequence[Alert]) -> Counter[str]:
+    return Counter(dict(alert.facts)["status"] for alert in changes if _instance(alert) == instance)
+
+
+def _instance(alert: Alert) -> str:
+    return dict(alert.facts)["instance"]
 
 
 def _detected_at(fault: Fault, operator: Operator, instance: str, since: float) -> float | None:

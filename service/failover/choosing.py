@@ -22,12 +22,16 @@ from service.failover.state import State
 from service.failover.status import Status
 from service.failover.watch import HEARD_AFTER_PROBES
 from service.stores import Backup, Primary, patience
-from service.stores.faults import FaultClass, fault_of
+from service.stores.faults import FaultClass, StoreLate, fault_of
 
 Answer = TypeVar("Answer")
 
 _SKEW_SECONDS = 5.0
 """Another instance's clock may be ahead."""
+
+
+class _CalledDown(Exception):
+    """The primary store was called down while it was asked."""
 
 
 class Choosing:
@@ -47,6 +51,7 @@ class Choosing:
         self._primary, self._backup = primary, backup
         self._state, self._backlog, self._owed = state, backlog, owed
         self._clock = clock
+        self._tries = 2 * settings.fatal_errors  # a saturated server counts half
         self._skew = timedelta(seconds=_SKEW_SECONDS)
         self._all_heard = timedelta(seconds=HEARD_AFTER_PROBES * settings.probe_seconds) + self._skew
 
@@ -95,8 +100,14 @@ class Choosing:
         on_primary: Callable[[], Awaitable[Answer]],
         on_backup: Callable[[], Awaitable[Answer]],
         on_neither: Callable[[], Awaitable[Answer]],
+        *,
+        again: Callable[[], Awaitable[Answer]] | None = None,
     ) -> Answer:
-        """What the first of them answers whose store is worth asking and does not fail."""
+        """What the first of them answers whose store is worth asking and does not fail.
+
+        Without a store nobody is served but by the status: while the primary store is not called down, others ask it, and
+        what one call decides alone they would decide once more. `again` asks it for what it may have done already.
+        """
         if not self._state.primary_down:
             if not self._owed.is_fresh:
                 await self._owed.hear()
@@ -111,4 +122,25 @@ class Choosing:
                 with suppress(MirrorUnavailable):
                     await self._owed.owe()
                     return await on_backup()
+            if not self._state.primary_down:
+                with suppress(_CalledDown):
+                    return await self._insist(again or on_primary)
             return await on_neither()
+
+    async def _insist(self, on_primary: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask the primary store until it answers or is called down, for there is nobody else. A failure that counts fills
+        the window within these tries; one that does not is raised.
+
+        Raises `_CalledDown`, `StoreUnavailable`.
+        """
+        tries = self._tries
+        while True:
+            try:
+                with patience.uncounted():
+                    return await on_primary()
+            except StoreUnavailable as error:
+                if self._state.primary_down:
+                    raise _CalledDown from error
+                tries -= 1
+                if not tries or isinstance(error, StoreLate) or fault_of(error) is FaultClass.TRANSIENT:
+                    raise

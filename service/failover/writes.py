@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
+import msgspec
+
 from core.errors import Unavailable
 from service.facts import AnyFact, Approval, Check, DeliveryReceipt, IdempotencyClaim, RequestState
 from service.failover.choosing import Choosing
@@ -75,7 +77,7 @@ class Writes:
         return await self._choosing.serve(on_primary, on_backup, on_neither)
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
-        async def on_primary() -> CheckVerdict:
+        async def on_primary(order: CheckOrder = order) -> CheckVerdict:
             if self._choosing.may_lie_elsewhere(order.request_id):
                 verdict = await self._together.check(order)
                 self._recent.add(facts_of_verdict(order, verdict))
@@ -101,7 +103,8 @@ class Writes:
             self._mirroring.soon(facts_of_verdict(order, verdict))
             return verdict
 
-        return await self._choosing.serve(on_primary, on_backup, on_neither)
+        again = partial(on_primary, msgspec.structs.replace(order, again=True))
+        return await self._choosing.serve(on_primary, on_backup, on_neither, again=again)
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
         async def on_primary() -> Claim:

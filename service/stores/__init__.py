@@ -38,6 +38,8 @@ class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Other verifications that the code was compared with, while no store can say which one it is for."""
     call: UUID = msgspec.field(default_factory=uuid4)
     """A backup that is asked twice for the same call counts it once."""
+    again: bool = False
+    """This call may have been counted by a store that did not answer in time: that is looked for first."""
 
 
 class CheckVerdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -103,6 +103,11 @@ def next_verdict(order: CheckOrder, *, counted: int, last: int, approved: bool) 
     return CheckVerdict(check=last + 1, result="expired" if order.expired else right, checks_left=left - 1)
 
 
+def verdict_before(order: CheckOrder, check: Check, *, counted: int) -> CheckVerdict:
+    """What was decided of a check that is kept, when `counted` are counted by now."""
+    return CheckVerdict(check=check.check, result=check.result, checks_left=max(order.checks_max - counted, 0))
+
+
 def facts_of_verdict(order: CheckOrder, verdict: CheckVerdict) -> list[Check | Approval]:
     """The facts that a counted check leaves behind; none when it was not counted."""
     if not verdict.check:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import TypeVar
 from uuid import UUID
@@ -16,10 +17,10 @@ import msgspec
 from sqlalchemy import Connection, Table, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
-from service.facts import AnyFact, Fact, IdempotencyAnswer, IdempotencyClaim
+from service.facts import AnyFact, Check, Fact, IdempotencyAnswer, IdempotencyClaim
 from service.stores import CheckOrder, CheckVerdict, Claim, rows, schema
 from service.stores.database import Contended, Database, is_duplicate
-from service.stores.derive import facts_of_verdict, next_verdict
+from service.stores.derive import facts_of_verdict, next_verdict, verdict_before
 from service.stores.faults import FactRefused, StoreFault
 
 
@@ -159,10 +160,14 @@ def _check(connection: Connection, orders: Sequence[CheckOrder]) -> list[CheckVe
     if not orders:
         return []
     checked, approved = _checked(connection, sorted({order.request_id for order in orders}))
+    counted = _counted(connection, {order.request_id for order in orders if order.again})
     verdicts: list[CheckVerdict] = []
     facts: list[AnyFact] = []
     for order in orders:
         numbers = checked[order.request_id]
+        if order.again and (check := counted.get((order.request_id, order.at, order.attempt))):
+            verdicts.append(verdict_before(order, check, counted=len(numbers)))
+            continue
         verdict = next_verdict(
             order, counted=len(numbers), last=max(numbers, default=0), approved=order.request_id in approved
         )
@@ -200,6 +205,11 @@ def _checked(connection: Connection, ids: list[UUID]) -> tuple[dict[UUID, list[i
             checked[request_id].append(check)
         approved.update(connection.scalars(select(approvals.request_id).where(approvals.request_id.in_(absent))))
     return checked, approved
+
+
+def _counted(connection: Connection, ids: set[UUID]) -> dict[tuple[UUID, datetime, int], Check]:
+    """The checks that are kept of these requests, by what tells one call from another."""
+    return {(row.request_id, row.at, row.attempt): row for row in rows.select(connection, Check, "request_id", ids)}
 
 
 def _claims(connection: Connection, claims: Sequence[IdempotencyClaim], fresh: set[_Key]) -> list[Claim]:

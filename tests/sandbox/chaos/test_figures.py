@@ -17,7 +17,7 @@ FAULT = next(fault for fault in mysql.FAULTS if fault.number == "F1")
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
-def told(statuses: Sequence[str], kind: str = "store_status") -> list[Alert]:
+def told(statuses: Sequence[str], kind: str = "store_status", instance: str = "a") -> list[Alert]:
     return [
         Alert(
             key="store",
@@ -27,7 +27,7 @@ def told(statuses: Sequence[str], kind: str = "store_status") -> list[Alert]:
             title=status,
             text="",
             at=NOW + timedelta(seconds=number),
-            facts=(("status", status),),
+            facts=(("status", status), ("instance", instance)),
         )
         for number, status in enumerate(statuses)
     ]
@@ -51,6 +51,15 @@ def test_an_instance_that_was_killed_need_not_have_told():
 
     assert problems(killed, FAILS_OVER[:2]) == 0
     assert problems(killed, [*FAILS_OVER, "healthy"]) == 1
+
+
+def test_with_both_stores_gone_each_instance_may_tell_and_none_may_tell_twice():
+    both = replace(FAULT, expects=("mysql_fatal", "both_fatal"))
+    path = ["mysql_fatal", "both_fatal"]
+
+    assert list(alerts(both, [*told(path), *told(path, instance="b")])) == []
+    assert len(list(alerts(both, [*told(path), *told([*path, "mysql_fatal"], instance="b")]))) == 1
+    assert len(list(alerts(both, [*told(path[:1]), *told(path[:1], instance="b")]))) == 1
 
 
 def test_where_nobody_can_foretell_the_path_only_flapping_is_wrong():

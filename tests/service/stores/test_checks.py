@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.stores import Store
 from service.stores.sql import SqlStore
 from tests.service.stores import facts
 from tests.service.stores.conftest import SQL, store_settings
-from tests.service.stores.facts import order
+from tests.service.stores.facts import NOW, order
 
 
 async def test_checks_are_numbered_and_the_rest_is_told(store: Store):
@@ -41,6 +43,19 @@ async def test_a_right_code_approves_once(store: Store):
     assert state.approval is not None
     assert (state.approval.check, state.approval.attempt) == (1, 2)
     assert [row.result for row in state.checks] == ["approved"]
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+async def test_a_call_that_asks_again_learns_what_was_decided(own_store: Store, attempt: int):
+    request = facts.request()
+    await own_store.write([request])
+    unheard = order(request, attempt=attempt)
+    before = await own_store.check(unheard)
+    again = await own_store.check(msgspec.structs.replace(unheard, again=True))
+    first = await own_store.check(msgspec.structs.replace(order(request), at=NOW + timedelta(seconds=1), again=True))
+
+    assert again == before
+    assert first.check == (0 if attempt else 2)
 
 
 async def test_a_right_code_that_comes_too_late_is_counted_and_not_approved(any_store: Store):

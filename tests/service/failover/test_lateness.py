@@ -1,0 +1,119 @@
+"""A primary store that is only slow while the backup is silent: nobody is served without a store but by the status."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.facts import AnyFact, Check
+from service.failover import Status
+from service.stores import CheckOrder, CheckVerdict
+from service.stores.faults import FaultClass, StoreLate
+from service.stores.memory import MemoryStore
+from tests.service.failover.twins import Make, Twins
+from tests.service.stores import facts
+from tests.service.stores.facts import order
+
+
+class LateStore(MemoryStore):
+    """Does what it is asked, and says so too late, so many times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late = 0
+
+    async def write(self, facts):
+        told = await super().write(facts)
+        self._answer()
+        return told
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        verdict = await super().check(order)
+        self._answer()
+        return verdict
+
+    def _answer(self) -> None:
+        if self.late:
+            self.late -= 1
+            raise StoreLate("the store did not answer in time", fault=FaultClass.FATAL)
+
+
+@pytest.fixture
+def primary(twins: Twins) -> LateStore:
+    twins.primary = primary = LateStore()
+    twins.backup.available = False  # whether or not that is known yet
+    return primary
+
+
+@pytest.fixture(params=[Status.HEALTHY, Status.REDIS_FATAL])
+def status(request: pytest.FixtureRequest) -> Status:
+    return request.param
+
+
+async def stands(make: Make, status: Status):
+    """A failover that knows, or does not know yet, that its backup is silent."""
+    failover = await make(fatal_errors=1000)
+    if status is Status.REDIS_FATAL:
+        await failover.set_redis_fatal("a test said so")
+    assert failover.status is status
+    return failover
+
+
+async def test_a_write_that_was_late_once_is_asked_for_again(
+    make: Make, twins: Twins, primary: LateStore, status: Status
+):
+    failover = await stands(make, status)
+    primary.late = 1
+    request = facts.request()
+    await failover.write([request])
+
+    assert twins.kept() == [request]
+    assert twins.journaled == 0
+    assert failover.status is status
+
+
+async def test_a_check_that_was_late_once_is_counted_once_and_its_caller_told(
+    make: Make, twins: Twins, primary: LateStore, status: Status
+):
+    failover = await stands(make, status)
+    request = facts.request()
+    await failover.write([request])
+    primary.late = 1
+    verdict = await failover.check(order(request, attempt=1))
+
+    assert (verdict.check, verdict.result) == (1, "approved")
+    assert len([fact for fact in twins.kept() if isinstance(fact, Check)]) == 1
+    assert twins.journaled == 0
+
+
+async def test_who_meets_nothing_but_lateness_is_told_to_come_back(
+    make: Make, twins: Twins, primary: LateStore, status: Status
+):
+    failover = await stands(make, status)
+    request = facts.request()
+    await failover.write([request])
+    primary.late = 10
+    with pytest.raises(StoreLate):
+        await failover.check(order(request, attempt=1))
+
+    assert twins.journaled == 0
+    assert failover.status is status
+
+
+async def test_with_both_stores_gone_the_first_call_decides_it_and_is_served(make: Make, twins: Twins):
+    failover = await make()
+    twins.primary.available = twins.backup.available = False
+    request = facts.request()
+    told: list[AnyFact] = [request]
+
+    assert await failover.write(told) == [True]
+    assert failover.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL)
+    assert twins.journaled > 0
+
+
+async def test_a_saturated_store_is_called_down_by_one_call_too(make: Make, twins: Twins):
+    failover = await make()
+    twins.primary.available = twins.backup.available = False
+    twins.primary.fault = FaultClass.SATURATED
+
+    assert await failover.write([facts.request()]) == [True]
+    assert twins.journaled > 0
