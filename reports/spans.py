@@ -5,6 +5,7 @@ A day is 23 or 25 hours long when summer time begins or ends; a week begins on M
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -86,7 +87,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class _Longer:
+class _Longer(ABC):
     """What a week and a month share: they are made of days, and begin on `date`."""
 
     date: date
@@ -98,11 +99,14 @@ class _Longer:
         return cls(cls._begin(day.date), day.zone)
 
     @staticmethod
+    @abstractmethod
     def _begin(day: _Date) -> _Date:
-        raise NotImplementedError
+        """The first day of the one in which `day` lies."""
 
-    def _after(self) -> _Date:
-        raise NotImplementedError
+    @property
+    @abstractmethod
+    def next_day(self) -> Day:
+        """The first day after it, on which it is reported."""
 
     @property
     def first(self) -> Day:
@@ -118,11 +122,6 @@ class _Longer:
     def end(self) -> datetime:
         """The midnight that ends it, in UTC; not of it any more."""
         return self.next_day.start
-
-    @property
-    def next_day(self) -> Day:
-        """The first day after it."""
-        return Day(self._after(), self.zone)
 
     @property
     def previous(self) -> Self:
@@ -144,8 +143,10 @@ class Week(_Longer):
     def _begin(day: _Date) -> _Date:
         return day - timedelta(days=day.weekday())
 
-    def _after(self) -> _Date:
-        return self.date + timedelta(days=7)
+    @property
+    def next_day(self) -> Day:
+        """The Monday after it."""
+        return self.first.plus(7)
 
     @property
     def earlier(self) -> Week:
@@ -177,8 +178,10 @@ class Month(_Longer):
     def _begin(day: _Date) -> _Date:
         return day.replace(day=1)
 
-    def _after(self) -> _Date:
-        return self._begin(self.date + timedelta(days=31))
+    @property
+    def next_day(self) -> Day:
+        """The first day of the month after it."""
+        return Day(self._begin(self.date + timedelta(days=31)), self.zone)
 
     @property
     def earlier(self) -> Month:
