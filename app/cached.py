@@ -40,11 +40,18 @@ REFRESH_SECONDS = 15
 
 DAY = timedelta(days=1)
 
+ENVIRONMENT = "heliograph_environment"
+"""Under this name a session holds an environment of its own; only tests give it one."""
+
+
+def settings() -> Settings:
+    """Read once an environment: that of the process, unless the session was given one. Raises `ConfigurationError`."""
+    return _settings(st.session_state.get(ENVIRONMENT))
+
 
 @st.cache_resource(show_spinner=False)
-def settings() -> Settings:
-    """Read once a process. Raises `ConfigurationError`."""
-    return load()
+def _settings(environ: dict[str, str] | None) -> Settings:
+    return load(environ)
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,6 +17,7 @@ import streamlit as st
 from app.cli import arguments
 from core.settings.servers import Warehouse as WarehouseSettings
 from sandbox.ports import free_port
+from tests.app.looking import Pages
 
 _READY_SECONDS = 60
 
@@ -84,10 +85,8 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture
-def at_warehouse(warehouse_settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings that name the test's warehouse, and nothing remembered of the test before."""
-    for name, value in environment(warehouse_settings).items():
-        monkeypatch.setenv(name, value)
-    yield
+def pages(warehouse_settings: WarehouseSettings) -> Iterator[Pages]:
+    """Pages over the test's warehouse, and nothing remembered of the test before."""
+    yield Pages(environment(warehouse_settings))
     st.cache_data.clear()
     st.cache_resource.clear()

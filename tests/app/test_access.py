@@ -14,7 +14,7 @@ from app.access import Person, Refused
 from core.errors import ConfigurationError
 from core.settings.watching import Dashboard
 from core.warehouse import Warehouse
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 
 ADA = {"is_logged_in": True, "email": "Ada@Example.org", "email_verified": True, "name": "Ada Lovelace"}
 LISTED = Dashboard(sign_in_file="x.toml", operators=["ada@example.org"], viewers=["@example.org", "bob@other.example"])
@@ -134,20 +134,20 @@ def test_lists_that_nobody_can_be_on_are_refused():
         Dashboard(sign_in_file="x.toml", viewers=["ada"])
 
 
-def test_the_command_says_what_to_set_and_starts_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-    refused = CliRunner().invoke(cli.dashboard, ["--host", "0.0.0.0"])
+def test_the_command_says_what_to_set_and_starts_nothing(tmp_path: Path):
+    config = tmp_path / "heliograph.toml"
+    config.touch()
+    refused = CliRunner().invoke(cli.dashboard, ["--host", "0.0.0.0"], env={"HELIOGRAPH_CONFIG": str(config)})
 
     assert isinstance(refused.exception, ConfigurationError)
     assert "everybody who reaches this machine" in str(refused.exception)
 
 
 @pytest.fixture
-def dashboard(at_warehouse: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
+def dashboard(pages: Pages, tmp_path: Path) -> AppTest:
     """The whole dashboard with signing in."""
-    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_SIGN_IN_FILE", str(write(tmp_path, **GOOD)))
-    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_VIEWERS", "@example.org")
-    page = AppTest.from_file(str(Path(access.__file__).with_name("dashboard.py")), default_timeout=30)
+    sign_in_file = str(write(tmp_path, **GOOD))
+    page = pages.dashboard(dashboard_sign_in_file=sign_in_file, dashboard_viewers="@example.org")
     page.secrets["auth"] = dict(GOOD)
     return page
 

@@ -13,15 +13,15 @@ from app.charts import funnel as charts
 from core import events
 from core.warehouse import Warehouse
 from metrics.funnel import LOST_STEPS, STEPS
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
 COUNTS = {"submitted": 200, "accepted": 190, "received": 180, "delivered": 160, "filled": 100, "approved": 100}
 
 
 @pytest.fixture
-def funnel(at_warehouse: None) -> AppTest:
-    return AppTest.from_string("from app.views import funnel\nfunnel.page()", default_timeout=30)
+def funnel(pages: Pages) -> AppTest:
+    return pages.view("funnel")
 
 
 def test_with_codes_it_shows_steps_causes_and_the_parts(warehouse: Warehouse, funnel: AppTest) -> None:

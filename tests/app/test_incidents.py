@@ -13,13 +13,13 @@ from core.warehouse import Warehouse
 from metrics.detection.incidents import Notification
 from metrics.detection.records import keep, keep_evidence
 from tests.app.broken import NOW, evidence_of, incident
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
 
 @pytest.fixture
-def page(at_warehouse: None) -> AppTest:
-    return AppTest.from_string("from app.views import incidents\nincidents.page()", default_timeout=30)
+def page(pages: Pages) -> AppTest:
+    return pages.view("incidents")
 
 
 def test_without_incidents_it_says_that_nothing_is_broken(warehouse: Warehouse, page: AppTest) -> None:

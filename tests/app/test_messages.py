@@ -12,7 +12,7 @@ from core.events import Receipt, Send, encode_lines
 from core.ids import uuid7_from
 from core.numbers import NumberHash
 from core.warehouse import Warehouse
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 from tests.support.providers import a_number
 
@@ -21,9 +21,8 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def page(at_warehouse: None, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setenv("HELIOGRAPH_NUMBERS_HASH_KEY", KEY)
-    return AppTest.from_string("from app.views import messages\nmessages.page()", default_timeout=30)
+def page(pages: Pages) -> AppTest:
+    return pages.view("messages", numbers_hash_key=KEY)
 
 
 def find(page: AppTest, asked: str) -> AppTest:

@@ -17,7 +17,7 @@ from ingest.sink import Sink, Unreadable
 from sandbox.ports import free_port
 from sandbox.servers import Server
 from tests.app.kept import keep_report
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
 NOW = datetime.now(UTC)
@@ -25,16 +25,19 @@ ONE = "a" * 32
 
 
 @pytest.fixture
-def operations(at_warehouse: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
-    monkeypatch.setenv("HELIOGRAPH_QUEUE_URL", f"nats://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("HELIOGRAPH_ALERTS_FOLDER", str(tmp_path / "alerts"))
-    return AppTest.from_string("from app.views import operations\noperations.page()", default_timeout=30)
+def place(tmp_path: Path) -> dict[str, str]:
+    """Settings of a machine with a folder for alerts and no queue."""
+    return {"queue_url": f"nats://127.0.0.1:{free_port()}", "alerts_folder": str(tmp_path / "alerts")}
 
 
 @pytest.fixture
-def reports(at_warehouse: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
-    monkeypatch.setenv("HELIOGRAPH_REPORTS_FOLDER", str(tmp_path / "reports"))
-    return AppTest.from_string("from app.views import reports\nreports.page()", default_timeout=30)
+def operations(pages: Pages, place: dict[str, str]) -> AppTest:
+    return pages.view("operations", **place)
+
+
+@pytest.fixture
+def reports(pages: Pages, tmp_path: Path) -> AppTest:
+    return pages.view("reports", reports_folder=str(tmp_path / "reports"))
 
 
 def tell(warehouse: Warehouse, table: str, events: list[AnyEvent]) -> None:
@@ -73,9 +76,9 @@ def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operat
 
 
 def test_the_queue_tells_what_waits(
-    warehouse: Warehouse, operations: AppTest, monkeypatch: pytest.MonkeyPatch, nats_server: Server
+    warehouse: Warehouse, pages: Pages, place: dict[str, str], nats_server: Server
 ) -> None:
-    monkeypatch.setenv("HELIOGRAPH_QUEUE_URL", nats_server.url)
+    operations = pages.view("operations", **(place | {"queue_url": nats_server.url}))
 
     assert "Waiting in the queue" in figures(run(operations))
 
@@ -100,10 +103,8 @@ def test_an_operator_has_dead_letters_tried_again_and_reads_what_became_of_them(
     assert "JSON is malformed" in shown.dataframe[0].value["reason"][0]
 
 
-def test_a_viewer_cannot_have_them_tried_again(
-    warehouse: Warehouse, operations: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_SIGN_IN_FILE", "sign-in.toml")
+def test_a_viewer_cannot_have_them_tried_again(warehouse: Warehouse, pages: Pages, place: dict[str, str]) -> None:
+    operations = pages.view("operations", dashboard_sign_in_file="sign-in.toml", **place)
     operations.user = {"is_logged_in": True, "email": "ada@example.org", "email_verified": True}
     sink = Sink(warehouse, clock=lambda: NOW - timedelta(minutes=10))
     sink.bury("stream EVENTS", [Unreadable("1:0", "no event", b"not json")])

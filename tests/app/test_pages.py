@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import app
 from app import words
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
 from sandbox.ports import free_port
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
-ENTRY = Path(app.__file__).with_name("dashboard.py")
-
 
 @pytest.fixture
-def page(at_warehouse: None) -> AppTest:
+def page(pages: Pages) -> AppTest:
     """The dashboard, which opens with the Overview."""
-    return AppTest.from_file(str(ENTRY), default_timeout=30)
+    return pages.dashboard()
 
 
 @pytest.fixture
-def carriers(at_warehouse: None) -> AppTest:
-    """The Carriers page by itself: `AppTest` can turn to a page only when it is a file."""
-    return AppTest.from_string("from app.views import carriers\ncarriers.page()", default_timeout=30)
+def carriers(pages: Pages) -> AppTest:
+    return pages.view("carriers")
 
 
 def test_without_any_data_the_page_says_how_to_get_some(warehouse: Warehouse, page: AppTest) -> None:
@@ -91,13 +86,10 @@ def test_unknown_values_of_a_link_are_left_out_with_a_notice(warehouse: Warehous
     assert 'class="hg-tile"' in shown
 
 
-def test_a_warehouse_that_is_down_is_named_with_its_place(
-    warehouse_settings: WarehouseSettings, page: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warehouse_that_is_down_is_named_with_its_place(pages: Pages) -> None:
     port = free_port()
-    monkeypatch.setenv("HELIOGRAPH_WAREHOUSE_PORT", str(port))
 
-    shown = text(run(page, provider="aurora"))
+    shown = text(run(pages.dashboard(warehouse_port=str(port)), provider="aurora"))
 
     assert "does not answer" in shown
     assert f"127.0.0.1:{port}" in shown
@@ -105,10 +97,8 @@ def test_a_warehouse_that_is_down_is_named_with_its_place(
     assert "Provider: aurora" in shown  # what the link filters by is kept
 
 
-def test_settings_that_cannot_work_are_told_on_the_page(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HELIOGRAPH_WAREHOUSE_PORT", "many")
-
-    assert "settings cannot work" in text(run(page))
+def test_settings_that_cannot_work_are_told_on_the_page(pages: Pages) -> None:
+    assert "settings cannot work" in text(run(pages.dashboard(warehouse_port="many")))
 
 
 def test_carriers_shows_a_panel_for_each_and_a_table_of_all(warehouse: Warehouse, carriers: AppTest) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.warehouse import Warehouse
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
 
 @pytest.fixture
-def page(at_warehouse: None) -> AppTest:
-    return AppTest.from_string("from app.views import providers\nproviders.page()", default_timeout=30)
+def page(pages: Pages) -> AppTest:
+    return pages.view("providers")
 
 
 def test_providers_stand_side_by_side_with_delays_and_failures(warehouse: Warehouse, page: AppTest) -> None:
@@ -30,15 +31,12 @@ def test_providers_stand_side_by_side_with_delays_and_failures(warehouse: Wareho
     assert "No price list is set" in text(shown)
 
 
-def test_with_a_price_list_it_says_what_a_delivery_costs(
-    warehouse: Warehouse, page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path
-) -> None:
+def test_with_a_price_list_it_says_what_a_delivery_costs(warehouse: Warehouse, pages: Pages, tmp_path: Path) -> None:
     config = tmp_path / "prices.toml"
     config.write_text('[dashboard]\ncurrency = "EUR"\n[[prices]]\nprovider = "aurora"\nper_part = 0.09\n')
-    monkeypatch.setenv("HELIOGRAPH_CONFIG", str(config))
     load(warehouse, until=datetime.now(UTC), hours=24)
 
-    costs = run(page).dataframe[1].value
+    costs = run(pages.view("providers", config=str(config))).dataframe[1].value
 
     assert list(costs["provider"]) == ["aurora"]
     assert costs["per_delivered"].iloc[0] == pytest.approx(0.1, abs=0.01)

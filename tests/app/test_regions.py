@@ -13,15 +13,15 @@ from app.charts import world
 from app.world import atlas, project
 from core.warehouse import Warehouse
 from metrics.catalogue import metric
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
 DELIVERY = metric("delivery_rate")
 
 
 @pytest.fixture
-def regions(at_warehouse: None) -> AppTest:
-    return AppTest.from_string("from app.views import regions\nregions.page()", default_timeout=30)
+def regions(pages: Pages) -> AppTest:
+    return pages.view("regions")
 
 
 def countries(**values: float | None) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,30 +10,26 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import app
-from app import cached
 from app.access import LOCAL, OperatorsOnly
-from core.errors import WarehouseRefused
 from core.warehouse import Warehouse
 from metrics.detection.records import keep
 from metrics.detection.words import Word, comments_on, say, words_at
-from tests.app.looking import run, text
+from tests.app.looking import Pages, run, text
 from tests.app.test_incidents import incident
 from tests.app.traffic import load
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 ADA = {"is_logged_in": True, "email": "ada@example.org", "email_verified": True, "name": "Ada Lovelace"}
 TIME_ZONE = "Asia/Kolkata"
+GRACE_OPERATES = {"dashboard_sign_in_file": "sign-in.toml", "dashboard_operators": "grace@example.org"}
 
 
 @pytest.fixture
-def page(at_warehouse: None) -> AppTest:
-    return AppTest.from_string("from app.views import incidents\nincidents.page()", default_timeout=30)
+def page(pages: Pages) -> AppTest:
+    return pages.view("incidents")
 
 
-@pytest.fixture
-def as_viewer(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_SIGN_IN_FILE", "sign-in.toml")
-    monkeypatch.setenv("HELIOGRAPH_DASHBOARD_OPERATORS", "grace@example.org")
+def as_viewer(page: AppTest) -> AppTest:
     page.user = dict(ADA)
     return page
 
@@ -137,31 +132,33 @@ def test_an_empty_comment_is_refused(warehouse: Warehouse, page: AppTest) -> Non
     assert comments_on(warehouse, "one") == []
 
 
-def test_a_viewer_reads_what_was_said_and_has_no_forms(warehouse: Warehouse, as_viewer: AppTest) -> None:
+def test_a_viewer_reads_what_was_said_and_has_no_forms(warehouse: Warehouse, pages: Pages) -> None:
     word = Word("silence", "grace@example.org", "Known", start=NOW, end=NOW + timedelta(hours=1))
     say(warehouse, word, now=NOW)
-    shown = run(as_viewer)
+    shown = run(as_viewer(pages.view("incidents", **GRACE_OPERATES)))
 
     assert "grace@example.org: Known" in text(shown).replace("\\", "")
     assert {button.label for button in shown.button} & {"Withdraw", "Save"} == set()
     assert not shown.expander
 
 
-def test_a_viewer_who_finds_another_way_is_refused_where_it_is_done(warehouse: Warehouse, as_viewer: AppTest) -> None:
-    shown = AppTest.from_string(
+def test_a_viewer_who_finds_another_way_is_refused_where_it_is_done(warehouse: Warehouse, pages: Pages) -> None:
+    other_way = (
         "from app import deeds\nfrom metrics.detection.words import Word\n"
         "deeds.tell(Word('comment', '', 'x', incident_id='one'))"
     )
-    shown.user = dict(ADA)
-    shown.run()
+    shown = as_viewer(pages.script(other_way, **GRACE_OPERATES)).run()
 
     assert [one.value for one in shown.exception] == [str(OperatorsOnly("only operators may do this"))]
     assert comments_on(warehouse, "one") == []
 
 
-def test_the_questions_of_the_pages_cannot_write(warehouse: Warehouse, at_warehouse: None) -> None:
-    with pytest.raises(WarehouseRefused):
-        cached.warehouse().command("INSERT INTO operator_words (kind) VALUES ('silence')")
+def test_the_questions_of_the_pages_cannot_write(warehouse: Warehouse, pages: Pages) -> None:
+    write = "cached.warehouse().command(\"INSERT INTO operator_words (kind) VALUES ('silence')\")"
+    shown = pages.script(f"from app import cached\n{write}").run()
+
+    assert "readonly" in shown.exception[0].value
+    assert standing(warehouse) == []
 
 
 def test_one_module_of_the_dashboard_opens_a_connection_that_can_write() -> None:
