@@ -74,6 +74,12 @@ class Attempt(Fact, tag="attempt", frozen=True, kw_only=True):
     phone_hash: str
     category: Category = "code"
 
+    @property
+    def was_asked_for(self) -> bool:
+        """It counts as a send to its number. One that stands in for an attempt that failed does not: a provider's outage
+        must not lock out whoever waits for a code."""
+        return self.cause != "failover"
+
 
 class AttemptOutcome(Fact, tag="outcome", frozen=True, kw_only=True):
     """What the provider answered, or that it did not."""

@@ -21,10 +21,14 @@ class Code(Section):
         [30, 60, 120], description="Wait before the first, second, third ... resend; the last repeats."
     )
     sends_per_ten_minutes: int = Field(
-        5, ge=1, description="Attempts to send one number a code in ten minutes; codes of senders count too."
+        5,
+        ge=1,
+        description="Sends of a code to one number in ten minutes; codes of senders count, failovers to another provider do not.",
     )
     sends_per_day: int = Field(
-        10, ge=1, description="Attempts to send one number a code in 24 hours; codes of senders count too."
+        10,
+        ge=1,
+        description="Sends of a code to one number in 24 hours; codes of senders count, failovers to another provider do not.",
     )
 
 
@@ -39,17 +43,15 @@ class Limits(Section):
         200, ge=0, description="Codes in an hour for numbers that differ in their last three digits only."
     )
     notifications_per_number_per_ten_minutes: int = Field(
-        10, ge=0, description="Attempts to send one number a notification in ten minutes."
+        10, ge=0, description="Sends of a notification to one number in ten minutes."
     )
     notifications_per_number_per_day: int = Field(
-        30, ge=0, description="Attempts to send one number a notification in 24 hours."
+        30, ge=0, description="Sends of a notification to one number in 24 hours."
     )
     marketing_per_number_per_ten_minutes: int = Field(
-        5, ge=0, description="Attempts to send one number marketing in ten minutes."
+        5, ge=0, description="Sends of marketing to one number in ten minutes."
     )
-    marketing_per_number_per_day: int = Field(
-        10, ge=0, description="Attempts to send one number marketing in 24 hours."
-    )
+    marketing_per_number_per_day: int = Field(10, ge=0, description="Sends of marketing to one number in 24 hours.")
     codes_per_app_per_hour: int = Field(0, ge=0, description="Codes one app is sent in an hour.")
     codes_per_country_per_hour: int = Field(0, ge=0, description="Codes one country is sent in an hour.")
     pumping_codes_min: int = Field(

@@ -119,7 +119,7 @@ class Recent:
         facts[key] = fact
         if isinstance(fact, Request):
             self._of_number.setdefault(fact.phone_hash, []).append(fact.id)
-        if isinstance(fact, Attempt):
+        if isinstance(fact, Attempt) and fact.was_asked_for:
             self._sent(fact)
         if len(self._requests) > REQUESTS_MAX:
             self._drop(next(iter(self._requests)))

@@ -122,7 +122,7 @@ class Store(Protocol):
         ...
 
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
-        """When attempts of this category were made to this number, oldest first."""
+        """When attempts of this category were made to this number because somebody asked for them, oldest first."""
         ...
 
     async def opted_out(self, phone_hash: str) -> bool:

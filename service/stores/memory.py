@@ -238,7 +238,7 @@ class MemoryStore:
             self._of_request[request_id].append(fact)
         if isinstance(fact, Request):
             self._of_number[fact.phone_hash].append(fact)
-        if isinstance(fact, Attempt):
+        if isinstance(fact, Attempt) and fact.was_asked_for:
             self._sends[fact.phone_hash, fact.category].append(fact.at)
         return True
 

@@ -121,7 +121,7 @@ def _place_beside_request(fact: AnyFact) -> Place:
     request_id: UUID = fact.request_id  # type: ignore[union-attr]  # the other kinds were taken out above
     where, rest = request_hash(request_id), [str(part) for part in fact.key[1:]]
     field = ":".join([_tag(fact), *rest])
-    if isinstance(fact, Attempt):
+    if isinstance(fact, Attempt) and fact.was_asked_for:
         member = f"{request_id}:{fact.attempt}"
         sends = sends_set(fact.phone_hash, fact.category)
         return Place(hash=where, field=field, life_seconds=MARGIN_SECONDS, set=sends, member=member)

@@ -159,6 +159,18 @@ async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(
     ]
 
 
+async def test_an_attempt_that_stands_in_for_one_that_failed_is_no_send_more(any_store: Store):
+    request = facts.request()
+    causes = ("first", "failover", "failover", "resend")
+    sends = [facts.attempt(request, number, cause=cause) for number, cause in enumerate(causes, start=1)]
+    await any_store.write([request, *sends])
+
+    assert await any_store.sends_since(phone_hash=request.phone_hash, category="code", since=NOW) == [
+        sends[0].at,
+        sends[3].at,
+    ]
+
+
 async def test_sends_of_one_category_do_not_count_for_another(any_store: Store):
     code = facts.request()
     parcels = [
