@@ -16,7 +16,6 @@ from uuid import uuid4
 import aiohttp
 import structlog
 import uvicorn
-from litestar import Litestar
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import make_url
@@ -32,6 +31,7 @@ from core.settings import Settings
 from service import providers
 from service.aftermath import Aftermath
 from service.api import create_app
+from service.api.express import Express
 from service.api.parts import Parts, Switch
 from service.availability import Minutes
 from service.codes import Codes
@@ -77,7 +77,7 @@ _MARGIN_SECONDS = 10.0
 class Service:
     """The parts that live as long as the process. `app` answers; `start` and `stop` go around it."""
 
-    app: Litestar
+    app: Express
     publisher: Publisher
     store: Store
     queue: Queue
@@ -430,7 +430,7 @@ class _Server(uvicorn.Server):
         self._on_started()
 
 
-async def _answer(app: Litestar, settings: Settings, on_ready: Callable[[str], None]) -> None:
+async def _answer(app: Express, settings: Settings, on_ready: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from core.errors import HeliographError
 from service.api import messages, operate, page, problems, pushes, verifications
 from service.api.auth import Admission
+from service.api.express import Express
 from service.api.parts import Parts
 from service.api.pressure import Pressure
 
@@ -31,19 +32,18 @@ HANDLERS = (
 )
 
 
-def create_app(parts: Parts) -> Litestar:
+def create_app(parts: Parts) -> Express:
     """The application over these parts. Nothing is connected here."""
+    pressure = Pressure(parts.telemetry, parts.minutes, waiting_max=parts.settings.requests_waiting_max)
+    admission = Admission(parts.keys)
 
     def provide_parts() -> Parts:
         return parts
 
-    return Litestar(
+    framework = Litestar(
         list(HANDLERS),
         dependencies={"parts": Provide(provide_parts, sync_to_thread=False)},
-        middleware=[
-            Pressure(parts.telemetry, parts.minutes, waiting_max=parts.settings.requests_waiting_max),
-            Admission(parts.keys),
-        ],
+        middleware=[pressure, admission],
         exception_handlers={
             HeliographError: problems.on_own_error,
             HTTPException: problems.on_http_error,
@@ -53,3 +53,4 @@ def create_app(parts: Parts) -> Litestar:
         openapi_config=page.openapi(),
         logging_config=None,
     )
+    return Express(framework, parts, pressure=pressure, admission=admission)

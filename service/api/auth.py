@@ -36,11 +36,15 @@ class Admission(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         needed = scope["route_handler"].opt.get(_NEEDED)
         if needed is not None:
-            caller = await self._keys.caller(_key_of(scope))
-            if needed not in caller.scopes:
-                raise ScopeMissing(f"this needs a key with the scope {needed}")
-            scope["state"][_CALLER] = caller
+            scope["state"][_CALLER] = await self.caller(scope, needed)
         await next_app(scope, receive, send)
+
+    async def caller(self, scope: Scope, needed: str) -> Caller:
+        """Who calls, by a key with the scope `needed`."""
+        caller = await self._keys.caller(_key_of(scope))
+        if needed not in caller.scopes:
+            raise ScopeMissing(f"this needs a key with the scope {needed}")
+        return caller
 
 
 def app_of(request: Request[Any, Any, Any]) -> str:

@@ -16,7 +16,7 @@ from service.api.auth import app_of, requires
 from service.api.parts import Parts
 from service.api.problems import documented
 from service.api.schemas import ConversionKept, MessageSent, MessageView, NewConversion, NewMessage
-from service.api.sending import IdempotencyKey, reply_of, send_once
+from service.api.sending import IdempotencyKey, call_of, reply_of, response_of, send_once
 from service.api.views import message_sent, message_view
 from service.idempotency import Keeper, Reply
 from service.messages import MessageSending
@@ -81,7 +81,9 @@ async def send_message(
         sending = await parts.messages.sending(app=app, request_id=request_id)
         return told(sending) if sending else None
 
-    return await send_once(request, parts, idempotency_key, do, recover)
+    call = await call_of(request)
+    reply = await send_once(parts, app=app, key=idempotency_key, call=call, do=do, recover=recover)
+    return response_of(reply)
 
 
 @get(

@@ -23,7 +23,7 @@ from service.api.schemas import (
     VerificationSent,
     VerificationView,
 )
-from service.api.sending import IdempotencyKey, reply_of, send_once
+from service.api.sending import IdempotencyKey, call_of, reply_of, response_of, send_once
 from service.api.views import verification_sent, verification_view
 from service.idempotency import Keeper, Reply
 from service.verifications import Sending
@@ -67,7 +67,64 @@ async def send_verification(
     """Send a code to a number. The same number and purpose again, within the lifetime, is a resend of the same
     verification: a new attempt with a code of its own, after the cool-down. All codes of a verification are good.
     """
-    app = app_of(request)
+    call = await call_of(request)
+    return response_of(await sent(parts, app=app_of(request), data=data, key=idempotency_key, call=call))
+
+
+@post(
+    "/v1/verifications/{verification_id:uuid}/check",
+    opt=requires("send"),
+    status_code=200,
+    tags=_TAGS,
+    summary="Check a code",
+    responses=documented(Unavailable, Overloaded),
+)
+async def check_code(
+    request: Request[Any, Any, Any],
+    verification_id: FromPath[UUID],
+    data: JSONBody[NewCheck],
+    parts: NamedDependency[Parts],
+) -> CheckAnswer:
+    """Check what a user entered. A verification that does not exist, or is another app's, is answered like one that has
+    expired."""
+    return await checked(parts, app=app_of(request), verification_id=verification_id, data=data)
+
+
+@post(
+    "/v1/verifications/check",
+    opt=requires("send"),
+    status_code=200,
+    tags=_TAGS,
+    summary="Check a code by number and purpose",
+    responses=documented(InvalidNumber, Unavailable, Overloaded),
+)
+async def check_number(
+    request: Request[Any, Any, Any], data: JSONBody[NewNumberCheck], parts: NamedDependency[Parts]
+) -> CheckAnswer:
+    """Check what a user entered against the newest living verification of this number and purpose."""
+    found = await parts.verifications.check_number(
+        app=app_of(request), to=data.to, purpose=data.purpose, code=data.code
+    )
+    return CheckAnswer(status=found.result, checks_left=found.checks_left)
+
+
+@get(
+    "/v1/verifications/{verification_id:uuid}",
+    opt=requires("read"),
+    tags=_TAGS,
+    summary="Read a verification",
+    responses=documented(errors.UnknownRequest, Unavailable),
+)
+async def read_verification(
+    request: Request[Any, Any, Any], verification_id: FromPath[UUID], parts: NamedDependency[Parts]
+) -> VerificationView:
+    """A verification with its attempts and their receipts."""
+    state = await parts.verifications.state(app=app_of(request), request_id=verification_id)
+    return verification_view(state, checks_left=parts.verifications.checks_left(state), now=parts.clock())
+
+
+async def sent(parts: Parts, *, app: str, data: NewVerification, key: str | None, call: bytes) -> Reply:
+    """A code was asked for; `call` is what was called for, and `key` its Idempotency-Key."""
     wish = parts.verifications.read(
         app=app,
         to=data.to,
@@ -91,57 +148,10 @@ async def send_verification(
         sending = await parts.verifications.sending(app=app, request_id=request_id)
         return reply_of(verification_sent(sending), status=201) if sending else None
 
-    return await send_once(request, parts, idempotency_key, do, recover)
+    return await send_once(parts, app=app, key=key, call=call, do=do, recover=recover)
 
 
-@post(
-    "/v1/verifications/{verification_id:uuid}/check",
-    opt=requires("send"),
-    status_code=200,
-    tags=_TAGS,
-    summary="Check a code",
-    responses=documented(Unavailable, Overloaded),
-)
-async def check_code(
-    request: Request[Any, Any, Any],
-    verification_id: FromPath[UUID],
-    data: JSONBody[NewCheck],
-    parts: NamedDependency[Parts],
-) -> CheckAnswer:
-    """Check what a user entered. A verification that does not exist, or is another app's, is answered like one that has
-    expired."""
-    checked = await parts.verifications.check(app=app_of(request), request_id=verification_id, code=data.code)
-    return CheckAnswer(status=checked.result, checks_left=checked.checks_left)
-
-
-@post(
-    "/v1/verifications/check",
-    opt=requires("send"),
-    status_code=200,
-    tags=_TAGS,
-    summary="Check a code by number and purpose",
-    responses=documented(InvalidNumber, Unavailable, Overloaded),
-)
-async def check_number(
-    request: Request[Any, Any, Any], data: JSONBody[NewNumberCheck], parts: NamedDependency[Parts]
-) -> CheckAnswer:
-    """Check what a user entered against the newest living verification of this number and purpose."""
-    checked = await parts.verifications.check_number(
-        app=app_of(request), to=data.to, purpose=data.purpose, code=data.code
-    )
-    return CheckAnswer(status=checked.result, checks_left=checked.checks_left)
-
-
-@get(
-    "/v1/verifications/{verification_id:uuid}",
-    opt=requires("read"),
-    tags=_TAGS,
-    summary="Read a verification",
-    responses=documented(errors.UnknownRequest, Unavailable),
-)
-async def read_verification(
-    request: Request[Any, Any, Any], verification_id: FromPath[UUID], parts: NamedDependency[Parts]
-) -> VerificationView:
-    """A verification with its attempts and their receipts."""
-    state = await parts.verifications.state(app=app_of(request), request_id=verification_id)
-    return verification_view(state, checks_left=parts.verifications.checks_left(state), now=parts.clock())
+async def checked(parts: Parts, *, app: str, verification_id: UUID, data: NewCheck) -> CheckAnswer:
+    """A code was entered."""
+    found = await parts.verifications.check(app=app, request_id=verification_id, code=data.code)
+    return CheckAnswer(status=found.result, checks_left=found.checks_left)
