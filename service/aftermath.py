@@ -7,7 +7,7 @@ telling it twice is nothing, so all of the process's last seconds are told again
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -159,8 +159,7 @@ class Aftermath:
         """All checks of such a request: the event of the one whose number was taken twice must be that of the fact."""
         ids = set(self._store.renumbered)
         states = await asyncio.gather(*map(self._store.request, ids))
-        facts = [(fact, event) for state in states if state is not None for fact, event in events_of(state)]
-        await self._tell([event for fact, event in facts if isinstance(fact, Check)])
+        await self._tell(events_of_checks(states))
         self._store.renumbered.difference_update(ids)
 
 
@@ -176,3 +175,9 @@ def events_of(state: RequestState) -> list[tuple[AnyFact, Event]]:
         (check, verify_event(state, check.attempt, check.check, check.result, check.at, source=check.source))
         for check in state.checks
     ]
+
+
+def events_of_checks(states: Iterable[RequestState | None]) -> list[Event]:
+    """The events of all checks of these requests."""
+    facts = [row for state in states if state is not None for row in events_of(state)]
+    return [event for fact, event in facts if isinstance(fact, Check)]

@@ -259,6 +259,8 @@ def replay_journal(which: str, skip_damaged: bool) -> None:
             told = f"{done.records} records of {done.files} files replayed, {done.rejected} set aside"
             problems += done.damaged
             problems += [f"{done.rejected} records can never be applied"] if done.rejected else []
+            if waiting := journals.count(settings, "events"):
+                told += f"\n{waiting} events wait: the service publishes them, or `heliograph journal replay --which events`"
     click.echo(told)
     _tell_what_is_left(which)
     for problem in problems:

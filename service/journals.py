@@ -5,17 +5,19 @@ Files that a running service writes or drains are passed over; what is replayed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
 from core.clock import utc_now
 from core.errors import EventUnreadable, JournalDamaged
-from core.events import decode
-from core.journal import DAMAGED_SUFFIX, SUFFIX, JournalFile, closed_files
+from core.events import decode, encode_lines
+from core.journal import DAMAGED_SUFFIX, SUFFIX, Journal, JournalFile, closed_files
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
+from service.aftermath import events_of_checks
 from service.failover import STORE_FOLDER, replay
 from service.failover.replay import REJECTED_SUFFIX, FileReport, Replayed, Shown, Verified
 from service.publisher import EVENTS_FOLDER, Publisher, kind_of
@@ -59,13 +61,38 @@ def count(settings: Settings, which: str) -> int:
 async def replay_store(
     settings: Settings, progress: Callable[[str, int], None], *, skip_damaged: bool = False
 ) -> Replayed:
-    """Write what was journaled into the primary store. Raises `Unavailable`; the next replay goes on from the mark."""
+    """Write what was journaled into the primary store. Raises `Unavailable`; the next replay goes on from the mark.
+
+    Events of checks that got another number than they were told of under wait in the journal of events afterwards.
+    """
     store = SqlStore(settings.store)
+    renumbered: set[UUID] = set()
     try:
         await store.prepare()
-        return await replay.replay(folder_of(settings, "store"), store, progress, skip_damaged=skip_damaged)
+        return await replay.replay(
+            folder_of(settings, "store"),
+            store,
+            progress,
+            skip_damaged=skip_damaged,
+            on_renumbered=renumbered.add,
+        )
     finally:
+        await _journal_renumbered(settings, store, renumbered)
         await store.close()
+
+
+async def _journal_renumbered(settings: Settings, store: SqlStore, ids: Iterable[UUID]) -> None:
+    events = events_of_checks([await store.request(request_id) for request_id in ids])
+    if not events:
+        return
+    limits = settings.journal
+    journal = Journal(
+        folder_of(settings, "events"), file_bytes_max=limits.file_bytes_max, total_bytes_max=limits.total_bytes_max
+    )
+    try:
+        journal.append(encode_lines(events).splitlines())
+    finally:
+        journal.close()
 
 
 async def publish_events(settings: Settings, progress: Callable[[str, int], None]) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from core.events import Verify, encode_lines
+from core.events import Verify, decode, encode_lines
 from core.journal import Journal, JournalFile, closed_files
 from sandbox.servers import Server
 from service.cli import journal
@@ -130,6 +131,22 @@ def test_what_can_never_be_applied_is_kept_with_its_reason(operator: Operator):
     assert "not applied: 1 records can never be applied" in replayed.output
     assert ".rejected" in replayed.output
     assert operator.requests() == 2
+
+
+def test_of_checks_that_got_another_number_the_events_are_told_anew(operator: Operator):
+    request = facts.request()
+    both = [facts.check(request, 1), facts.check(request, 1, at=NOW + timedelta(seconds=40))]
+    for told in ([request, facts.attempt(request), both[0]], [both[1]]):
+        operator.write([encode(fact, NOW) for fact in told])
+    replayed = operator("replay")
+    [file] = closed_files(operator.folder / EVENTS_FOLDER)
+    events = [decode(record.payload) for record in file.records()]
+
+    assert "2 events wait" in replayed.output
+    assert [(event.check, event.at) for event in events if isinstance(event, Verify)] == [
+        (1, both[0].at),
+        (2, both[1].at),
+    ]
 
 
 def test_a_file_that_somebody_else_replays_is_passed_over_and_told(operator: Operator):
