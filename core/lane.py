@@ -44,8 +44,12 @@ class Lane(Generic[Item, Answer]):
         self._work = work
         self._batch_max = batch_max
         self._waiting_max = waiting_max
-        self._waiting: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()  # None is the end
-        self._closing = threading.Lock()
+        self._handed_in: SimpleQueue[list[_Waiting[Item, Answer]] | None] = SimpleQueue()  # None is the end
+        self._changing = threading.Lock()
+        self._gathering: list[_Waiting[Item, Answer]] = []
+        self._gathers_on: asyncio.AbstractEventLoop | None = None  # who hands in what gathers when its step is over
+        self._left: list[_Waiting[Item, Answer]] = []
+        self._waiting = 0
         self._closed = False
         self._begun_at: float | None = None
         self._last_seconds = 0.0
@@ -56,7 +60,7 @@ class Lane(Generic[Item, Answer]):
     def put(self, item: Item) -> Future[Answer]:
         """Hand in one item from a thread. Raises `Overloaded` when the lane is full or closed; then nothing was done."""
         future: Future[Answer] = Future()
-        self._take_in(item, future)
+        self._take_in(item, future, loop=None)
         return future
 
     async def do(self, item: Item, *, within_seconds: float | None = None) -> Answer:
@@ -66,7 +70,7 @@ class Lane(Generic[Item, Answer]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._take_in(item, future)
+        self._take_in(item, future, loop=loop)
         if within_seconds is None:
             return await future
         expiry = loop.call_later(within_seconds, _expire, future)  # a third of what asyncio.timeout costs
@@ -78,7 +82,7 @@ class Lane(Generic[Item, Answer]):
     @property
     def waiting(self) -> int:
         """How many items wait, for telemetry."""
-        return self._waiting.qsize()
+        return self._waiting
 
     @property
     def busy_seconds(self) -> float:
@@ -93,17 +97,36 @@ class Lane(Generic[Item, Answer]):
 
     def close(self, *, timeout_seconds: float = 10.0) -> None:
         """Take no more, finish what waits, stop the thread. Blocks meanwhile."""
-        with self._closing:
+        with self._changing:
             if not self._closed:
                 self._closed = True
-                self._waiting.put(None)
+                self._hand_in()
+                self._handed_in.put(None)
         self._thread.join(timeout_seconds)
 
-    def _take_in(self, item: Item, future: _AnyFuture[Answer]) -> None:
-        with self._closing:
-            if self._closed or self._waiting.qsize() >= self._waiting_max:
+    def _take_in(self, item: Item, future: _AnyFuture[Answer], *, loop: asyncio.AbstractEventLoop | None) -> None:
+        """From an event loop all that one step of it brings is handed in at once: the thread is woken once, not for the
+        first of them alone."""
+        with self._changing:
+            if self._closed or self._waiting >= self._waiting_max:
                 raise Overloaded(f"the {self.name} lane is {'closed' if self._closed else 'full'}")
-            self._waiting.put((item, future))
+            self._waiting += 1
+            self._gathering.append((item, future))
+            if loop is None:
+                self._hand_in()
+            elif self._gathers_on is not loop:
+                self._gathers_on = loop
+                loop.call_soon(self._step_is_over)
+
+    def _step_is_over(self) -> None:
+        with self._changing:
+            self._hand_in()
+
+    def _hand_in(self) -> None:
+        self._gathers_on = None
+        if self._gathering:
+            self._handed_in.put(self._gathering)
+            self._gathering = []
 
     def _run(self) -> None:
         is_open = True
@@ -117,16 +140,16 @@ class Lane(Generic[Item, Answer]):
 
     def _take(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """What waits, as soon as something does, and whether more may come."""
-        batch: list[_Waiting[Item, Answer]] = []
-        try:
-            while len(batch) < self._batch_max:
-                found = self._waiting.get(block=not batch)
-                if found is None:
-                    return batch, False
-                batch.append(found)
-        except Empty:
-            pass
-        return batch, True
+        found, is_open = self._left, True
+        with suppress(Empty):
+            while is_open and len(found) < self._batch_max:
+                more = self._handed_in.get(block=not found)
+                is_open = more is not None
+                found += more or ()
+        batch, self._left = found[: self._batch_max], found[self._batch_max :]
+        with self._changing:
+            self._waiting -= len(batch)
+        return batch, is_open
 
     def _finish(self, batch: list[_Waiting[Item, Answer]]) -> None:
         answers: Sequence[Answer | BaseException]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from uuid import uuid4
 
 import aiohttp
 import structlog
-import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import make_url
@@ -33,6 +31,7 @@ from service.aftermath import Aftermath
 from service.api import create_app
 from service.api.express import Express
 from service.api.parts import Parts, Switch
+from service.api.server import answer_calls
 from service.availability import Minutes
 from service.codes import Codes
 from service.desk import Desk
@@ -315,7 +314,7 @@ async def serve(
         gc.freeze()  # what was made so far stays: collections need not look through it again and again
         gc.set_threshold(_YOUNG_MAX)
         try:
-            await _answer(service.app, settings, on_ready)
+            await answer_calls(service.app, settings, on_ready=on_ready)
         finally:
             await aftermath.stop()
             await purge.stop()
@@ -416,46 +415,3 @@ def _dispatcher(
         timer=outside.timer,
         telemetry=telemetry,
     )
-
-
-class _Server(uvicorn.Server):
-    """Says when it answers."""
-
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = on_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
-
-
-async def _answer(app: Express, settings: Settings, on_ready: Callable[[str], None]) -> None:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        proxy_headers=False,  # nobody here asks where a call came from
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.routing.deadline_seconds) + 2,
-    )
-    with _listen(settings.api.host, settings.api.port) as listening:
-        address = f"http://{settings.api.host}:{listening.getsockname()[1]}"
-
-        def started() -> None:
-            _log.info("service answers", address=address)
-            on_ready(address)
-
-        await _Server(config, started).serve(sockets=[listening])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise ConfigurationError(
-            f"nothing can listen on {host}:{port}: {error.strerror}",
-            hint="another program has the port, or the address is not this machine's: see [api] in the settings",
-        ) from None

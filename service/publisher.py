@@ -29,8 +29,8 @@ _log = structlog.get_logger(__name__)
 
 EVENTS_FOLDER = "events"
 """Below the journal's folder: files of their own, drained by publishers alone."""
-GATHER_SECONDS = 0.1
-"""Time to let events gather into a batch: what the dashboard lags behind, and ten small files a second at most."""
+GATHER_SECONDS = 0.2
+"""Time to let events gather into a batch: what the dashboard lags behind, and five small files a second at most."""
 LOOK_SECONDS = 5.0
 """Time between looks for what another process left behind."""
 RECORDS_MAX = 1_000

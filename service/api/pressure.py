@@ -64,6 +64,7 @@ class Pressure(ASGIMiddleware):
         self._minutes = minutes
         self._room = Room(waiting_max)
         self._in_hand = 0
+        telemetry.in_hand.set_function(lambda: self._in_hand)
         self._refusal = _refusal()
         self._looking: asyncio.TimerHandle | None = None
 
@@ -77,7 +78,6 @@ class Pressure(ASGIMiddleware):
                 await send(message)
             return
         self._in_hand += 1
-        self._telemetry.in_hand.set(self._in_hand)
         begun = time.perf_counter()
         status = 500
 
@@ -95,7 +95,6 @@ class Pressure(ASGIMiddleware):
             raise
         finally:
             self._in_hand -= 1
-            self._telemetry.in_hand.set(self._in_hand)
             self._note(scope, status, time.perf_counter() - begun)
 
     def _look_again(self) -> None:

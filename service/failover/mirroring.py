@@ -18,6 +18,9 @@ from service.stores import Backup
 _NEVER_ASKED = (EncryptedNumber, InboundMessage)  # of the backup: they would only fill its memory
 _BATCH_MAX = 200
 _WAITING_MAX = 20_000
+_GATHER_SECONDS = 0.01
+"""What copies wait for each other when several came at once: with 64 callers a copy of few facts took an eighth of all
+processor time. A single caller's are copied at once."""
 
 
 @dataclass
@@ -97,8 +100,11 @@ class Mirroring:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting and not self._closing:
+                crowded = len(self._waiting) > 1
                 if not self._is_on() or not await self._copy_some():
                     await asyncio.sleep(self._retry_seconds)
+                elif crowded and len(self._waiting) < _BATCH_MAX:
+                    await asyncio.sleep(_GATHER_SECONDS)
 
     async def _copy_some(self) -> bool:
         """False when the backup does not answer; then they wait on, before those that came later."""

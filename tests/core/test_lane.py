@@ -32,6 +32,21 @@ async def test_what_gathers_while_a_batch_runs_is_the_next_batch(gate):
     lane.close()
 
 
+@pytest.mark.parametrize(("batch_max", "lengths"), [(100, [50]), (20, [20, 20, 10])])
+async def test_what_one_step_of_the_event_loop_brings_is_handed_in_together(batch_max: int, lengths: list[int]):
+    batches = []
+
+    def work(items):
+        batches.append(len(items))
+        return items
+
+    lane = Lane("test", work, batch_max=batch_max, waiting_max=100)
+
+    assert await asyncio.gather(*(lane.do(number) for number in range(50))) == list(range(50))
+    assert batches == lengths
+    lane.close()
+
+
 async def test_an_exception_among_the_answers_is_its_callers_alone():
     lane = Lane(
         "test", lambda items: [ValueError("odd") if item % 2 else item for item in items], batch_max=10, waiting_max=10
