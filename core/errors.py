@@ -16,6 +16,7 @@
     │   ├── EncryptionUnavailable
     │   ├── MailUnavailable
     │   └── ChannelUnavailable        a channel of alerts did not take one
+    ├── GivenUp                   nobody waits for the answer any more, so it was not waited for
     ├── WarehouseRefused          ClickHouse answered, and said no: the statement or the rows are wrong
     ├── JournalDamaged            a journal with damage elsewhere than at its torn tail
     │   └── JournalNewer              written by a newer version of the program: left alone
@@ -94,6 +95,10 @@ class MailUnavailable(Unavailable):
 
 class ChannelUnavailable(Unavailable):
     """A channel of alerts did not take one; the message never repeats its address."""
+
+
+class GivenUp(HeliographError):
+    """Nobody waits for the answer any more; the question was broken off, or not asked."""
 
 
 class WarehouseRefused(HeliographError):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import clickhouse_connect
 import pandas as pd
 import structlog
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3.exceptions import HTTPError
 
+from core.errand import serve_errands
 from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.layout import Layout
 from core.migrating import migrations, split_statements
@@ -39,9 +41,16 @@ ENGINE = ReplacingMergeTree ORDER BY number
 
 ONE_SERVER = Layout()
 
+_CONNECTIONS = 32
+"""What is kept open for questions that are asked side by side; more than these are opened, and closed again."""
+
+_READER = {"readonly": 2, "cancel_http_readonly_queries_on_client_close": 1}
+"""A reader who hangs up (`core.errand`) has ended their question: they may not say KILL QUERY."""
+
 
 class Warehouse:
-    """A ClickHouse database. Safe to share between threads: every call is a request of its own, without a session.
+    """A ClickHouse database. Safe to share between threads: every call is a request of its own, without a session, and part of
+    the errand on which its thread is, if it is on one (`core.errand`).
 
     Raises `WarehouseUnavailable` when it does not answer or is too busy, `WarehouseRefused` when it says no.
     """
@@ -130,13 +139,13 @@ def connect(settings: WarehouseSettings, *, readonly: bool = False) -> Warehouse
         if not readonly:
             with _client(settings, database="default", query_settings={}) as client:
                 client.command(f"CREATE DATABASE IF NOT EXISTS {settings.database}{layout.on_cluster}")
-        query_settings: dict[str, Any] = {"readonly": 2} if readonly else dict(layout.settings)
+        query_settings = _READER if readonly else dict(layout.settings)
         client = _client(settings, database=settings.database, query_settings=query_settings)
     return Warehouse(client, address=address, retention_days=settings.retention_days, layout=layout)
 
 
 def _client(settings: WarehouseSettings, *, database: str, query_settings: dict[str, Any]) -> Client:
-    return clickhouse_connect.get_client(
+    client = clickhouse_connect.get_client(
         host=settings.host,
         port=settings.port,
         username=settings.username,
@@ -148,7 +157,10 @@ def _client(settings: WarehouseSettings, *, database: str, query_settings: dict[
         query_limit=0,
         autogenerate_session_id=False,  # a session allows one query at a time
         settings=query_settings,
+        dedicated_pool=True,  # the usual one is shared by the whole process, and outlives `close`
     )
+    serve_errands(cast("HttpClient", client).http, connections=_CONNECTIONS)
+    return client
 
 
 @contextmanager

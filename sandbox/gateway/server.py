@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _SEND_BYTES = 1 << 20
 _SWEEP_SECONDS = 1.0
+_ABANDON_AGAIN_SECONDS = 0.5
 _SMALLEST_COMPRESSED_BYTES = 1024
 _CONTENT_TYPES = {
     "json": "application/json; charset=UTF-8",
@@ -196,16 +197,20 @@ class Gateway:
         try:
             await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                await self._in_thread(query.abandon)
-                await asyncio.wait((working,))
+                await self._ended(query, working)
                 raise _Gone
             return working.result()
         except asyncio.CancelledError:  # the gateway is being stopped; the thread has to be out of the engine first
-            await self._in_thread(query.abandon)
-            await asyncio.wait((working,))
+            await self._ended(query, working)
             raise
         finally:
             watching.cancel()
+
+    async def _ended(self, query: Query, working: asyncio.Future[_T]) -> None:
+        """Abandon it until its thread is out of the engine: the first time may come before the engine has begun."""
+        while not working.done():
+            await self._in_thread(query.abandon)
+            await asyncio.wait((working,), timeout=_ABANDON_AGAIN_SECONDS)
 
     def _in_thread(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
