@@ -1,17 +1,19 @@
-"""What is kept between runs of a page: the warehouse's connection, answers (for as long as a page says), colours.
-
-An error is never kept, so that a page recovers by itself.
+"""What is kept between runs of a page, and shared by all who look: the warehouse's connection, answers (each for as long as it
+says here), colours. The questions are asked at the desk (`app.desk`): whoever leaves a page does not wait for its answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
 from app.data import alerts as alerts_data
 from app.data import basics
@@ -25,6 +27,7 @@ from app.data import providers as providers_data
 from app.data import regions as regions_data
 from app.data import usual as usual_data
 from app.data.basics import FilterKey
+from app.desk import Desk
 from app.palette import Colours
 from app.timeframe import Window
 from core.clock import utc_now
@@ -39,6 +42,9 @@ REFRESH_SECONDS = 15
 
 
 DAY = timedelta(days=1)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ENVIRONMENT = "heliograph_environment"
 """Under this name a session holds an environment of its own; only tests give it one."""
@@ -68,14 +74,64 @@ def colours() -> Colours:
     return known
 
 
-@st.cache_data(ttl=5, show_spinner=False)
-def newest() -> datetime | None:
-    return basics.newest(warehouse())
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """One for the process."""
+    return Desk()
 
 
-@st.cache_data(ttl=300, show_spinner=False, max_entries=50)
-def _choices(start: datetime, end: datetime) -> dict[str, list[str]]:
-    return basics.choices(warehouse(), Window(start, end, 300))
+@dataclass(frozen=True)
+class Source:
+    """What questions are asked of, and how."""
+
+    warehouse: Warehouse
+    settings: Settings
+
+    @property
+    def on_time_seconds(self) -> int:
+        return self.settings.metrics.on_time_seconds
+
+
+class Kept(Generic[P, T]):
+    """A question as the pages ask it: they call it with what it is asked about. Raises what it raises; Streamlit's own, too, to
+    end a run whose reader has left or chosen something else meanwhile."""
+
+    def __init__(self, work: Callable[Concatenate[Source, P], T], seconds: float) -> None:
+        self._name = work.__name__
+        self._work = work
+        self._seconds = seconds
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        source = Source(warehouse(), settings())
+        return desk().ask(
+            (self._name, (args, tuple(sorted(kwargs.items())))),
+            lambda: self._work(source, *args, **kwargs),
+            keep_seconds=self._seconds,
+            stay=get_run_yield_check() or _nobody_looks,
+        )
+
+    def forget(self) -> None:
+        """Ask again whoever asks next."""
+        desk().forget(self._name)
+
+
+def kept(seconds: float) -> Callable[[Callable[Concatenate[Source, P], T]], Kept[P, T]]:
+    """Decorate a question whose answer is kept for so long."""
+    return lambda work: Kept(work, seconds)
+
+
+def _nobody_looks() -> None:
+    """Outside of a page nobody can leave it."""
+
+
+@kept(seconds=5)
+def newest(source: Source) -> datetime | None:
+    return basics.newest(source.warehouse)
+
+
+@kept(seconds=300)
+def _choices(source: Source, start: datetime, end: datetime) -> dict[str, list[str]]:
+    return basics.choices(source.warehouse, Window(start, end, 300))
 
 
 def choices(window: Window) -> dict[str, list[str]]:
@@ -89,21 +145,24 @@ def choices(window: Window) -> dict[str, list[str]]:
     return found
 
 
-@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
-def overview(window: Window, zone: str, filters: FilterKey, *, compare: str) -> overview_data.OverviewData:
+@kept(seconds=60)
+def overview(
+    source: Source, window: Window, zone: str, filters: FilterKey, *, compare: str
+) -> overview_data.OverviewData:
     return overview_data.answer(
-        warehouse(),
+        source.warehouse,
         window,
         zone,
         filters,
         compare=compare,
         now=utc_now(),
-        on_time_seconds=settings().metrics.on_time_seconds,
+        on_time_seconds=source.on_time_seconds,
     )
 
 
-@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
+@kept(seconds=60)
 def carriers(
+    source: Source,
     window: Window,
     zone: str,
     filters: FilterKey,
@@ -114,7 +173,7 @@ def carriers(
     panels: int,
 ) -> carriers_data.CarriersData:
     return carriers_data.answer(
-        warehouse(),
+        source.warehouse,
         window,
         zone,
         filters,
@@ -123,17 +182,17 @@ def carriers(
         wanted=wanted,
         panels=panels,
         now=utc_now(),
-        on_time_seconds=settings().metrics.on_time_seconds,
+        on_time_seconds=source.on_time_seconds,
     )
 
 
-@st.cache_data(ttl=1800, show_spinner=False, max_entries=100)
+@kept(seconds=1800)
 def usual(
-    window: Window, zone: str, filters: FilterKey, *, slug: str, bucket: str, carriers: tuple[str, ...]
+    source: Source, window: Window, zone: str, filters: FilterKey, *, slug: str, bucket: str, carriers: tuple[str, ...]
 ) -> pd.DataFrame:
     """Of buckets that were over weeks ago, so it is kept for long; `window` should begin and end with a bucket."""
     return usual_data.usual(
-        warehouse(),
+        source.warehouse,
         window,
         zone,
         filters,
@@ -141,52 +200,52 @@ def usual(
         bucket=bucket,
         carriers=carriers,
         now=utc_now(),
-        on_time_seconds=settings().metrics.on_time_seconds,
+        on_time_seconds=source.on_time_seconds,
     )
 
 
-@st.cache_data(ttl=300, show_spinner=False, max_entries=50)
-def countries_of(window: Window) -> dict[str, frozenset[str]]:
-    return carriers_data.countries_of(warehouse(), window, now=utc_now())
+@kept(seconds=300)
+def countries_of(source: Source, window: Window) -> dict[str, frozenset[str]]:
+    return carriers_data.countries_of(source.warehouse, window, now=utc_now())
 
 
-@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
-def funnel(window: Window, filters: FilterKey, *, dimension: str | None) -> funnel_data.FunnelData:
-    return funnel_data.answer(warehouse(), window, filters, dimension=dimension, now=utc_now())
+@kept(seconds=60)
+def funnel(source: Source, window: Window, filters: FilterKey, *, dimension: str | None) -> funnel_data.FunnelData:
+    return funnel_data.answer(source.warehouse, window, filters, dimension=dimension, now=utc_now())
 
 
-@st.cache_data(ttl=60, show_spinner=False, max_entries=200)
-def regions(window: Window, zone: str, filters: FilterKey, *, slug: str) -> regions_data.RegionsData:
+@kept(seconds=60)
+def regions(source: Source, window: Window, zone: str, filters: FilterKey, *, slug: str) -> regions_data.RegionsData:
     return regions_data.answer(
-        warehouse(),
+        source.warehouse,
         window,
         zone,
         filters,
         slug=slug,
         now=utc_now(),
-        on_time_seconds=settings().metrics.on_time_seconds,
+        on_time_seconds=source.on_time_seconds,
     )
 
 
-@st.cache_data(ttl=15, show_spinner=False, max_entries=200)
-def incidents(window: Window, filters: FilterKey) -> incidents_data.IncidentsData:
-    return incidents_data.answer(warehouse(), window, filters)
+@kept(seconds=15)
+def incidents(source: Source, window: Window, filters: FilterKey) -> incidents_data.IncidentsData:
+    return incidents_data.answer(source.warehouse, window, filters)
 
 
-@st.cache_data(ttl=15, show_spinner=False, max_entries=200)
-def incident(incident_id: str) -> incidents_data.StoryData | None:
-    return incidents_data.story(warehouse(), incident_id, now=utc_now())
+@kept(seconds=15)
+def incident(source: Source, incident_id: str) -> incidents_data.StoryData | None:
+    return incidents_data.story(source.warehouse, incident_id, now=utc_now())
 
 
-@st.cache_data(ttl=15, show_spinner=False)
-def standing() -> Sequence[Word]:
-    return incidents_data.standing(warehouse(), now=utc_now())
+@kept(seconds=15)
+def standing(source: Source) -> Sequence[Word]:
+    return incidents_data.standing(source.warehouse, now=utc_now())
 
 
-@st.cache_data(ttl=5, show_spinner=False)
-def retries() -> Sequence[Retry]:
+@kept(seconds=5)
+def retries(source: Source) -> Sequence[Retry]:
     """What was asked in the last day."""
-    return asked(warehouse(), since=utc_now() - DAY)
+    return asked(source.warehouse, since=utc_now() - DAY)
 
 
 @st.cache_resource(ttl=120, show_spinner=False, max_entries=600)
@@ -197,43 +256,45 @@ def drawn(key: tuple[object, ...], _draw: Callable[[], go.Figure]) -> go.Figure:
 
 def forget_words() -> None:
     """Ask again about what operators can change: somebody just did."""
-    standing.clear()
-    incident.clear()
-    retries.clear()
+    standing.forget()
+    incident.forget()
+    retries.forget()
 
 
-@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
-def messages(window: Window, filters: FilterKey, *, troubled: bool) -> pd.DataFrame:
-    return messages_data.within(warehouse(), window, filters, troubled=troubled)
+@kept(seconds=15)
+def messages(source: Source, window: Window, filters: FilterKey, *, troubled: bool) -> pd.DataFrame:
+    return messages_data.within(source.warehouse, window, filters, troubled=troubled)
 
 
-@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
-def messages_of_number(phone_hash: str) -> pd.DataFrame:
-    return messages_data.of_number(warehouse(), phone_hash, now=utc_now())
+@kept(seconds=15)
+def messages_of_number(source: Source, phone_hash: str) -> pd.DataFrame:
+    return messages_data.of_number(source.warehouse, phone_hash, now=utc_now())
 
 
-@st.cache_data(ttl=5, show_spinner=False, max_entries=50)
-def story(request_id: UUID) -> pd.DataFrame:
-    return messages_data.of_request(warehouse(), request_id)
+@kept(seconds=5)
+def story(source: Source, request_id: UUID) -> pd.DataFrame:
+    return messages_data.of_request(source.warehouse, request_id)
 
 
-@st.cache_data(ttl=60, show_spinner=False, max_entries=100)
-def providers(window: Window, zone: str, filters: FilterKey, *, slug: str) -> providers_data.ProvidersData:
+@kept(seconds=60)
+def providers(
+    source: Source, window: Window, zone: str, filters: FilterKey, *, slug: str
+) -> providers_data.ProvidersData:
     return providers_data.answer(
-        warehouse(),
+        source.warehouse,
         window,
         zone,
         filters,
         slug=slug,
-        prices=settings().prices,
+        prices=source.settings.prices,
         now=utc_now(),
-        on_time_seconds=settings().metrics.on_time_seconds,
+        on_time_seconds=source.on_time_seconds,
     )
 
 
-@st.cache_data(ttl=15, show_spinner=False, max_entries=50)
-def operations(window: Window) -> operations_data.OperationsData:
-    return operations_data.answer(warehouse(), window, now=utc_now())
+@kept(seconds=15)
+def operations(source: Source, window: Window) -> operations_data.OperationsData:
+    return operations_data.answer(source.warehouse, window, now=utc_now())
 
 
 @st.cache_data(ttl=10, show_spinner=False)

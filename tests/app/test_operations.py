@@ -96,7 +96,7 @@ def test_an_operator_has_dead_letters_tried_again_and_reads_what_became_of_them(
     assert next(button for button in shown.button if button.label == "Try again").disabled
 
     Retrier(warehouse, sink, clock=utc_now).step()
-    st.cache_data.clear()
+    st.cache_resource.clear()
     shown.run()
 
     assert "1 tried, 0 stored, 1 stay" in text(shown)

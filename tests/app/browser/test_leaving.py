@@ -1,0 +1,58 @@
+"""A reader who leaves while a page waits for the warehouse: what it asked is given up on the warehouse's side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Page
+
+from sandbox.gateway.launch import RunningGateway
+from tests.app.browser.conftest import Stage, staged
+from tests.app.browser.places import WITH_DATA
+from tests.app.looking import see
+from tests.app.traffic import load
+from tests.support.questions import wait_for_questions
+
+pytestmark = pytest.mark.browser
+
+# What operators said is asked for by the Incidents page.
+SLOW_TABLE = "operator_words"
+SLOW_VIEW = f"""
+CREATE VIEW {SLOW_TABLE} AS
+SELECT kept.* FROM numbers(100000) AS rows LEFT JOIN kept ON kept.kind = toString(rows.number)
+WHERE sleepEachRow(0.05) = 0
+SETTINGS max_block_size = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def slow(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A dashboard with traffic, where one question of the Incidents page takes longer than the test."""
+    with staged(gateway, tmp_path_factory.mktemp("slow")) as made:
+        load(made.warehouse, until=datetime.now(UTC), hours=24)
+        made.warehouse.command(f"RENAME TABLE {SLOW_TABLE} TO kept")
+        made.warehouse.command(SLOW_VIEW)
+        yield made
+
+
+@pytest.fixture
+def waiting(slow: Stage, page: Page) -> Page:
+    """The Incidents page while it waits."""
+    page.goto(f"{slow.url}/incidents")
+    wait_for_questions(slow.warehouse, 1, SLOW_TABLE)
+    return page
+
+
+def test_a_click_on_another_page_gives_the_question_up(slow: Stage, waiting: Page) -> None:
+    waiting.get_by_role("link", name="Funnel", exact=True).click()
+
+    wait_for_questions(slow.warehouse, 0, SLOW_TABLE)
+    see(waiting, WITH_DATA["funnel"])
+
+
+def test_a_closed_window_gives_the_question_up(slow: Stage, waiting: Page) -> None:
+    waiting.close()
+
+    wait_for_questions(slow.warehouse, 0, SLOW_TABLE)
