@@ -26,7 +26,7 @@ from service.errors import CoolingDown, NotSent, UnknownRequest
 from service.facts import AnyFact, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, SendSubject
 from service.templates import Template, usable
 
 _log = structlog.get_logger(__name__)
@@ -159,13 +159,14 @@ class Verifications:
     async def _begin(self, wish: Wish, request_id: UUID) -> tuple[Underway, int]:
         """The sending, begun, and how many were sent before it."""
         now = self._desk.clock()
-        living = await self._desk.store.living(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now)
+        subject = SendSubject(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now, since=now - DAY)
+        earlier = await self._desk.store.earlier(subject)
+        living = earlier.living
         try:
             if living is not None:
                 self._desk.limits.require_checks_left(living, now)
                 self._desk.limits.require_cool(living, now)
-            sends = await self._desk.store.sends_since(phone_hash=wish.phone_hash, category="code", since=now - DAY)
-            self._desk.limits.require_room("code", sends, now)
+            self._desk.limits.require_room("code", earlier.sends, now)
             self._desk.guards.take(wish.subject, wish.number)
         except HeliographError as error:
             self._desk.telemetry.limited.labels(type(error).__name__).inc()

@@ -19,7 +19,7 @@ from service.facts import ApiKey, RequestState
 from service.failover.choosing import Choosing
 from service.failover.key_copies import KeyCopies
 from service.failover.stateless import StatelessStore
-from service.stores import Store
+from service.stores import Earlier, SendSubject, Store
 from service.stores.derive import is_living, merge, newest
 from service.stores.faults import Unknowable
 
@@ -79,6 +79,16 @@ class Reads:
             return store.sends_since(phone_hash=phone_hash, category=category, since=since)
 
         return await self._read(call, lambda one, other: sorted((Counter(one) | Counter(other)).elements()))
+
+    async def earlier(self, subject: SendSubject, *, by_parts: Callable[[], Awaitable[Earlier]]) -> Earlier:
+        """In one question of the primary store while it knows all, else `by_parts`."""
+
+        async def on_primary() -> Earlier:
+            if self._choosing.is_merging:
+                return await by_parts()
+            return await self._choosing.run_master(lambda store: store.earlier(subject))
+
+        return await self._choosing.serve(on_primary, by_parts, by_parts)
 
     async def opted_out(self, phone_hash: str) -> bool:
         # Until the journals are drained a stop in either counts: a message too few bothers nobody.

@@ -24,8 +24,8 @@ from service.facts import AnyFact, ApiKey, IdempotencyClaim, Request, RequestSta
 from service.failover.known_keys import KnownKeys
 from service.failover.presumption import Presumption
 from service.failover.recent import REQUESTS_MAX, Recent
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim
-from service.stores.derive import facts_of_verdict, is_living, known_candidates, newest, next_verdict
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Earlier, SendSubject
+from service.stores.derive import earlier_by_parts, facts_of_verdict, is_living, known_candidates, newest, next_verdict
 from service.stores.faults import Unknowable
 
 TALLIES_MAX = 200_000
@@ -132,6 +132,9 @@ class StatelessStore:
 
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         return self._recent.sends_since(phone_hash, category, since)
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        return await earlier_by_parts(self, subject)
 
     async def opted_out(self, phone_hash: str) -> bool:
         raise Unknowable("whether a subscriber opted out")

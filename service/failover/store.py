@@ -42,8 +42,19 @@ from service.failover.together import Together
 from service.failover.warming import Warming
 from service.failover.watch import Watch
 from service.failover.writes import Writes
-from service.stores import Backup, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Primary
-from service.stores.derive import known_candidates
+from service.stores import (
+    Backup,
+    Candidate,
+    CheckOrder,
+    CheckSubject,
+    CheckVerdict,
+    Claim,
+    Cutoffs,
+    Earlier,
+    Primary,
+    SendSubject,
+)
+from service.stores.derive import earlier_by_parts, known_candidates
 from service.stores.faults import Unknowable
 
 Answer = TypeVar("Answer")
@@ -305,6 +316,9 @@ class Failover:
 
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         return await self._reads.sends_since(phone_hash=phone_hash, category=category, since=since)
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        return await self._reads.earlier(subject, by_parts=lambda: earlier_by_parts(self, subject))
 
     async def opted_out(self, phone_hash: str) -> bool:
         return await self._reads.opted_out(phone_hash)

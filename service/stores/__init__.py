@@ -70,6 +70,23 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     state: RequestState | None = None
 
 
+class SendSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """A code is to be sent: by which app to which number for what, and since when earlier ones count."""
+
+    app: str
+    phone_hash: str
+    purpose: str
+    now: datetime
+    since: datetime
+
+
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What was sent before: the newest verification that lives, and when codes went to the number, oldest first."""
+
+    living: RequestState | None
+    sends: list[datetime]
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Who holds an Idempotency-Key: `ours` when this call took it; otherwise the holder, and its answer once there is one."""
 
@@ -123,6 +140,10 @@ class Store(Protocol):
 
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         """When attempts of this category were made to this number because somebody asked for them, oldest first."""
+        ...
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        """What `living` and `sends_since` tell, in one question where that can be."""
         ...
 
     async def opted_out(self, phone_hash: str) -> bool:

@@ -20,7 +20,7 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Store
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Earlier, SendSubject, Store
 
 Kind = TypeVar("Kind", bound=Fact)
 
@@ -80,6 +80,15 @@ async def known_candidates(store: Store, subject: CheckSubject) -> Sequence[Cand
     if state is None or state.request.app != subject.app or state.request.kind != "verification":
         return ()
     return (candidate_of(state),)
+
+
+async def earlier_by_parts(store: Store, subject: SendSubject) -> Earlier:
+    """What a store that is asked one thing after the other says to a subject."""
+    living = await store.living(
+        app=subject.app, phone_hash=subject.phone_hash, purpose=subject.purpose, now=subject.now
+    )
+    sends = await store.sends_since(phone_hash=subject.phone_hash, category="code", since=subject.since)
+    return Earlier(living=living, sends=sends)
 
 
 def newest(states: Iterable[RequestState]) -> RequestState | None:

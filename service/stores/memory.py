@@ -27,9 +27,21 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import Bookmark, Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Cutoffs, Page
+from service.stores import (
+    Bookmark,
+    Candidate,
+    CheckOrder,
+    CheckSubject,
+    CheckVerdict,
+    Claim,
+    Cutoffs,
+    Earlier,
+    Page,
+    SendSubject,
+)
 from service.stores.derive import (
     assemble,
+    earlier_by_parts,
     facts_of_verdict,
     is_living,
     known_candidates,
@@ -89,6 +101,9 @@ class MemoryStore:
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         self._require()
         return sorted(at for at in self._sends[phone_hash, category] if at >= since)
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        return await earlier_by_parts(self, subject)
 
     async def opted_out(self, phone_hash: str) -> bool:
         self._require()

@@ -24,7 +24,7 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import rows, schema
+from service.stores import Earlier, SendSubject, rows, schema
 from service.stores.database import Database
 from service.stores.derive import assemble, latest_word
 from service.stores.faults import FactRefused, StoreFault
@@ -63,10 +63,10 @@ class AskKey(msgspec.Struct, frozen=True):
     key_hash: str
 
 
-Question = AskRequest | AskBrief | AskChecks | AskLiving | AskSends | AskOptOut | AskKey
+Question = AskRequest | AskBrief | AskChecks | AskLiving | AskSends | AskOptOut | AskKey | SendSubject
 _OfRequest = Attempt | AttemptOutcome | DeliveryReceipt | Check | Approval
 _ALL: Sequence[type[_OfRequest]] = (Attempt, AttemptOutcome, DeliveryReceipt, Check, Approval)
-Told = RequestState | None | list[datetime] | list[Check] | bool | ApiKey
+Told = RequestState | None | list[datetime] | list[Check] | bool | ApiKey | Earlier
 
 
 class Reader:
@@ -88,16 +88,23 @@ class Reader:
             return [fault.again() for _ in questions]
 
 
-def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]:
+def _answer(connection: Connection, asked: Sequence[Question]) -> list[Told]:
+    questions = [part for question in asked for part in _parts(question)]
     living = _living(connection, [question for question in questions if isinstance(question, AskLiving)])
-    asked = {question.request_id for question in questions if isinstance(question, AskRequest)}
-    states = states_of(connection, asked | set(living.values()))
+    wholly = {question.request_id for question in questions if isinstance(question, AskRequest)}
+    states = states_of(connection, wholly | set(living.values()))
     briefly = {question.request_id for question in questions if isinstance(question, AskBrief)}
     briefs = _briefs(connection, briefly)
     checks = _checks(connection, {question.request_id for question in questions if isinstance(question, AskChecks)})
     sends = _sends(connection, [question for question in questions if isinstance(question, AskSends)])
     stopped = _stopped(connection, {question.phone_hash for question in questions if isinstance(question, AskOptOut)})
     keys = _keys(connection, {question.key_hash for question in questions if isinstance(question, AskKey)})
+
+    def state_of(question: AskLiving) -> RequestState | None:
+        return states.get(living[question]) if question in living else None
+
+    def sends_of(question: AskSends) -> list[datetime]:
+        return [at for at in sends[question.phone_hash, question.category] if at >= question.since]
 
     def told(question: Question) -> Told:
         match question:
@@ -108,15 +115,29 @@ def _answer(connection: Connection, questions: Sequence[Question]) -> list[Told]
             case AskChecks():
                 return checks[question.request_id]
             case AskLiving():
-                return states.get(living[question]) if question in living else None
+                return state_of(question)
             case AskSends():
-                return [at for at in sends[question.phone_hash, question.category] if at >= question.since]
+                return sends_of(question)
+            case SendSubject():
+                return Earlier(living=state_of(_living_of(question)), sends=sends_of(_sends_of(question)))
             case AskOptOut():
                 return question.phone_hash in stopped
             case AskKey():
                 return keys.get(question.key_hash)
 
-    return [told(question) for question in questions]
+    return [told(question) for question in asked]
+
+
+def _parts(question: Question) -> Sequence[Question]:
+    return (_living_of(question), _sends_of(question)) if isinstance(question, SendSubject) else (question,)
+
+
+def _living_of(subject: SendSubject) -> AskLiving:
+    return AskLiving(app=subject.app, phone_hash=subject.phone_hash, purpose=subject.purpose, now=subject.now)
+
+
+def _sends_of(subject: SendSubject) -> AskSends:
+    return AskSends(phone_hash=subject.phone_hash, category="code", since=subject.since)
 
 
 def _living(connection: Connection, questions: Sequence[AskLiving]) -> dict[AskLiving, UUID]:

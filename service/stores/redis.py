@@ -36,8 +36,16 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, redis_layout
-from service.stores.derive import assemble, facts_of_verdict, is_living, known_candidates, latest_word, newest
+from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Earlier, SendSubject, redis_layout
+from service.stores.derive import (
+    assemble,
+    earlier_by_parts,
+    facts_of_verdict,
+    is_living,
+    known_candidates,
+    latest_word,
+    newest,
+)
 from service.stores.faults import FactRefused, FaultClass, MirrorFault
 from service.stores.redis_errors import classify
 from service.stores.redis_layout import microseconds, place_of
@@ -121,6 +129,9 @@ class RedisStore:
             lambda: self._redis.zrange(where, microseconds(since), "+inf", byscore=True, withscores=True)
         )
         return [redis_layout.moment(score) for _, score in rows]
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        return await earlier_by_parts(self, subject)
 
     async def opted_out(self, phone_hash: str) -> bool:
         facts = await self._hash(redis_layout.opt_out_hash(phone_hash))

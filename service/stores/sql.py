@@ -29,7 +29,9 @@ from service.stores import (
     CheckVerdict,
     Claim,
     Cutoffs,
+    Earlier,
     Page,
+    SendSubject,
     first_facts,
     lately,
     old_facts,
@@ -131,6 +133,9 @@ class SqlStore:
     async def sends_since(self, *, phone_hash: str, category: Category, since: datetime) -> list[datetime]:
         question = AskSends(phone_hash=phone_hash, category=category, since=since)
         return cast("list[datetime]", await self._do(self._reading, question))
+
+    async def earlier(self, subject: SendSubject) -> Earlier:
+        return cast("Earlier", await self._do(self._reading, subject))
 
     async def opted_out(self, phone_hash: str) -> bool:
         return cast("bool", await self._do(self._reading, AskOptOut(phone_hash)))

@@ -19,7 +19,7 @@ from service.facts import (
     InboundMessage,
     RequestState,
 )
-from service.stores import Keeping, Store
+from service.stores import Earlier, Keeping, SendSubject, Store
 from service.stores.derive import assemble
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_hash, new_id
@@ -143,6 +143,23 @@ async def test_an_expired_an_approved_and_a_plain_message_do_not_live(any_store:
     now = NOW + timedelta(seconds=5)
 
     assert await any_store.living(app="shop", phone_hash=number, purpose="login", now=now) is None
+
+
+async def test_what_was_sent_earlier_is_the_living_verification_and_the_codes_of_the_number(any_store: Store):
+    request, stranger = facts.request(), facts.request()
+    await any_store.write([request, stranger, facts.attempt(request), facts.attempt(request, 2)])
+    since = facts.attempt(request, 2).at
+    subject = SendSubject(app="shop", phone_hash=request.phone_hash, purpose="login", now=NOW, since=since)
+
+    assert await any_store.earlier(subject) == Earlier(
+        living=await any_store.request(request.id), sends=[facts.attempt(request, 2).at]
+    )
+
+
+async def test_a_number_that_nothing_was_sent_to_has_nothing_earlier(any_store: Store):
+    subject = SendSubject(app="shop", phone_hash=new_hash(), purpose="login", now=NOW, since=NOW)
+
+    assert await any_store.earlier(subject) == Earlier(living=None, sends=[])
 
 
 async def test_sends_are_counted_over_all_requests_of_a_number_from_a_moment_on(any_store: Store):
