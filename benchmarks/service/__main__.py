@@ -17,7 +17,7 @@ from benchmarks.lanes import laned
 from benchmarks.service import overload as flooding
 from benchmarks.service.ground import Calls, Ground, Side, module
 from benchmarks.service.load import Tally, load, post
-from benchmarks.service.profiling import Profiler, print_profile
+from benchmarks.service.profiling import Profiler, print_processes, print_profile
 from benchmarks.service.table import Cell, Limits, print_report
 from sandbox.ports import free_port
 
@@ -104,10 +104,13 @@ def look_inside(ground: Ground, *, seconds: float, idempotent: bool) -> None:
     for operation in OPERATIONS:
         measure(side, calls, operation, callers=64, seconds=1.0)
         prepared = prepare(side, calls, operation, callers=64, seconds=seconds + 1)
+        waiting, cpu = len(prepared), ground.cpu_seconds(side)
         profiler = Profiler(side.children[0].pid, ground.folder / f"{operation}.txt", seconds=seconds)
         tally = uvloop.run(load(side.ports, prepared, callers=64, warm_seconds=0.5, seconds=seconds + 0.5))
-        count = round(tally.rate * seconds)
+        count, made = round(tally.rate * seconds), waiting - len(prepared)
+        spent = {name: end - cpu[name] for name, end in ground.cpu_seconds(side).items()}
         print_profile(f"{operation}, 64 callers", profiler.samples(), seconds=seconds, calls=count)
+        print_processes(spent, calls=made)
 
 
 def compare(ground: Ground, *, rounds: int, seconds: float, idempotent: bool) -> None:

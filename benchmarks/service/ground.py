@@ -82,7 +82,7 @@ class Ground:
             self.nats = self._kept(start_nats(self.folder / "nats"))
             self.provider_port = free_port()
             argv = module("benchmarks.service.simulator", str(self.provider_port))
-            self.start("provider", argv, port=self.provider_port, env={})
+            self.provider = self.start("provider", argv, port=self.provider_port, env={})
         except BaseException:
             self._ending.close()
             raise
@@ -113,6 +113,13 @@ class Ground:
         ports = free_ports(self.processes)
         start = self._start_service if name == "service" else self._start_plain
         return Side(name, settings, key, [start(port, env, profiler) for port in ports], ports)
+
+    def cpu_seconds(self, side: Side) -> dict[str, float]:
+        """Processor time so far, by process that a call of this side passes through."""
+        servers = {"MariaDB": self.mariadb.pid, "Valkey": self.valkey.pid, "NATS": self.nats.pid}
+        others = {"simulator of providers": self.provider.pid, "load generator": os.getpid()}
+        pids = servers | others
+        return {side.name: side.cpu_seconds()} | {name: _cpu_seconds(pid) for name, pid in pids.items()}
 
     def start(self, name: str, argv: Sequence[str], *, port: int, env: Mapping[str, str], ready: str = "") -> Child:
         """Run a program until the block ends; it is ready when `ready` (a path) answers, or else when it listens."""

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -93,6 +93,13 @@ def print_profile(title: str, samples: Counter[tuple[str, ...]], *, seconds: flo
         innermost[_short(stack[-1])] += count
     for name, count in innermost.most_common(_LINES_MAX):
         click.echo(f"  {count / total:6.1%}  {name}")
+
+
+def print_processes(cpu_seconds: Mapping[str, float], *, calls: int) -> None:
+    """Milliseconds of processor time a call, by process; the profiler's own are not in it."""
+    click.echo("  processor time a call:")
+    for name, seconds in cpu_seconds.items():
+        click.echo(f"  {seconds * 1000 / max(1, calls):6.3f} ms  {name}")
 
 
 def _stacks(text: str) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -7,7 +7,7 @@ a call for what any call might need, a third of all that a check takes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -50,11 +50,12 @@ class Express:
         if not template:
             await self._framework(scope, receive, send)
             return
-        messages, body = await _whole(receive, self._parts.settings.body_bytes_max)
+        message = await receive()
+        body = _whole(message)
         read = self._read_send if template == SEND else self._read_check
-        answering = read(scope, body) if body else None
+        answering = read(scope, body) if 0 < len(body) <= self._parts.settings.body_bytes_max else None
         if answering is None:
-            await self._framework(scope, _again(messages, receive), send)
+            await self._framework(scope, _again(message, receive), send)
             return
         scope["path_template"] = template
         await self._pressure.handle(scope, receive, send, partial(self._answer, answering))
@@ -105,28 +106,19 @@ def _template_of(scope: Scope) -> str:
     return CHECK if len(place) == 5 and place[4] == "check" and path.startswith(f"{SEND}/") else ""
 
 
-async def _whole(receive: Receive, bytes_max: int) -> tuple[list[ReceiveMessage], bytes]:
-    """What was received, and the body that it is; none when it is too large, or its sender went away."""
-    messages: list[ReceiveMessage] = []
-    body = b""
-    while True:
-        message = await receive()
-        messages.append(message)
-        if message["type"] != "http.request":
-            return messages, b""
-        body += message.get("body", b"")
-        if len(body) > bytes_max:
-            return messages, b""
-        if not message.get("more_body", False):
-            return messages, body
+def _whole(message: ReceiveMessage) -> bytes:
+    """The body, when it has come whole. Whoever sends one in pieces may take his time, and is counted meanwhile."""
+    if message["type"] != "http.request" or message["more_body"]:
+        return b""
+    return message["body"]
 
 
-def _again(messages: Sequence[ReceiveMessage], receive: Receive) -> Receive:
-    """Receives what was received once more, and then goes on."""
-    waiting = iter(messages)
+def _again(message: ReceiveMessage, receive: Receive) -> Receive:
+    """Receives once more what was received, and then what follows."""
+    waiting = [message]
 
     async def receiving() -> ReceiveMessage:
-        return next(waiting, None) or await receive()
+        return waiting.pop() if waiting else await receive()
 
     return receiving
 

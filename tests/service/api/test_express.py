@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -70,6 +71,17 @@ async def test_a_call_made_again_the_other_way_is_answered_again(house: House):
     assert first.status_code == 201
     assert first.headers["content-type"] == "application/json"
     assert len(house.sent) == 1
+
+
+async def test_a_body_that_comes_in_pieces_is_read(house: House):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b'{"code": '
+        yield b'"123456"}'
+
+    headers = {"Authorization": f"Bearer {house.keys['shop']}"}
+    answer = await house.client.post(CHECK, content=pieces(), headers=headers)
+
+    assert answer.json() == {"status": "expired", "checks_left": 0}
 
 
 async def test_a_store_that_is_away_is_told_alike(house: House):
