@@ -10,8 +10,8 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -34,6 +34,7 @@ from sandbox.chaos.load import Load, running
 from sandbox.chaos.nemesis import Fault, Field
 from sandbox.chaos.operations import Operator
 from sandbox.chaos.table import Row
+from sandbox.errors import PortTaken
 from service.failover.replay import replay
 from service.stores.sql import SqlStore
 
@@ -177,9 +178,9 @@ async def _whole(stage: Stage, began_at: float) -> Row:
 async def staged(plan: Plan, *, rate: float) -> AsyncIterator[Stage]:
     """A cluster under load while the block runs."""
     ledger = Ledger()
-    kept = plan.folder / "kept-journals"
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(Starting(plan))
+        plan, cluster = await started(stack, plan)
+        kept = plan.folder / "kept-journals"
         session = await stack.enter_async_context(aiohttp.ClientSession())
         operator = Operator(cluster, session)
         load = await stack.enter_async_context(running(cluster, ledger, rate=rate, seed=plan.seed))
@@ -189,6 +190,26 @@ async def staged(plan: Plan, *, rate: float) -> AsyncIterator[Stage]:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def started(
+    stack: AsyncExitStack,
+    plan: Plan,
+    *,
+    start: Callable[[Plan], AbstractAsyncContextManager[Cluster]] = Starting,
+) -> tuple[Plan, Cluster]:
+    """A cluster that runs until `stack` is left, and its plan: in a folder beside the first and on other ports where
+    somebody took one of its ports before it could listen. An hour of faults must not end with such an accident.
+
+    Raises `PortTaken` after a few tries.
+    """
+    beside = [plan.folder.with_name(f"{plan.folder.name}-{again}") for again in ("again", "once-more")]
+    for other in (plan, *(replace(plan, folder=folder) for folder in beside)):
+        try:
+            return other, await stack.enter_async_context(start(other))
+        except PortTaken as error:
+            taken = error
+    raise taken
 
 
 async def strike(stage: Stage, fault: Fault, *, seconds: float, say: Say) -> Struck:
