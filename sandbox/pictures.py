@@ -35,6 +35,7 @@ from core.warehouse import Warehouse
 from ingest.files import ingest_file
 from ingest.sink import Sink
 from metrics.detection.incidents import Incident, Notification
+from metrics.detection.people import WarehousePeople, per_message
 from metrics.detection.records import keep
 from metrics.query import Question, ask
 from reports.gather import gather
@@ -103,6 +104,7 @@ def measured(warehouse: Warehouse, fault: Fault, *, kind: str, until: datetime) 
     }
     frame = minutes_of(warehouse, scope, channel, start=fault.start, end=until)
     expected, observed, n = frame["expected"].sum(), frame["observed"].sum(), int(frame["n"].sum())
+    short = max(0, round(expected - observed))
     return Incident(
         id=f"{kind}-{fault.start:%d%H%M}",
         kind=kind,  # type: ignore[arg-type]
@@ -111,8 +113,9 @@ def measured(warehouse: Warehouse, fault: Fault, *, kind: str, until: datetime) 
         onset=fault.start,
         detected_at=fault.start + timedelta(minutes=4),
         updated_at=until,
-        affected=max(0, round(expected - observed)),
-        lost=max(0, round(expected - observed)),
+        affected=round(short * per_message(WarehousePeople(warehouse), channel, scope, fault.start, until, until)),  # type: ignore[arg-type]
+        messages=short,
+        lost=short,
         expected=expected / n if n else None,
         observed=observed / n if n else None,
         n=n,

@@ -72,7 +72,11 @@ def _lists(view: View, window: Window) -> None:
             "since": "Since",
             "lasted": "Lasted",
             "found after": "Found after",
-            "affected": st.column_config.NumberColumn("Messages affected", format="localized"),
+            "affected": st.column_config.NumberColumn(
+                "People affected",
+                format="localized",
+                help="Different numbers whose messages fared worse than on a good day.",
+            ),
             "share": st.column_config.NumberColumn(
                 "Explains", format="%.0f %%", help="Of everything lost anywhere meanwhile, the part in this scope."
             ),
@@ -148,9 +152,9 @@ def _figures(one: Incident, zone: str) -> None:
         delta_arrow="off",
     )
     columns[2].metric(
-        "Messages affected",
+        "People affected",
         words.count(one.affected),
-        f"{words.count(one.lost)} lost",
+        f"{words.count(one.messages)} messages, {words.count(one.lost)} lost",
         delta_color="off",
         delta_arrow="off",
     )

@@ -18,14 +18,17 @@ from benchmarks.detection.cells import Cell, Rival, World, run_world, say
 from benchmarks.detection.table import misses, report
 from sandbox.drills import VOLUMES
 
-DEVELOPMENT_SEEDS = (1, 2, 3, 4, 5)
-"""For tuning. What is printed by default comes from other seeds, on which nothing was tuned."""
-UNSEEN_SEEDS = (102, 103, 104)
+DEVELOPMENT_SEEDS = (1, 2, 3, 4, 5, 102, 103, 104)
+"""For tuning; the last three were unseen until they were measured once. What is printed by default comes from other seeds,
+on which nothing was tuned."""
+UNSEEN_SEEDS = (105, 106, 107)
 
 _RULES = ("benchmarks/detection/rules.py", "benchmarks/detection/windows.py")
 RIVALS = {
     "heliograph": Rival(
-        "heliograph", "benchmarks.detection.product:Replay", ("metrics/detection", "benchmarks/detection/product.py")
+        "heliograph",
+        "benchmarks.detection.product:Replay",
+        ("metrics/detection", "metrics/counts/__init__.py", "benchmarks/detection/product.py"),
     ),
     "fixed": Rival("fixed threshold", "benchmarks.detection.rules:FixedThreshold", _RULES),
     "plivo": Rival("same hour (Plivo)", "benchmarks.detection.rules:SameHour", _RULES),

@@ -14,7 +14,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One notification, as `heliograph detect replay --out` writes it; other fields of a line are passed over.
 
     The first line of an `incident_id` opens it, later ones tell it as it stands then. `detected_at` is when it was first
-    seen. A dimension that `scope` does not name is any. `affected` counts messages so far.
+    seen. A dimension that `scope` does not name is any. `affected` counts people so far and `messages` their messages; who
+    does not tell people from messages says the same of both.
     """
 
     detected_at: datetime
@@ -25,6 +26,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     onset: datetime
     resolved_at: datetime | None = None
     affected: float = 0.0
+    messages: float | None = None
     share: float | None = None
 
 

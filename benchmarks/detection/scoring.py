@@ -10,7 +10,7 @@
 - A scope is right when the leaves of both, weighed by their attempts in the whole world, have a Jaccard index of at
   least `RIGHT`: the same in effect, whatever dimensions say it. First: of the incident's first alert; final: of its last.
 - The name is right when the last alert's kind is the fault's. A count is right when the last alert's `affected` is within
-  `NEAR` of the truth, told apart for messages and for people.
+  `NEAR` of the people, and its `messages` of the messages, that fared worse.
 """
 
 from __future__ import annotations
@@ -98,15 +98,26 @@ class Verdict:
     first_scope: float | None = None
     final_scope: float | None = None
     kind: str | None = None
-    affected: float | None = None
+    people: float | None = None
+    messages: float | None = None
 
     @property
     def detected(self) -> bool:
         return self.minutes is not None
 
-    def near(self, truth: int) -> bool:
-        """Whether the count of the last alert is within `NEAR` of it."""
-        return self.affected is not None and abs(self.affected - truth) <= NEAR * truth
+    @property
+    def people_near(self) -> bool:
+        """Whether the last alert's count of people is within `NEAR` of the truth."""
+        return _near(self.people, self.label.people)
+
+    @property
+    def messages_near(self) -> bool:
+        """Whether the last alert's count of messages is."""
+        return _near(self.messages, self.label.messages)
+
+
+def _near(said: float | None, truth: int) -> bool:
+    return said is not None and abs(said - truth) <= NEAR * truth
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,8 @@ def _verdict(label: Label, found: Sequence[Incident], leaves: Leaves) -> Verdict
         first_scope=leaves.jaccard(first.scope, label.scope),
         final_scope=leaves.jaccard(last.scope, label.scope),
         kind=last.kind,
-        affected=last.affected,
+        people=last.affected,
+        messages=last.affected if last.messages is None else last.messages,
     )
 
 

@@ -85,7 +85,7 @@ def _row(name: str, cells: Sequence[Cell]) -> str:
         _share(found, lambda v: (v.final_scope or 0) >= RIGHT),
         _share(found, lambda v: v.kind == v.label.kind),
     )
-    counts = _share(found, lambda v: v.near(v.label.messages)), _share(found, lambda v: v.near(v.label.people))
+    counts = _share(found, lambda v: v.messages_near), _share(found, lambda v: v.people_near)
     return (
         f"{name:24}{_found(verdicts)}  {false:6.2f}{twice:7.2f}  {shares[0]:>6}{shares[1]:>6}{shares[2]:>6}"
         f"{counts[0]:>10}{counts[1]:>8}"

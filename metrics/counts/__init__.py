@@ -6,7 +6,8 @@ is told. An event whose attempt was not told yet is counted as soon as it is, in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 
@@ -98,16 +99,42 @@ def delays(
     return _shaped(frame, times=(), names=dimensions, counts=("lag_minutes", "receipts", "delivered", "filled"))
 
 
-def affected(warehouse: Warehouse, scope: Filters, start: datetime, end: datetime) -> int:
-    """How many people were written to in `scope` by attempts submitted in [start, end): different numbers, by hash.
+@dataclass(frozen=True)
+class Affected:
+    """The attempts of a scope and a window, those that fared badly, and the different people among these."""
 
-    An attempt without a hash (a file that knew no number) counts as one person.
+    attempts: int
+    harmed: int
+    people: int
+
+
+BADLY: Mapping[str, str] = {
+    "accepted": "NOT is_accepted",
+    "receipts": "is_accepted AND NOT is_final",
+    "delivered": "is_accepted AND NOT (is_final AND is_delivered)",
+    "filled": "is_accepted AND is_code_attempt AND NOT ifNull(filled_at < {seen_until:DateTime64(3, 'UTC')}, false)",
+    "right": "ifNull(first_check_at < {seen_until:DateTime64(3, 'UTC')}, false) AND NOT first_check_right",
+    "delay": "is_accepted AND NOT (is_final AND NOT is_delivered)"
+    " AND least(if(is_final, final_at, {seen_until:DateTime64(3, 'UTC')}), {seen_until:DateTime64(3, 'UTC')})"
+    " > cohort_at + INTERVAL 60 SECOND",
+}
+"""What it is to fare badly, by what moved; of a delay, to be delivered after a minute or not yet."""
+
+
+def affected(
+    warehouse: Warehouse, scope: Filters, start: datetime, end: datetime, *, seen_until: datetime, channel: str
+) -> Affected:
+    """Who fared badly in `scope` of the attempts submitted in [start, end), as far as was known by `seen_until`.
+
+    `channel` is one of `BADLY`. An attempt without a hash (a file that knew no number) counts as one person.
     """
     check_window(start, end)
     check_filters(scope)
-    sql = _sql("affected", scope="".join(f"AND {clause}\n" for clause in filter_clauses(scope)))
-    ((people,),) = warehouse.query_rows(sql, window(start, end) | filter_values(scope))
-    return int(people)
+    badly = BADLY[known(channel, tuple(BADLY), what="channel")]
+    sql = _sql("affected", scope="".join(f"AND {clause}\n" for clause in filter_clauses(scope)), badly=badly)
+    parameters = window(start, end) | filter_values(scope) | {"seen_until": text(seen_until)}
+    ((attempts, harmed, people),) = warehouse.query_rows(sql, parameters)
+    return Affected(int(attempts), int(harmed), int(people))
 
 
 def _sql(name: str, **parts: str) -> str:

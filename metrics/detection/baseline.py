@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.detection.cells import COUNTS, DELIVERED, FILLED, RECEIPTS, SUBMITTED, Cells, minute_of
-from metrics.detection.channels import DELAYS_MINUTES, WATCHED
+from metrics.detection.channels import DELAYS_MINUTES, WATCHED, ZONE
 from metrics.detection.incidents import Scope
 from metrics.detection.leaves import Bools, Floats, Ints, Leaves
 
@@ -33,6 +33,8 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 ROUTE = ("provider", "country", "carrier")
 _PRIOR, _PRIOR_LEAF, _PRIOR_HOUR = 4.0, 12.0, 20.0
 """Weight of "no correction", in units of information n·p·(1−p): 4 lets a group stray by about a half in logits."""
+_PRIOR_LEVEL, _LEVEL_HALF_LIFE_HOURS, _LEVEL_MOST = 20.0, 6.0, ZONE
+_LEVEL_OF = ("provider", "country")
 _SWEEPS = 4
 _HALF_LIFE_DAYS = 4.0
 _LAGS_PRIOR = 200.0
@@ -142,10 +144,12 @@ class Baseline:
     common: Floats
     routes: dict[tuple[str, ...], int]
     countries: dict[tuple[str, ...], int]
+    level: Floats
+    """`level[watched, leaf]`: how far the rate has strayed from its baseline of late, in logits."""
 
     def logits(self, hour: int) -> Floats:
         """The logit of every rate at this hour of the day: `[watched, leaf]`."""
-        return self.rate + self.hour[:, self.country_of, hour]
+        return self.rate + self.level + self.hour[:, self.country_of, hour]
 
     def slow(self) -> Floats:
         """`[alternative, route, age]` of receipts that come with an exponential delay on top."""
@@ -167,6 +171,7 @@ class Baseline:
                 for one in range(len(WATCHED))
             ]
             self.rate = np.column_stack([self.rate, rates])
+            self.level = np.column_stack([self.level, np.zeros(len(WATCHED))])
             country = self.countries.get((told.get("country", ""),), 0)
             route = self.routes.get(tuple(told[name] for name in ROUTE if name in told), 0)
             self.country_of = np.append(self.country_of, country)
@@ -210,9 +215,36 @@ def fit(history: History, now_hour: int) -> Baseline:
         common=np.array([one.common for one in fitted] + [fitted[1].common]),
         routes={key: place for place, key in enumerate(route_keys)},
         countries={key: place for place, key in enumerate(country_keys)},
+        level=np.zeros((len(WATCHED), size)),
     )
     made.shares |= {(len(fitted), names): fitted[1].shares[names] for names in GROUPS}
     return made
+
+
+def follow(baseline: Baseline, history: History, now_hour: int) -> None:
+    """Set the level of each provider in each country by the last day, the last hours weighing most: rates drift.
+
+    Hours far out of line are left out, and no level strays further than a fault's mildest alternative.
+    """
+    late = [one for one in history.hours if one[0] >= now_hour - 24]
+    baseline.level = np.zeros_like(baseline.rate)
+    if not late:
+        return
+    hour = np.concatenate([np.full(len(leaf), at) for at, leaf, _ in late])
+    leaf, counts = (np.concatenate([one[part] for one in late]) for part in (1, 2))
+    weight = 0.5 ** ((now_hour - hour) / _LEVEL_HALF_LIFE_HOURS)
+    group, keys = history.leaves.groups(*_LEVEL_OF)
+    block = group[leaf] * 25 + (hour - hour.min())
+    for place, one in enumerate(WATCHED[:-1]):
+        n = counts[:, one.out_of]
+        p = _sigmoid(baseline.rate[place, leaf] + baseline.hour[place, baseline.country_of[leaf], hour % 24])
+        off, spread = np.minimum(counts[:, one.of], n) - n * p, n * p * (1 - p)
+        far = np.abs(np.bincount(block, off)) > _TRIM * np.sqrt(np.maximum(np.bincount(block, spread), 0.5))
+        kept = weight * ~far[block]
+        pull = np.bincount(group[leaf], off * kept, len(keys))
+        step = pull / (np.bincount(group[leaf], spread * kept, len(keys)) + _PRIOR_LEVEL)
+        baseline.level[place] = np.clip(step, -_LEVEL_MOST, _LEVEL_MOST)[group]
+    baseline.level[-1] = baseline.level[1]
 
 
 @dataclass(frozen=True)

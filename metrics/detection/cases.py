@@ -46,7 +46,11 @@ class Case:
     codes: tuple[LeadingCode, ...] = ()
     normal: tuple[str, ...] = ()
     cost_before: int = 0
-    """What it had cost when this process took it over."""
+    people_before: int = 0
+    """What it had cost, in messages and in people, when this process took it over."""
+    people_per_message: float = 1.0
+    late_share: float = 1.0
+    """Of the messages short of receipts within a minute, those that were late: what comes within a minute spans two."""
     heard: int = 0
     """The last minute in which anything of its scope came."""
     _level: float = 0.0

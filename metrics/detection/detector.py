@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.detection import explaining
-from metrics.detection.baseline import AGE_MAX, Aside, Baseline, History, fit
+from metrics.detection.baseline import AGE_MAX, Aside, Baseline, History, fit, follow
 from metrics.detection.cases import LINGERS_MINUTES, Case
 from metrics.detection.cells import Cells
 from metrics.detection.channels import PATIENCE, WATCHED, WIDTH, columns
@@ -23,6 +23,7 @@ from metrics.detection.codes import Codes, NoCodes
 from metrics.detection.evidence import T_REC, Cohorts, Minute, Odds, judge
 from metrics.detection.incidents import Incident, Notification
 from metrics.detection.leaves import Bools, Floats, Leaves, Slices
+from metrics.detection.people import NobodyKnown, People
 from metrics.detection.scan import Found, join, one_feed, onset, scan, score_of, totals
 from metrics.detection.sequential import Sequential, seen_ratio
 
@@ -33,8 +34,11 @@ _ALARMS_A_MINUTE = 4
 _JOINS_MINUTES = 9
 """Only then are several values of a dimension taken for one scope: before, chance makes neighbours look ill."""
 _STILL = 0.5
-_SILENT, _FLOWING, _FLUSHING = 0.15, 0.8, 1.25
-"""Receipts of a feed that came in a minute, of those due in it: fewer than the first in a stall, more than the last when it is over."""
+_SILENT, _FLUSHING, _STALLS_MINUTES = 0.2, 1.25, 3
+"""Receipts of a feed that came in a minute, of those due in it: fewer than the first in a stall, more than the second when
+it ends. It lies in so many minutes; in the first it is half a minute, and looks like a fault of half the depth."""
+_ILL_BEFORE = 3.0
+"""Evidence from before this minute, without which the first minute of a stall cannot be told from a fault."""
 _CLEAR, _CLEAR_SLOW, _SLOW_MINUTES = 8.0, 12.0, 120
 """Evidence in one place, after its price, below which an alarm is noise of many slices; more of it when it took hours to
 gather, as a rate that strays by a point or two does. On two weeks of drills false alarms had 4 to 10, faults 9 and more."""
@@ -58,6 +62,7 @@ class Detector:
     leaves: Leaves
     tuning: Tuning = Tuning()
     codes: Codes = field(default_factory=NoCodes)
+    people: People = field(default_factory=NobodyKnown)
 
     def __post_init__(self) -> None:
         self.history = History(self.leaves, self.tuning.baseline_days)
@@ -124,6 +129,7 @@ class Detector:
             traffic = self.slices.sums(np.arange(len(self.leaves)), self.baseline.volume.mean(axis=0)[:, None])
             self._sequential.tolerate(self.tuning.false_alarms_per_day, traffic[:, 0])
         if self._odds is None or hour != self._hour:
+            follow(self.baseline, self.history, hour)
             self._odds = Odds(self.baseline, hour % 24)
         self._hour = hour
 
@@ -164,6 +170,7 @@ class Detector:
                 told += self._look(case, minute)
             if case.open and case.watch(now):
                 case.end(minute)
+                self._count_people(case, minute)
                 told.append(self._tell("resolved", case, minute))
             elif case.went_silent(minute):
                 case.fall_silent(minute)
@@ -230,32 +237,42 @@ class Detector:
         return told
 
     def _is_due(self, place: int, watched: int, minute: int) -> bool:
-        """Whether it is no stall: because it is not of one feed, or some receipts come, or it lasts when stalls have healed."""
+        """Whether it is no stall: because it is not of one feed, or receipts come all the while, or it lasts when stalls have healed."""
         if PATIENCE[watched] == 0:
             return True
         held = self.leaves.inside(self.slices.scope(place))
-        alternative, since = self._sequential.alternative(place, watched), self._sequential.since(place, watched)
-        healed = since + PATIENCE[watched]
-        if minute >= healed and not self._still_ill(held, columns(watched).start + alternative, healed):
+        alternative = self._sequential.alternative(place, watched)
+        healed = self._sequential.since(place, watched) + int(PATIENCE[watched])
+        lasts = minute >= healed
+        if lasts and not self._still_ill(held, columns(watched).start + alternative, healed):
             return False
-        table = self._table(watched, self._onset(held, watched, alternative, minute), minute, but=None)
+        began = self._onset(held, watched, alternative, minute)
+        table = self._table(watched, began, minute, but=None)
         found = scan(self.slices, table, watched)
         where = self.leaves.inside(self.slices.scope(found.slice))
         feed = one_feed(self.leaves, table, watched, where, found.alternative)
         if feed is None:
             return True
-        flow = self._flow(feed)
-        return flow < _FLUSHING if minute >= healed else minute > since and _SILENT < flow < _FLOWING
+        column = columns(watched).start + found.alternative
+        if lasts:
+            return self._flow(feed, self.minutes[-1]) < _FLUSHING and self._still_ill(where, column, healed)
+        now = self.minutes[-1]
+        before = float(table[where, column].sum() - now.ratio[where[now.leaf], column].sum())
+        return before > _ILL_BEFORE and self._comes(feed, max(began, minute - _STALLS_MINUTES))
+
+    def _comes(self, feed: Bools, first: int) -> bool:
+        """Whether some receipts of a feed came in every minute since `first`, and not those of a stall that has just ended."""
+        flows = [self._flow(feed, one) for one in self.minutes if one.minute >= first]
+        return min(flows) > _SILENT and flows[-1] < _FLUSHING
 
     def _still_ill(self, held: Bools, column: int, first: int) -> bool:
         """Whether the youngest cohorts say so, of late and in all since a stall would have healed."""
         young = [float(one.young[held[one.leaf], column].sum()) for one in self.minutes if one.minute >= first]
         return young[-1] > 0 and sum(young) > _STILL
 
-    def _flow(self, feed: Bools) -> float:
-        """The receipts of a feed that came in the last minute, of those due in it."""
-        now = self.minutes[-1]
-        due, came = now.tally[feed[now.leaf], 2 * T_REC : 2 * T_REC + 2].sum(axis=0)
+    def _flow(self, feed: Bools, one: Minute) -> float:
+        """The receipts of a feed that came in a minute, of those due in it."""
+        due, came = one.tally[feed[one.leaf], 2 * T_REC : 2 * T_REC + 2].sum(axis=0)
         return float(came / due) if due > 0 else 0.0
 
     def _alarm(self, place: int, watched: int, minute: int) -> list[Notification]:
@@ -338,6 +355,11 @@ class Detector:
 
     def _explain(self, case: Case, minute: int) -> None:
         explaining.explain(case, self.leaves, self.codes, start=moment(case.onset), now=moment(minute + 1))
+        self._count_people(case, minute)
+
+    def _count_people(self, case: Case, minute: int) -> None:
+        end = minute + 1 if case.resolved is None else max(case.resolved, case.onset + 1)
+        explaining.count_people(case, self.people, start=moment(case.onset), end=moment(end), now=moment(minute + 1))
 
     def _tell(self, event: explaining.Told, case: Case, minute: int) -> Notification:
         return Notification(event, self.incident(case, minute), moment(minute + 1))

@@ -58,7 +58,9 @@ def _attempts(events: pd.DataFrame) -> pd.DataFrame:
     events = events.sort_values("at", kind="stable")
     sends = events[events["kind"] == "send"].drop_duplicates(_KEY)
     columns = [
-        name for name in (*_KEY, "at", *DIMENSIONS, "category", "outcome", "error_class", "error_code") if name in sends
+        name
+        for name in (*_KEY, "at", *DIMENSIONS, "category", "outcome", "error_class", "error_code", "phone_hash")
+        if name in sends
     ]
     made = sends[columns].rename(columns=_SEND).set_index(_KEY)
     receipts = events[events["kind"] == "receipt"]

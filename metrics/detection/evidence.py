@@ -138,7 +138,8 @@ class Odds:
 def judge(minute: int, cohorts: Cohorts, odds: Odds) -> Minute:
     """What this minute says, leaf by leaf."""
     leaf, cohort, counts, came = cohorts.live()
-    met, place = np.unique(leaf, return_inverse=True)
+    there = np.bincount(leaf) > 0
+    met, place = np.flatnonzero(there), (np.cumsum(there) - 1)[leaf]
     age = minute - cohort
     ratio, young = np.zeros((len(met), WIDTH)), np.zeros((len(met), WIDTH))
     for which, one in enumerate(WATCHED):

@@ -15,6 +15,7 @@ from metrics.detection.evidence import T_FIL, Minute
 from metrics.detection.incidents import Channel, Event, Incident
 from metrics.detection.leaves import Bools, Floats, Leaves
 from metrics.detection.naming import SERIES, TALLY, Facts, name, shadowed
+from metrics.detection.people import People, late, per_message
 
 __all__ = ["Told", "explain", "incident", "shadowed"]
 
@@ -81,14 +82,21 @@ def _missing(tally: Floats, channel: Channel) -> float:
     return float(tally[2 * place] - tally[2 * place + 1])
 
 
-def affected(case: Case) -> int:
-    """Messages that fared worse than on a good day, over the whole incident so far."""
+def harmed(case: Case) -> float:
+    """Messages that fared worse than on a good day, since this process watches it."""
     seen = facts(case)
     if case.channel == "filled":  # people do not enter every code: of those that came, so many were of no use
-        count = float(seen.volume[1]) * max(0.0, seen.drop(T_FIL))
-    else:
-        count = _missing(seen.tally, case.channel)
-    return case.cost_before + max(0, round(count))
+        return float(seen.volume[1]) * max(0.0, seen.drop(T_FIL))
+    return max(0.0, _missing(seen.tally, case.channel)) * (case.late_share if case.channel == "delay" else 1.0)
+
+
+def count_people(case: Case, people: People, *, start: datetime, end: datetime, now: datetime) -> None:
+    """Learn how many people its messages stand for, and of a slow channel how many were late."""
+    case.people_per_message = per_message(people, case.channel, case.scope, start, end, now)
+    case.late_share = 1.0
+    if case.channel == "delay":
+        found, guess = late(people, case.scope, start, end, now), harmed(case)
+        case.late_share = found / guess if found is not None and guess > 0 else 1.0
 
 
 def _share(case: Case) -> float | None:
@@ -102,7 +110,8 @@ def incident(case: Case, minute: int, moment: Callable[[int], datetime]) -> Inci
     seen, place = facts(case), TALLY[case.channel]
     n = int(seen.volume[_OUT_OF[case.channel]])
     expected, observed = (float(seen.tally[2 * place + side]) for side in (0, 1))
-    cost = affected(case)
+    count = harmed(case)
+    messages = case.cost_before + round(count)
     return Incident(
         id=case.id,
         kind=case.kind,
@@ -113,8 +122,9 @@ def incident(case: Case, minute: int, moment: Callable[[int], datetime]) -> Inci
         updated_at=moment(minute + 1),
         state="open" if case.open else "resolved",
         resolved_at=moment(case.resolved) if case.resolved is not None else None,
-        affected=cost,
-        lost=0 if case.kind in ("receipts-stop", "slow-channel", "pumping") else cost,
+        affected=case.people_before + round(count * case.people_per_message),
+        messages=messages,
+        lost=0 if case.kind in ("receipts-stop", "slow-channel", "pumping") else messages,
         share=_share(case),
         expected=_ratio(expected, n),
         observed=_ratio(observed, n),
@@ -166,7 +176,8 @@ def restored(told: Incident, minute: Callable[[datetime], int], mask: Bools) -> 
         confidence=told.confidence,
         codes=told.codes,
         normal=told.normal,
-        cost_before=told.affected,
+        cost_before=told.messages,
+        people_before=told.affected,
     )
     if told.resolved_at is not None:
         case.resolved, case.closed_at = minute(told.resolved_at), minute(told.updated_at) - 1

@@ -56,8 +56,9 @@ class LeadingCode:
 class Incident:
     """One fault as it is known at `updated_at`. Times are aware UTC; ratios are 0 to 1, of `delay` the share within a minute.
 
-    `share` is the part of everything lost in that time, anywhere, that lies in this scope. `affected` counts messages
-    that fared worse than on a good day over the whole incident; `lost` leaves out those that were only late or unknown.
+    `share` is the part of everything lost in that time, anywhere, that lies in this scope. `messages` counts those
+    that fared worse than on a good day over the whole incident, `lost` leaves out of them those that were only late or
+    unknown, and `affected` counts the people they were for: different numbers, by their hash.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Incident:
     state: State = "open"
     resolved_at: datetime | None = None
     affected: int = 0
+    messages: int = 0
     lost: int = 0
     share: float | None = None
     expected: float | None = None
@@ -97,6 +99,7 @@ class Incident:
     def from_json(cls, told: Mapping[str, Any]) -> Incident:
         """The incident that `as_json` told; names it does not know are passed over."""
         known = {name: told[name] for name in (one.name for one in fields(cls)) if name in told}
+        known.setdefault("messages", known.get("affected", 0))  # what was told before people were counted
         for name in ("onset", "detected_at", "updated_at", "resolved_at"):
             known[name] = datetime.fromisoformat(known[name]).astimezone(UTC) if known.get(name) else None
         known["scope"] = {name: tuple(values) for name, values in known["scope"].items()}
@@ -127,6 +130,7 @@ class Notification:
             "onset": one.onset.isoformat(),
             "resolved_at": one.resolved_at.isoformat() if one.resolved_at else None,
             "affected": one.affected,
+            "messages": one.messages,
             "share": one.share,
             "sentence": sentence(one),
         }
@@ -156,14 +160,21 @@ def sentence(one: Incident, zone: tzinfo | None = None) -> str:
     way = where(one.scope)
     what = _WHAT[one.kind].format(way=f" {way}" if one.kind == "verification-broken" and way else way)
     parts = [f"{'from' if until else 'since'} {began}{until} {' '.join(what.split())}{_moved(one)}"]
-    if one.affected:
-        parts[0] += f", {one.affected:,} messages{'' if one.resolved_at else ' so far'}"
+    if one.messages:
+        parts[0] += f", {cost(one)}{'' if one.resolved_at else ' so far'}"
     if one.codes:
         parts[0] += f", mostly code {one.codes[0].code}"
     parts += one.normal
     if one.share is not None:
         parts.append(f"it explains {one.share:.0%} of the drop")
     return "; ".join(parts)
+
+
+def cost(one: Incident) -> str:
+    """What it cost: messages, and the people they were for."""
+    what, of = ("first check", "of") if one.channel == "right" else ("message", "to")
+    people = "person" if one.affected == 1 else "people"
+    return f"{one.messages:,} {what}{'' if one.messages == 1 else 's'} {of} {one.affected:,} {people}"
 
 
 def where(scope: Scope) -> str:

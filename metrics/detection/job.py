@@ -23,6 +23,7 @@ from metrics.detection.codes import WarehouseCodes
 from metrics.detection.detector import Detector, Tuning, moment
 from metrics.detection.incidents import Incident, Notification
 from metrics.detection.leaves import Leaves
+from metrics.detection.people import WarehousePeople
 from metrics.detection.replay import WARM_MINUTES, learn, maintenance, minute_number
 from metrics.detection.words import Word, words_at
 
@@ -80,7 +81,7 @@ class Job:
         if self._detector is not None and last - self._reached <= _CATCH_UP_MINUTES:
             return self._detector
         resume = done if done is not None and last - done <= _CATCH_UP_MINUTES else last - 1
-        detector = Detector(Leaves(), _tuning(self.settings), WarehouseCodes(warehouse))
+        detector = Detector(Leaves(), _tuning(self.settings), WarehouseCodes(warehouse), WarehousePeople(warehouse))
         warm = moment(resume + 1 - WARM_MINUTES)
         learn(detector, warehouse, until=warm)
         since = moment(resume) - timedelta(hours=1)

@@ -116,6 +116,7 @@ def _incident(row: Mapping[Any, Any]) -> Incident:
         state=row["state"],
         resolved_at=_utc(row["resolved_at"]) if pd.notna(row["resolved_at"]) else None,
         affected=int(row["affected"]),
+        messages=int(row["messages"]),
         lost=int(row["lost"]),
         share=_number(row["share"]),
         expected=_number(row["expected"]),

@@ -18,6 +18,7 @@ from metrics.detection.codes import FrameCodes, WarehouseCodes
 from metrics.detection.detector import Detector, Tuning, moment
 from metrics.detection.incidents import Notification
 from metrics.detection.leaves import Leaves
+from metrics.detection.people import FramePeople, WarehousePeople
 from metrics.detection.words import maintenance_between
 
 Progress = Callable[[int, int], None]
@@ -40,7 +41,7 @@ def over_attempts(
     _check(start, end)
     leaves = Leaves()
     cells = from_attempts(attempts, leaves)
-    detector = Detector(leaves, tuning or Tuning(), FrameCodes(attempts))
+    detector = Detector(leaves, tuning or Tuning(), FrameCodes(attempts), FramePeople(attempts))
     first, last = minute_number(start), minute_number(end) - 1
     oldest = first - 24 * 60 * detector.tuning.baseline_days
     before = cells[(cells.seen >= oldest) & (cells.seen < first - WARM_MINUTES)]
@@ -60,7 +61,7 @@ def over_warehouse(
     """The same over the history that the warehouse holds. Raises `WarehouseUnavailable`."""
     _check(start, end)
     leaves = Leaves()
-    detector = Detector(leaves, tuning or Tuning(), WarehouseCodes(warehouse))
+    detector = Detector(leaves, tuning or Tuning(), WarehouseCodes(warehouse), WarehousePeople(warehouse))
     first, last = minute_number(start), minute_number(end) - 1
     warm = start - timedelta(minutes=WARM_MINUTES)
     learn(detector, warehouse, until=warm)

@@ -21,6 +21,10 @@ _EVENLY = 0.25
 """What of a part goes to its slices one as the other; the rest goes by their traffic, since with it grows what a late alarm
 costs. The strong half rings a unit or two sooner for it, the weakest 0.7 later."""
 
+ALIKE = 2.0
+"""How many slices and series ring at the same noise: they share their messages, and one alarm speaks for all. Less than
+what was counted on good days of drills, where of the tolerated alarms a fifth came."""
+
 
 class Sequential:
     """The statistic of every slice and series under every alternative, carried from minute to minute."""
@@ -49,7 +53,7 @@ class Sequential:
         depth = np.clip(self._slices.depths, 1, len(_PARTS)) - 1
         of_all = traffic / np.maximum(np.bincount(depth, weights=traffic), 1e-9)[depth]
         part = _EVENLY / np.bincount(depth)[depth] + (1 - _EVENLY) * of_all
-        self.level = np.log(len(WATCHED) * 1440 / (false_alarms_per_day * _PARTS[depth] * part))
+        self.level = np.log(len(WATCHED) * 1440 / (ALIKE * false_alarms_per_day * _PARTS[depth] * part))
 
     def step(self, minute: int, sums: Floats) -> None:
         """Take in one minute's log-likelihood ratios of every slice."""

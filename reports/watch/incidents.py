@@ -77,7 +77,12 @@ class Teller:
             ("Where", where(one.scope)),
             ("Since", self._moment(one.onset)),
             ("Over", self._moment(one.resolved_at) if one.resolved_at else ""),
-            ("Messages affected", f"{count(one.affected)}, of them lost {count(one.lost)}" if one.affected else ""),
+            (
+                "People affected",
+                f"{count(one.affected)}, {count(one.messages)} messages, of them lost {count(one.lost)}"
+                if one.messages
+                else "",
+            ),
             ("Error codes that grew", codes),
             ("What stayed normal", "; ".join(one.normal)),
             ("Share of the loss", "" if one.share is None else f"{one.share:.0%} of everything lost in that time"),

@@ -12,7 +12,8 @@ import pytest
 from core.errors import BadInput, UnknownMetric
 from core.events import Event
 from core.warehouse import Warehouse
-from metrics.counts import COUNTS, LEAF, affected, arrivals, baseline, codes, delays
+from metrics.cohorts import Filters
+from metrics.counts import COUNTS, LEAF, Affected, affected, arrivals, baseline, codes, delays
 from tests.metrics.story import START, Request, all_of, at, tell
 from tests.metrics.test_recount import HOURS, LATEST_HOURS, SEED, attempts_of, random_requests
 
@@ -164,22 +165,33 @@ def test_codes_tell_what_answers_and_receipts_said(warehouse: Warehouse):
     ]
 
 
-def test_people_affected_are_different_numbers_of_the_scope(warehouse: Warehouse):
+def test_people_affected_are_different_numbers_of_those_that_fared_badly(warehouse: Warehouse):
     ana, ben = "a" * 32, "b" * 32
     tell(
         warehouse,
         all_of(
             Request("1").sent(phone_hash=ana).sent(attempt=2, after=40, phone_hash=ana),
-            Request("2").sent(phone_hash=ben),
+            Request("2").sent(phone_hash=ben).receipt("failed", 5),
             Request("3").sent(),
             Request("4", provider="beacon").sent(phone_hash="c" * 32),
+            Request("5").sent(phone_hash="d" * 32).receipt("delivered", 5),
+            Request("6").sent("rejected", phone_hash="e" * 32),
         ),
     )
     hour = (START, START + timedelta(hours=1))
+    here = {"provider": ["aurora"], "country": ["DE", "FR"]}
 
-    assert affected(warehouse, {}, *hour) == 4
-    assert affected(warehouse, {"provider": ["aurora"], "country": ["DE", "FR"]}, *hour) == 3
-    assert affected(warehouse, {"provider": []}, *hour) == 4
+    def known_at(seconds: float, channel: str, scope: Filters) -> Affected:
+        return affected(warehouse, scope, *hour, seen_until=START + timedelta(seconds=seconds), channel=channel)
+
+    assert known_at(3600, "delivered", {}) == Affected(7, 5, 4)
+    assert known_at(3600, "delivered", here) == Affected(6, 4, 3)
+    assert known_at(3600, "receipts", here) == Affected(6, 3, 2)
+    assert known_at(3600, "delay", here) == Affected(6, 3, 2)
+    assert known_at(3600, "accepted", here) == Affected(6, 1, 1)
+    assert known_at(3600, "filled", here) == Affected(6, 5, 4)
+    assert known_at(4, "receipts", here) == Affected(6, 5, 4)
+    assert known_at(30, "delay", here) == Affected(6, 0, 0)
 
 
 def test_nothing_is_no_rows_but_all_columns(warehouse: Warehouse):
@@ -193,7 +205,7 @@ def test_nothing_is_no_rows_but_all_columns(warehouse: Warehouse):
 
 def test_a_name_or_a_window_that_is_none_is_refused(warehouse: Warehouse):
     with pytest.raises(UnknownMetric, match="did you mean 'carrier'"):
-        affected(warehouse, {"carier": ["x"]}, START, START + MINUTE)
+        affected(warehouse, {"carier": ["x"]}, START, START + MINUTE, seen_until=START, channel="delivered")
     with pytest.raises(UnknownMetric, match="did you mean 'provider'"):
         baseline(warehouse, START, START + MINUTE, seen_until=START, dimensions=("providers",))
     with pytest.raises(BadInput):

@@ -41,10 +41,11 @@ def alert(
     name: str = "a",
     kind: str = "delivery-drop",
     affected: float = 100,
+    messages: float | None = None,
 ) -> Alert:
     return Alert(
         detected_at=FAULT + minutes(after), incident_id=name, kind=kind, metric="delivery_rate", scope=scope,
-        onset=FAULT, affected=affected,
+        onset=FAULT, affected=affected, messages=messages,
     )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def test_a_perfect_alert_is_right_in_everything():
     assert verdict.minutes == 3
     assert verdict.first_scope == verdict.final_scope == 1
     assert verdict.kind == "delivery-drop"
-    assert verdict.near(100)
+    assert (verdict.people_near, verdict.messages_near) == (True, True)
     assert judge([alert({"provider": ["alpha"]})]).false_alarms == []
 
 
@@ -105,15 +106,18 @@ def test_too_small_a_scope_is_found_but_not_right():
 def test_the_last_alert_of_an_incident_tells_the_final_scope_the_name_and_the_count():
     told = [
         alert({"carrier": ["one"], "provider": ["alpha"]}, kind="black-hole", affected=4),
-        alert({"provider": ["alpha"]}, affected=119),
+        alert({"provider": ["alpha"]}, affected=77, messages=119),
     ]
     [verdict] = judge(told).verdicts
 
     assert verdict.minutes == 3
     assert (verdict.first_scope, verdict.final_scope) == (pytest.approx(0.6), 1)
     assert verdict.kind == "delivery-drop"
-    assert verdict.near(100)
-    assert not verdict.near(95)
+    assert (verdict.people_near, verdict.messages_near) == (True, True)
+
+    [verdict] = judge([alert({"provider": ["alpha"]}, affected=119)]).verdicts
+
+    assert (verdict.people_near, verdict.messages_near) == (False, True)
 
 
 def test_the_other_provider_is_a_false_alarm():
@@ -187,7 +191,7 @@ def test_a_line_of_the_product_is_an_alert():
     told = {
         "at": "2026-03-16T05:03:00+00:00", "event": "opened", "detected_at": "2026-03-16T05:03:00+00:00",
         "incident_id": "a", "kind": "delivery-drop", "metric": "delivery_rate", "scope": {"provider": ["alpha"]},
-        "onset": "2026-03-16T05:00:00+00:00", "resolved_at": None, "affected": 100, "share": 0.9, "sentence": "since",
+        "onset": "2026-03-16T05:00:00+00:00", "resolved_at": None, "affected": 100, "messages": 130, "share": 0.9, "sentence": "since",
     }  # fmt: skip
 
     assert judge([from_told(told)]).verdicts[0].minutes == 3

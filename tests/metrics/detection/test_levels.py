@@ -9,7 +9,7 @@ from metrics.detection.channels import DEL, LOSSES, REC, WATCHED, WIDTH, columns
 from metrics.detection.evidence import Minute
 from metrics.detection.leaves import DIMENSIONS, Leaves, Slices
 from metrics.detection.scan import one_feed
-from metrics.detection.sequential import Sequential
+from metrics.detection.sequential import ALIKE, Sequential
 
 TOTAL = len(LOSSES)
 """The alternative under which most is lost."""
@@ -50,7 +50,7 @@ def test_what_is_tolerated_is_spent_once_over_all_slices_and_series(leaves: Leav
         spent = 1440 * len(WATCHED) * np.exp(-sequential.level).sum()
         held = np.unique(np.clip(slices.depths, 1, 3))
 
-        assert spent == pytest.approx(0.5 * sum({1: 0.3, 2: 0.5, 3: 0.2}[depth] for depth in held))
+        assert spent == pytest.approx(ALIKE * 0.5 * sum({1: 0.3, 2: 0.5, 3: 0.2}[depth] for depth in held))
         assert (np.diff(sequential.level[slices.depths == 2]) <= 1e-9).all()  # more traffic, sooner
 
 

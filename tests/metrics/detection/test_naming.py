@@ -95,7 +95,7 @@ def test_a_scope_that_swells_while_its_codes_stay_out_is_pumped():
 
     last = told[-1].incident
     assert (last.kind, set(last.scope.values())) == ("pumping", {("DE",)})
-    assert np.isclose(last.affected, len(bots), rtol=0.2)
+    assert np.isclose(last.messages, len(bots), rtol=0.2)
 
 
 def test_a_fault_of_two_providers_of_three_is_told_as_one_of_both():
@@ -115,6 +115,6 @@ def test_the_codes_that_grew_lead_and_the_loss_is_counted():
     last = list(over_attempts(attempts, **span()))[-1].incident
 
     assert [one.code for one in last.codes][:1] == ["MK:0004"]
-    assert np.isclose(last.affected, lost, rtol=0.2)
+    assert np.isclose(last.messages, lost, rtol=0.2)
     assert last.share > 0.8
     assert last.normal == ("the other carriers are normal",)
