@@ -54,7 +54,7 @@ def replay(
 
     What lies before --from is its baseline: give it a week or two where there is one, a day at least. One JSON line a
     notification (opened, updated, resolved, reopened): event, detected_at, incident_id, kind, metric, scope, onset,
-    resolved_at, affected, share, and the sentence an operator would read. Nothing is written into the warehouse.
+    resolved_at, affected (people), messages, share, and the sentence an operator would read. Nothing is written into the warehouse.
 
     \b
       heliograph detect replay --from 2026-11-20 --to 2026-11-21 --out alerts.jsonl
