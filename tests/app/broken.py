@@ -21,7 +21,7 @@ def incident(name: str = "one", **changes) -> Incident:
         "onset": ONSET,
         "detected_at": ONSET + timedelta(minutes=3),
         "updated_at": ONSET + timedelta(minutes=4),
-        "affected": 1020,
+        "affected": 1100,
         "messages": 1240,
         "lost": 1100,
         "share": 0.93,

@@ -20,7 +20,7 @@ def an_incident(**more: Any) -> Incident:
         onset=ONSET,
         detected_at=ONSET + timedelta(minutes=3),
         updated_at=ONSET + timedelta(minutes=3),
-        affected=1020,
+        affected=1100,
         messages=1240,
         lost=1240,
         share=0.93,
