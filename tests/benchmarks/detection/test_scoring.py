@@ -172,7 +172,7 @@ def test_nothing_said_is_nothing_found():
     found = judge([])
 
     assert not found.verdicts[0].detected
-    assert not found.verdicts[0].near(100)
+    assert not found.verdicts[0].people_near
 
 
 def test_a_dimension_that_there_is_not_is_an_error():
