@@ -27,7 +27,7 @@ def letters(reasons: Sequence[str], zone: str) -> None:
 def _form(reasons: Sequence[str], *, waits: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            "Try again",
+            "Letters to try again",
             [ALL, *reasons],
             format_func=lambda reason: reason or "all of them, of whatever range",
             key="retry-reason",

@@ -24,17 +24,23 @@ GOOD: dict[Shade, str] = {"light": "#00619A", "dark": "#5CB8F0"}
 BAD: dict[Shade, str] = {"light": "#B34700", "dark": "#FF9A4D"}
 """Blue and vermilion: the pair that red-green blindness leaves apart. An arrow says the same."""
 
+PAGE: dict[Shade, str] = {"light": "#FFFFFF", "dark": "#11161D"}
+
 THEME: dict[str, str] = {
     "theme.light.primaryColor": "#0072B2",
-    "theme.light.backgroundColor": "#FFFFFF",
+    "theme.light.backgroundColor": PAGE["light"],
     "theme.light.secondaryBackgroundColor": "#F3F5F8",
     "theme.light.textColor": "#1B2430",
     "theme.light.borderColor": "#D9DFE7",
+    "theme.light.grayBackgroundColor": "#E9EDF2",
+    "theme.light.grayTextColor": "#4A5563",
     "theme.dark.primaryColor": "#4DA6E0",
-    "theme.dark.backgroundColor": "#11161D",
+    "theme.dark.backgroundColor": PAGE["dark"],
     "theme.dark.secondaryBackgroundColor": "#1B232D",
     "theme.dark.textColor": "#E6EAF0",
     "theme.dark.borderColor": "#323D4A",
+    "theme.dark.grayBackgroundColor": "#222C38",
+    "theme.dark.grayTextColor": "#B4BFCC",
 }
 """Streamlit's own options, as it spells them."""
 

@@ -33,6 +33,7 @@ def readings(
     )
     if shown.unit == "ratio":
         seen["between"] = [_between(value, n) for value, n in zip(table["value"], table["n"], strict=True)]
+    wide = 200 if len(dimensions) == 1 else 130  # so that a telephone shows the value beside them
     columns = (*dimensions, "value", "between", "p95", "n", "volume", "settled")
     st.dataframe(
         seen,
@@ -44,7 +45,7 @@ def readings(
         height="content" if len(table) <= _ROWS_MAX else 1000,
         placeholder=words.UNDEFINED,
         column_config={
-            **{name: st.column_config.TextColumn(words.DIMENSION_TITLES[name], width="medium") for name in dimensions},
+            **{name: st.column_config.TextColumn(words.DIMENSION_TITLES[name], width=wide) for name in dimensions},
             "value": st.column_config.NumberColumn(_title(shown), format=number, help=words.explained(shown)),
             "between": st.column_config.TextColumn(
                 "95 % between", help="Wilson interval: how far chance may have moved it."

@@ -53,6 +53,11 @@ def figure(value: float | None, unit: str) -> str:
     return f"{value * 100:.{_ratio_places(value)}f} %" if unit == "ratio" else seconds(value)
 
 
+def percent(share: float) -> str:
+    """A share of which whole points are enough."""
+    return f"{share * 100:.0f} %"
+
+
 def _ratio_places(value: float) -> int:
     """Close to 0 and to 1 the second decimal is the one that matters."""
     return 2 if value != round(value) and (value >= 0.99 or value < 0.01) else 1
@@ -116,6 +121,11 @@ def listed(names: Sequence[str], *, most: int = 4) -> str:
     """Names with commas; the rest counted."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or as much of it as fits, with a sign that there is more."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def cell(text: str) -> str:

@@ -17,23 +17,29 @@ LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payl
 def arrivals(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str) -> pd.DataFrame:
     """Events by kind and bucket of their own time, in [start, end): `bucket` (UTC), `kind`, `events` a minute.
 
-    An event counts when it happened, so a backlog that is made up later fills its gap. Raises `WarehouseUnavailable`.
+    An event counts when it happened, so a backlog that is made up later fills its gap. A kind that occurs has a row in
+    every bucket until the newest event: 0 where none came. Raises `WarehouseUnavailable`.
     """
     cohorts.check_window(start, end)
     seconds = BUCKETS[bucket]
     parts = " UNION ALL ".join(
         f"SELECT toInt64(intDiv(toUnixTimestamp(at), {seconds}) * {seconds}) AS bucket, '{kind}' AS kind, "
-        f"count() * 60 / {seconds} AS events FROM {kind}_events "
+        f"count() AS events FROM {kind}_events "
         "WHERE at >= {start:DateTime64(3, 'UTC')} AND at < {end:DateTime64(3, 'UTC')} GROUP BY bucket"
         for kind in KINDS
     )
-    rows = warehouse.query_df(
-        f"SELECT * FROM ({parts}) ORDER BY bucket, kind", {"start": cohorts.text(start), "end": cohorts.text(end)}
-    )
+    rows = warehouse.query_df(f"SELECT * FROM ({parts})", {"start": cohorts.text(start), "end": cohorts.text(end)})
     if rows.empty:
         return pd.DataFrame(columns=["bucket", "kind", "events"])
-    rows["bucket"] = pd.to_datetime(rows["bucket"], unit="s", utc=True)
-    return rows
+    counted = rows.pivot_table(index="bucket", columns="kind", values="events", aggfunc="sum", fill_value=0)
+    first, after = start.timestamp(), end.timestamp()
+    every = range(int(first // seconds) * seconds, int(counted.index.max()) + 1, seconds)
+    # The first and the last bucket lie only in part within the range.
+    minutes = [(min(begin + seconds, after) - max(begin, first)) / 60 for begin in every]
+    rates = counted.reindex(every, fill_value=0).div(minutes, axis=0).rename_axis(index="bucket")
+    told = rates.reset_index().melt("bucket", var_name="kind", value_name="events")
+    told["bucket"] = pd.to_datetime(told["bucket"], unit="s", utc=True)
+    return told
 
 
 def dead_letters(warehouse: Warehouse, *, start: datetime, end: datetime, most: int = 100) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.frames import wall_clock
+from app.charts.frames import tick_time, wall_clock
 from app.palette import BAD, LINES, Shade, rgba
 from metrics.detection.incidents import Channel, Incident
 
@@ -35,7 +35,7 @@ def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now
         _line(minutes, evidence["expected"], color=usual, width=1.5, name="expected") | {"line": _dashed(usual)},
         _line(minutes, evidence["observed"], color=came, width=2, name="what came"),
     ]
-    return go.Figure({"data": traces, "layout": _layout(one, zone, shade, now)})
+    return go.Figure({"data": traces, "layout": _layout(one, minutes, zone, shade, now)})
 
 
 def told(one: Incident, evidence: pd.DataFrame) -> str:
@@ -66,7 +66,7 @@ def _dashed(colour: str) -> dict[str, Any]:
     return {"color": colour, "width": 1.5, "dash": "dash"}
 
 
-def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, Any]:
+def _layout(one: Incident, minutes: pd.Series[pd.Timestamp], zone: str, shade: Shade, now: datetime) -> dict[str, Any]:
     marks = [("onset", one.onset), ("found", one.detected_at), ("over", one.resolved_at)]
     shapes, notes = [], []
     for place, (word, moment) in enumerate(marks):
@@ -105,7 +105,12 @@ def _layout(one: Incident, zone: str, shade: Shade, now: datetime) -> dict[str, 
         "shapes": shapes,
         "annotations": notes,
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-        "xaxis": {"fixedrange": True, "showgrid": False, "hoverformat": f"%a %d %b, %H:%M {zone}"},
+        "xaxis": {
+            "fixedrange": True,
+            "showgrid": False,
+            "hoverformat": f"%a %d %b, %H:%M {zone}",
+            "tickformat": tick_time(minutes.iloc[-1] - minutes.iloc[0]),
+        },
         "yaxis": {
             "title": {"text": CHANNEL_TITLES[one.channel]},
             "fixedrange": True,

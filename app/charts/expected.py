@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from app.charts.frames import Frame
-from app.palette import BAD, LINES, rgba
+from app.palette import BAD, LINES, PAGE, rgba
 from metrics.detection.handbook import NAMES
 from metrics.detection.incidents import Incident
 from metrics.readings import interval
@@ -18,6 +18,7 @@ USUAL_PLACE = 6
 """Grey: no provider has it before six others have a colour."""
 
 _NAMED_MOST = 3
+_NAME_HEIGHT = 16
 
 
 def usual_band(frame: Frame, series: pd.DataFrame, usual: pd.DataFrame) -> list[dict[str, Any]]:
@@ -30,46 +31,65 @@ def usual_band(frame: Frame, series: pd.DataFrame, usual: pd.DataFrame) -> list[
     if frame.metric.unit != "ratio":
         return [_line(x, rows["usual"], {"color": colour, "width": 1.5, "dash": "dash"})]
     ends = [interval(float(value), int(n)) or (None, None) for value, n in zip(rows["usual"], rows["n"], strict=True)]
-    low, high = pd.Series([low for low, _ in ends], dtype=float), pd.Series([high for _, high in ends], dtype=float)
+    low, high = (pd.Series(side, dtype=float) * frame.factor for side in zip(*ends, strict=True))
     none = {"width": 0, "color": colour}
     return [_line(x, high, none), _line(x, low, none) | {"fill": "tonexty", "fillcolor": rgba(colour, 0.15)}]
 
 
 def spans(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
     """A shaded span an incident, from its onset to its end or to that of the panel, as far as the panel reaches."""
-    shapes = []
-    for place, one in enumerate(sorted(incidents, key=lambda one: one.onset)):
-        begin, end = max(one.onset, frame.window.start), min(one.resolved_at or frame.window.end, frame.window.end)
-        if begin >= end:
-            continue
-        x0, x1 = frame.clock(pd.Series(pd.to_datetime([begin, end], utc=True)))
-        shape: dict[str, Any] = {
+    colour = BAD[frame.shade]
+    return [
+        {
             "type": "rect",
             "xref": "x",
             "yref": "paper",
-            "x0": x0,
-            "x1": x1,
+            "x0": begin,
+            "x1": end,
             "y0": 0,
             "y1": 1,
             "layer": "below",
-            "fillcolor": rgba(BAD[frame.shade], 0.16),
-            "line": {"width": 1, "color": rgba(BAD[frame.shade], 0.5)},
+            "fillcolor": rgba(colour, 0.16),
+            "line": {"width": 1, "color": rgba(colour, 0.5)},
         }
-        if place < _NAMED_MOST:
-            shape["label"] = _label(one, frame, late=begin > frame.window.start + frame.window.span / 2, place=place)
-        shapes.append(shape)
-    return shapes
+        for _, begin, end in _within(frame, incidents)
+    ]
 
 
-def _label(one: Incident, frame: Frame, *, late: bool, place: int) -> dict[str, Any]:
-    """The name beside the span's edge, written to the side on which there is room."""
-    return {
-        "text": escape(NAMES[one.kind]) + "<br> " * place,
-        "textposition": "bottom right" if late else "bottom left",
-        "xanchor": "right" if late else "left",
-        "yanchor": "bottom",
-        "font": {"size": 11, "color": BAD[frame.shade]},
-    }
+def names(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
+    """The names of the first spans, one above the other, each from its edge to the side on which there is room.
+
+    They lie on the colour of the page: lines that fall run through them.
+    """
+    middle = frame.clock(pd.Series(pd.to_datetime([frame.window.start + frame.window.span / 2], utc=True))).iloc[0]
+    return [
+        {
+            "xref": "x",
+            "yref": "paper",
+            "x": end if begin > middle else begin,
+            "xanchor": "right" if begin > middle else "left",
+            "y": 0,
+            "yanchor": "bottom",
+            "yshift": place * _NAME_HEIGHT,
+            "text": escape(NAMES[one.kind]),
+            "showarrow": False,
+            "bgcolor": rgba(PAGE[frame.shade], 0.8),
+            "borderpad": 0,
+            "font": {"size": 11, "color": BAD[frame.shade]},
+        }
+        for place, (one, begin, end) in enumerate(_within(frame, incidents)[:_NAMED_MOST])
+    ]
+
+
+def _within(frame: Frame, incidents: Sequence[Incident]) -> list[tuple[Incident, pd.Timestamp, pd.Timestamp]]:
+    """The incidents of the panel's time, by their onset, with where they begin and end on its axis."""
+    found = []
+    for one in sorted(incidents, key=lambda one: one.onset):
+        begin, end = max(one.onset, frame.window.start), min(one.resolved_at or frame.window.end, frame.window.end)
+        if begin < end:
+            x0, x1 = frame.clock(pd.Series(pd.to_datetime([begin, end], utc=True)))
+            found.append((one, x0, x1))
+    return found
 
 
 def _line(x: pd.Series[pd.Timestamp], y: pd.Series[float], line: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,11 @@ class Frame:
     def tzinfo(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
 
+    @property
+    def factor(self) -> int:
+        """By which values are multiplied for the axis: ratios are drawn in per cent."""
+        return 100 if self.metric.unit == "ratio" else 1
+
     def line_style(self, name: str) -> tuple[str, str]:
         return self.colours.line(self.split or "", name, self.shade)
 
@@ -44,6 +49,13 @@ def wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, at: datetime) -> pd.S
     offset = at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
     shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
     return shown
+
+
+def tick_time(span: timedelta) -> str:
+    """How the axis of so long a time writes its ticks: hours with their day beneath, then days."""
+    if span <= timedelta(days=2):
+        return "%H:%M\n%d %b"
+    return "%d %b" if span <= timedelta(days=300) else "%d %b %Y"
 
 
 def axis_range(window: Window, zone: str) -> list[datetime]:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from app import words
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES
-from app.palette import LINES, Shade
+from app.palette import LINES, PAGE, Shade
 from metrics.funnel import LOST_STEPS, STEPS
 
 _ROW_HEIGHT = 34
@@ -39,6 +39,7 @@ def whole(counts: Mapping[str, int], shade: Shade) -> go.Figure:
         "text": texts,
         "textposition": "auto",
         "insidetextanchor": "start",
+        "insidetextfont": {"color": PAGE[shade]},
         "marker": {"color": LINES[shade][0]},
         "customdata": [STEP_MEANINGS[step] for step in STEPS],
         "hovertemplate": "%{y}: %{x:,}<br>%{customdata}<extra></extra>",
@@ -64,14 +65,14 @@ def shares(parts: pd.DataFrame, dimension: str, shade: Shade) -> go.Figure:
     for step, place in zip(LOST_STEPS, _LOSS_PLACES, strict=True):
         lost = parts[STEPS[STEPS.index(step) - 1]] - parts[step]
         traces.append(_share(names, lost / total, lost, LOSS_TITLES[step], LINES[shade][place]))
-    layout = _layout(len(parts), title="Share of code attempts", tickformat=".0%")
+    layout = _layout(len(parts), title="Share of code attempts", tickformat=".0f")
     layout |= {
         "barmode": "stack",
         "showlegend": True,
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         "hovermode": "y unified",
     }
-    layout["xaxis"]["range"] = [0, 1]
+    layout["xaxis"] |= {"range": [0, 100], "ticksuffix": " %"}
     return go.Figure({"data": traces, "layout": layout})
 
 
@@ -86,17 +87,17 @@ def _share(names: list[str], share: pd.Series[float], count: pd.Series[int], lab
         "orientation": "h",
         "name": label,
         "y": [escape(name) for name in names],
-        "x": share,
+        "x": share * 100,
         "marker": {"color": colour},
         "customdata": [words.count(int(number)) for number in count],
-        "hovertemplate": f"{label}: %{{x:.1%}} (%{{customdata}})<extra></extra>",
+        "hovertemplate": f"{label}: %{{x:.1f}} % (%{{customdata}})<extra></extra>",
     }
 
 
 def _layout(rows: int, *, title: str, tickformat: str) -> dict[str, Any]:
     return {
         "height": _HEAD_HEIGHT + _ROW_HEIGHT * rows,
-        "margin": {"l": 4, "r": 10, "t": 34, "b": 4},
+        "margin": {"l": 4, "r": 24, "t": 34, "b": 4},
         "showlegend": False,
         "dragmode": False,
         "bargap": 0.25,

@@ -7,29 +7,31 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.frames import axis_range, wall_clock
-from app.palette import BAD, DASHES, LINES, Shade
+from app.charts.frames import axis_range, tick_time, wall_clock
+from app.palette import BAD, LINES, Shade
 from app.timeframe import Window
 from metrics.freshness import KINDS
 from metrics.operations import AVAILABILITY_GOAL
 
 _HEIGHT = 280
+_KIND_TITLES = {"send": "attempts", "receipt": "receipts", "verify": "checks", "inbound": "inbound"}
 
 
 def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
     """`course` as `metrics.operations.availability` gives it by bucket; the goal is a dashed line."""
     x = wall_clock(course["bucket"], zone, window.end)
-    low = min(float(course["availability"].min()), AVAILABILITY_GOAL) if len(course) else AVAILABILITY_GOAL
+    goal = AVAILABILITY_GOAL * 100
+    low = min(float(course["availability"].min()) * 100, goal) if len(course) else goal
     trace: dict[str, Any] = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "availability",
         "x": x,
-        "y": course["availability"].astype(float),
+        "y": course["availability"].astype(float) * 100,
         "line": {"color": LINES[shade][0], "width": 2},
         "marker": {"size": 4},
         "customdata": list(zip(course["n"], course["failed"], course["shed"], strict=True)),
-        "hovertemplate": "%{y:.4%} of %{customdata[0]:,} calls; failed %{customdata[1]:,}, of them shed %{customdata[2]:,}<extra></extra>",
+        "hovertemplate": "%{y:.4f} % of %{customdata[0]:,} calls; failed %{customdata[1]:,}, of them shed %{customdata[2]:,}<extra></extra>",
     }
     layout = _layout("Calls not failed", window, zone) | {
         "showlegend": False,
@@ -39,15 +41,29 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
                 "xref": "paper",
                 "x0": 0,
                 "x1": 1,
-                "y0": AVAILABILITY_GOAL,
-                "y1": AVAILABILITY_GOAL,
+                "y0": goal,
+                "y1": goal,
+                "layer": "below",
                 "line": {"color": BAD[shade], "width": 1.5, "dash": "dash"},
+            }
+        ],
+        "annotations": [
+            {
+                "xref": "paper",
+                "x": 1,
+                "xanchor": "right",
+                "y": goal,
+                "yanchor": "top",
+                "text": f"goal {goal:g} %",
+                "showarrow": False,
+                "font": {"size": 12, "color": BAD[shade]},
             }
         ],
     }
     layout["yaxis"] |= {
-        "tickformat": ".2%" if 1 - low > 0.002 else ".3%",
-        "range": [low - (1 - low) * 0.1 - 1e-5, 1 + (1 - low) * 0.05 + 1e-5],
+        "ticksuffix": " %",
+        "tickformat": ".2f" if 100 - low > 0.2 else ".3f",
+        "range": [low - (100 - low) * 0.1 - 1e-3, 100 + (100 - low) * 0.05 + 1e-3],
     }
     return go.Figure({"data": [trace], "layout": layout})
 
@@ -63,14 +79,22 @@ def arrivals(table: pd.DataFrame, *, window: Window, zone: str, shade: Shade) ->
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": kind,
+                "name": _KIND_TITLES[kind],
                 "x": wall_clock(rows["bucket"], zone, window.end),
                 "y": rows["events"].astype(float),
-                "line": {"color": LINES[shade][place], "width": 2, "dash": DASHES[place % len(DASHES)]},
-                "hovertemplate": f"{kind}: %{{y:,.0f}} a minute<extra></extra>",
+                "line": {"color": LINES[shade][place], "width": 2},
+                "hovertemplate": f"{_KIND_TITLES[kind]}: %{{y:,.1f}} a minute<extra></extra>",
             }
         )
-    return go.Figure({"data": traces, "layout": _layout("Events a minute", window, zone)})
+    layout = _layout("Events a minute", window, zone)
+    layout["yaxis"]["rangemode"] = "tozero"
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def arrived(table: pd.DataFrame) -> str:
+    """The arrivals in words, for a reader who does not see them."""
+    means = table.groupby("kind")["events"].mean()
+    return "; ".join(f"{_KIND_TITLES[kind]} {means[kind]:,.1f} a minute" for kind in KINDS if kind in means) + "."
 
 
 def _layout(title: str, window: Window, zone: str) -> dict[str, Any]:
@@ -85,6 +109,7 @@ def _layout(title: str, window: Window, zone: str) -> dict[str, Any]:
             "fixedrange": True,
             "showgrid": False,
             "hoverformat": f"%a %d %b, %H:%M {zone}",
+            "tickformat": tick_time(window.span),
         },
         "yaxis": {"title": {"text": title}, "fixedrange": True, "automargin": True},
     }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from html import escape
 from itertools import pairwise
 from typing import Any
@@ -18,8 +17,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app import words
-from app.charts.expected import USUAL_PLACE, spans, usual_band
-from app.charts.frames import Frame, axis_range
+from app.charts.expected import USUAL_PLACE, names, spans, usual_band
+from app.charts.frames import Frame, axis_range, tick_time
 from app.palette import BAD, LINES
 from metrics.catalogue import Metric
 from metrics.detection.incidents import Incident
@@ -69,7 +68,8 @@ def panel(
     `usual`: the rows of this carrier of `app.data.usual.usual`. `incidents`: those that touch it, drawn as shaded spans.
     """
     band = usual_band(frame, series, usual) if usual is not None and len(usual) else []
-    layout = _layout(frame, _title(frame.metric, carrier, value, n)) | {"shapes": spans(frame, incidents)}
+    layout = _layout(frame, _title(frame.metric, carrier, value, n))
+    layout |= {"shapes": spans(frame, incidents), "annotations": names(frame, incidents)}
     # In one piece: each later update of a figure checks all of it again (12 panels: 0.41 s against 0.15 s).
     return go.Figure({"data": [*band, *_lines(frame, series)], "layout": layout})
 
@@ -94,7 +94,7 @@ def legend(frame: Frame, lines: Sequence[str]) -> str:
         )
     entries.append(f'<span role=listitem class="hg-note">{_stroke("currentColor", "dotted")}still settling</span>')
     usual, broken = LINES[frame.shade][USUAL_PLACE], BAD[frame.shade]
-    entries.append(f'<span role=listitem class="hg-note">{_patch(usual)}usual at that hour</span>')
+    entries.append(f'<span role=listitem class="hg-note">{_patch(usual)}usual at that hour (95 of 100 points)</span>')
     entries.append(f'<span role=listitem class="hg-note">{_patch(broken)}incident</span>')
     return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
 
@@ -108,7 +108,8 @@ def _patch(colour: str) -> str:
 
 
 def _layout(frame: Frame, title: str) -> dict[str, Any]:
-    room = (frame.high - frame.low) * 0.02  # a line along the edge keeps its whole width
+    low, high = frame.low * frame.factor, frame.high * frame.factor
+    room = (high - low) * 0.02  # a line along the edge keeps its whole width
     return {
         "title": {
             "text": title,
@@ -131,10 +132,10 @@ def _layout(frame: Frame, title: str) -> dict[str, Any]:
             "fixedrange": True,
             "nticks": 6,
             "hoverformat": _hover_time(frame),
-            "tickformat": _tick_time(frame),
+            "tickformat": tick_time(frame.window.span),
         },
         "yaxis": {
-            "range": [frame.low - (room if frame.low == 0 else 0), frame.high + room],
+            "range": [low - (room if low == 0 else 0), high + room],
             "fixedrange": True,
             "automargin": True,
             "nticks": 5,
@@ -145,8 +146,7 @@ def _layout(frame: Frame, title: str) -> dict[str, Any]:
 
 def _title(metric: Metric, carrier: str, value: float | None, n: int) -> str:
     name = words.named("carrier", carrier)
-    short = name if len(name) <= _TITLE_LETTERS else name[: _TITLE_LETTERS - 1] + "…"
-    return f"<b>{escape(short)}</b>   {words.figure(value, metric.unit)}   <span style='font-size:12px'>n {words.count(n)}</span>"
+    return f"<b>{escape(words.cut(name, _TITLE_LETTERS))}</b>   {words.figure(value, metric.unit)}   <span style='font-size:12px'>n {words.count(n)}</span>"
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _trace(
         "mode": "lines+markers",
         "name": escape(label),
         "x": part.x,
-        "y": part.value,
+        "y": part.value * frame.factor,
         "line": {"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
         "marker": {"size": _marker_sizes(part.value), "color": colour, "line": {"width": 0}},
         "opacity": 0.5 if thin else 1.0,
@@ -254,11 +254,7 @@ def _hover_time(frame: Frame) -> str:
     return "%a %d %b %Y" if frame.bucket == "1d" else f"%a %d %b, %H:%M {zone}"
 
 
-def _tick_time(frame: Frame) -> str:
-    return "%H:%M\n%d %b" if frame.window.span <= timedelta(days=2) else "%d %b"
-
-
 def _ticks(frame: Frame) -> dict[str, str]:
     if frame.metric.unit != "ratio":
         return {"ticksuffix": " s", "tickformat": ",~g"}
-    return {"tickformat": ".0%" if frame.high - frame.low > 0.03 else ".1%"}
+    return {"ticksuffix": " %", "tickformat": ".0f" if frame.high - frame.low > 0.03 else ".1f"}

@@ -18,6 +18,7 @@ from metrics.readings import interval
 _ROW_HEIGHT, _HEAD_HEIGHT = 58, 90
 _TICKS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
 _TICK_TEXTS = ("0.5 s", "1 s", "2 s", "5 s", "10 s", "30 s", "1 min", "5 min", "15 min", "1 h")
+_TOLD_SECONDS = 10
 
 
 def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figure:
@@ -28,27 +29,29 @@ def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figur
         "type": "scatter",
         "mode": "markers",
         "name": "as it was (95 % interval)",
-        "x": [row.raw for row in rows],
+        "x": [None if row.raw is None else row.raw * 100 for row in rows],
         "y": names,
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [ends[1] - (row.raw or 0) if ends else 0 for row, ends in zip(rows, bounds, strict=True)],
-            "arrayminus": [(row.raw or 0) - ends[0] if ends else 0 for row, ends in zip(rows, bounds, strict=True)],
+            "array": [(ends[1] - (row.raw or 0)) * 100 if ends else 0 for row, ends in zip(rows, bounds, strict=True)],
+            "arrayminus": [
+                ((row.raw or 0) - ends[0]) * 100 if ends else 0 for row, ends in zip(rows, bounds, strict=True)
+            ],
             "thickness": 1.5,
         },
         "marker": {"size": 11, "color": LINES[shade][0]},
         "customdata": [words.count(row.n) for row in rows],
-        "hovertemplate": "as it was: %{x:.2%}, n %{customdata}<extra></extra>",
+        "hovertemplate": "as it was: %{x:.2f} %, n %{customdata}<extra></extra>",
     }
     equal: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
         "name": "on equal traffic",
-        "x": [row.value for row in rows],
+        "x": [None if row.value is None else row.value * 100 for row in rows],
         "y": names,
         "marker": {"size": 12, "color": LINES[shade][1], "symbol": "diamond"},
-        "hovertemplate": "on equal traffic: %{x:.2%}<extra></extra>",
+        "hovertemplate": "on equal traffic: %{x:.2f} %<extra></extra>",
     }
     layout = {
         "height": _HEAD_HEIGHT + _ROW_HEIGHT * len(rows),
@@ -56,10 +59,23 @@ def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figur
         "dragmode": False,
         "hovermode": "y unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
-        "xaxis": {"title": {"text": metric.title}, "tickformat": ".1%", "fixedrange": True, "automargin": True},
+        "xaxis": {
+            "title": {"text": metric.title},
+            "ticksuffix": " %",
+            "tickformat": ".1f",
+            "fixedrange": True,
+            "automargin": True,
+        },
         "yaxis": {"autorange": "reversed", "fixedrange": True, "automargin": True, "showgrid": True},
     }
     return go.Figure({"data": [raw, equal], "layout": layout})
+
+
+def arrived_within(table: pd.DataFrame) -> str:
+    """The delays in words, for a reader who does not see them."""
+    shares = table[table["seconds"] == _TOLD_SECONDS].set_index("provider")["share"]
+    told = (f"{words.named('provider', str(name))} {words.figure(share, 'ratio')}" for name, share in shares.items())
+    return f"Delivered within {_TOLD_SECONDS} s, of what was accepted: {'; '.join(told)}."
 
 
 def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
@@ -74,9 +90,9 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
                 "mode": "lines",
                 "name": f"{label}  n {words.count(int(line['n'].iloc[0]))}",
                 "x": line["seconds"],
-                "y": line["share"].astype(float),
+                "y": line["share"].astype(float) * 100,
                 "line": {"color": colour, "dash": dash, "width": 2},
-                "hovertemplate": f"{label}: %{{y:.1%}}<extra></extra>",
+                "hovertemplate": f"{label}: %{{y:.1f}} %<extra></extra>",
             }
         )
     layout = {
@@ -86,7 +102,7 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {
-            "title": {"text": "Seconds from submission to delivery"},
+            "title": {"text": "Time from submission to delivery"},
             "type": "log",
             "tickvals": list(_TICKS),
             "ticktext": list(_TICK_TEXTS),
@@ -95,8 +111,9 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
         },
         "yaxis": {
             "title": {"text": "Delivered, of accepted"},
-            "tickformat": ".0%",
-            "range": [0, 1.02],
+            "ticksuffix": " %",
+            "tickformat": ".0f",
+            "range": [0, 102],
             "fixedrange": True,
             "automargin": True,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -11,15 +12,16 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from app import words
-from app.palette import Shade
+from app.palette import PAGE, Shade
 from app.world import Ring, atlas
 from metrics.catalogue import Metric
 
 _SCALE = "Cividis"
 """Even in lightness, and the same to red-green blind eyes."""
-_LAND: dict[Shade, str] = {"light": "#E4E8EE", "dark": "#28313C"}
-_COAST: dict[Shade, str] = {"light": "#FFFFFF", "dark": "#11161D"}
-_HEIGHT = 480
+_DARKEST: dict[Shade, float] = {"light": 0.0, "dark": 0.3}
+"""Where on it the colours begin: its first ones sink into a dark page."""
+_LAND: dict[Shade, str] = {"light": "#E4E8EE", "dark": "#222A34"}
+_HEIGHT = 440
 _MARK_SMALLEST, _MARK_LARGEST = 7, 34
 
 
@@ -32,7 +34,8 @@ def world(metric: Metric, countries: pd.DataFrame, *, low: float, high: float, s
     """`countries` as the Regions page has them. The marks carry the codes, so that one can be chosen."""
     placed = countries[countries["country"].isin(list(atlas().places))]
     defined = placed[placed["value"].notna()]
-    colours = dict(zip(defined["country"], _colours(defined["value"], low, high), strict=True))
+    places = ((defined["value"].astype(float) - low) / (high - low)).clip(0, 1)
+    colours = dict(zip(defined["country"], _colours(places.tolist(), shade), strict=True))
     traces = [_land(shade), *(_filled(code, colour, shade) for code, colour in colours.items())]
     traces.append(_marks(metric, placed, low=low, high=high, shade=shade))
     return go.Figure({"data": [trace for trace in traces if trace], "layout": _layout()})
@@ -51,11 +54,10 @@ def bounds(metric: Metric, countries: pd.DataFrame) -> tuple[float, float]:
     return (max(0.0, low), min(1.0, high)) if metric.unit == "ratio" else (max(0.0, low), high)
 
 
-def _colours(values: pd.Series[float], low: float, high: float) -> list[str]:
-    if values.empty:
-        return []
-    places = ((values.astype(float) - low) / (high - low)).clip(0, 1)
-    return list(sample_colorscale(_SCALE, places.tolist()))
+def _colours(places: Sequence[float], shade: Shade) -> list[str]:
+    """Colours of places between 0 and 1."""
+    first = _DARKEST[shade]
+    return list(sample_colorscale(_SCALE, [first + (1 - first) * place for place in places])) if places else []
 
 
 def _land(shade: Shade) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def _shape(rings: Any, colour: str, shade: Shade) -> dict[str, Any]:  # noqa: AN
         "y": ys,
         "fill": "toself",
         "fillcolor": colour,
-        "line": {"color": _COAST[shade], "width": 0.6},
+        "line": {"color": PAGE[shade], "width": 0.6},
         "hoverinfo": "skip",
         "showlegend": False,
     }
@@ -96,6 +98,7 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
     places = [atlas().places[code] for code in placed["country"]]
     most = max(float(placed["volume"].max()), 1.0) if len(placed) else 1.0
     share = np.sqrt(placed["volume"].astype(float) / most)
+    factor = 100 if metric.unit == "ratio" else 1
     return {
         "type": "scatter",
         "mode": "markers",
@@ -113,19 +116,19 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
         "showlegend": False,
         "marker": {
             "size": (_MARK_SMALLEST + (_MARK_LARGEST - _MARK_SMALLEST) * share).tolist(),
-            "color": placed["value"].astype(float).tolist(),
-            "cmin": low,
-            "cmax": high,
-            "colorscale": _SCALE,
+            "color": (placed["value"].astype(float) * factor).tolist(),
+            "cmin": low * factor,
+            "cmax": high * factor,
+            "colorscale": _colours([step / 10 for step in range(11)], shade),
             "line": {"color": "#FFFFFF" if shade == "light" else "#E6EAF0", "width": 1.5},
             "colorbar": {
                 "title": {"text": f"{metric.title} ({metric.good} is good)", "side": "top"},
-                # Below the map: beside it, it would leave a telephone no room for the map.
+                # Above the map: beside it, it would leave a telephone no room for the map, and below it a gap between.
                 "orientation": "h",
-                "y": -0.02,
-                "yanchor": "top",
-                "tickformat": ".1%" if metric.unit == "ratio" else ",~g",
-                "ticksuffix": "" if metric.unit == "ratio" else " s",
+                "y": 1,
+                "yanchor": "bottom",
+                "tickformat": ".1f" if metric.unit == "ratio" else ",~g",
+                "ticksuffix": " %" if metric.unit == "ratio" else " s",
                 "thickness": 12,
                 "len": 0.6,
             },
@@ -137,10 +140,17 @@ def _layout() -> dict[str, Any]:
     axis = {"visible": False, "fixedrange": True}
     return {
         "height": _HEIGHT,
-        "margin": {"l": 0, "r": 0, "t": 6, "b": 0},
+        "margin": {"l": 0, "r": 0, "t": 64, "b": 0},
         "dragmode": False,
         "clickmode": "event+select",
         "hovermode": "closest",
         "xaxis": {**axis, "range": [-2.7, 2.85]},
-        "yaxis": {**axis, "range": [-1.05, 1.4], "scaleanchor": "x", "scaleratio": 1},
+        "yaxis": {
+            **axis,
+            "range": [-1.05, 1.4],
+            "scaleanchor": "x",
+            "scaleratio": 1,
+            "constrain": "domain",
+            "constraintoward": "top",
+        },
     }

@@ -76,7 +76,7 @@ def _say(frame: Frame, answers: CarriersData) -> None:
     notes = [
         f"{frame.metric.question} One point stands for {words.BUCKET_TITLES[frame.bucket]}. The scale fits points with n ≥ {charts.N_OF_SCALE}; a line of fewer may leave its panel. "
         f"Thin: fewer than {charts.N_OF_LINE} a point. "
-        f"Grey: where 95 of 100 points of the whole carrier would lie if it were as at the same hours of up to {WEEKS} weeks before. "
+        f"Usual: as the whole carrier was at the same hours of up to {WEEKS} weeks before. "
         "Choose a point to see that carrier, and the messages behind it."
     ]
     if answers.left_out and frame.split:

@@ -74,7 +74,7 @@ def _causes(answers: FunnelData, window: Window) -> None:
             "step": st.column_config.TextColumn("Lost at"),
             "cause": st.column_config.TextColumn("Why", width="large"),
             "code": st.column_config.TextColumn(
-                "Code", width="medium", help="In the words of the provider or the carrier."
+                "Error code", width="medium", help="In the words of the provider or the carrier."
             ),
             "lost": st.column_config.NumberColumn("Attempts", format="localized"),
             "share": st.column_config.NumberColumn("Of all submitted", format="%.2f %%"),
@@ -86,7 +86,12 @@ def _causes(answers: FunnelData, window: Window) -> None:
 def _parts(parts: pd.DataFrame, dimension: str, window: Window) -> None:
     title = words.DIMENSION_TITLES[dimension]
     st.subheader(f"By {title.lower()}", anchor=False)
-    st.plotly_chart(charts.shares(parts.head(_BARS_MAX), dimension, shell.shade()), key="shares", config=CONFIG)
+    st.plotly_chart(
+        charts.shares(parts.head(_BARS_MAX), dimension, shell.shade()),
+        key="shares",
+        config=CONFIG,
+        alt=f"What became of code attempts, by {title.lower()}; the table below says the same.",
+    )
     if len(parts) > _BARS_MAX:
         st.caption(f"Drawn are the {_BARS_MAX} largest of {len(parts)}; the table has all of them.")
     named = parts.assign(**{dimension: [words.named(dimension, name) for name in parts[dimension]]})

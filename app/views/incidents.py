@@ -69,7 +69,7 @@ def _lists(view: View, window: Window) -> None:
             "state": "State",
             "name": "Name",
             "where": "Where",
-            "since": "Since",
+            "since": f"Since ({view.zone})",
             "lasted": "Lasted",
             "found after": "Found after",
             "affected": st.column_config.NumberColumn(
@@ -102,7 +102,7 @@ def _table(incidents: Sequence[Incident], zone: str) -> pd.DataFrame:
             "state": ["open" if one.state == "open" else "over" for one in incidents],
             "name": [NAMES[one.kind] for one in incidents],
             "where": [where(one.scope) for one in incidents],
-            "since": [words.moment(one.onset, zone, now=now) for one in incidents],
+            "since": [f"{one.onset.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for one in incidents],
             "lasted": [words.lasting((one.resolved_at or now) - one.onset) for one in incidents],
             "found after": [words.lasting(one.detected_at - one.onset) for one in incidents],
             "affected": [one.affected for one in incidents],
@@ -125,13 +125,13 @@ def _one(opened: Opened, _window: Window) -> None:
     _figures(one, view.zone)
     _evidence(answers, view.zone)
     left, right = st.columns(2)
-    with left:
+    with left:  # above the right one on a telephone
         _explained(one)
-        _timeline(answers, view.zone)
-        spoken.of_incident(one, view.zone)
-    with right:
         _steps(one)
         _further(answers, view)
+    with right:
+        _timeline(answers, view.zone)
+        spoken.of_incident(one, view.zone)
 
 
 def _figures(one: Incident, zone: str) -> None:
@@ -162,7 +162,7 @@ def _figures(one: Incident, zone: str) -> None:
     columns[3].metric(
         "Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off", delta_arrow="off"
     )
-    share = words.UNDEFINED if one.share is None else f"{one.share:.0%}"
+    share = words.UNDEFINED if one.share is None else words.percent(one.share)
     columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off", delta_arrow="off")
     if one.silenced:
         st.info("An operator's silence or maintenance window covers this incident: no alert is sent.")
@@ -187,7 +187,7 @@ def _explained(one: Incident) -> None:
     scope = "; ".join(f"{words.DIMENSION_TITLES[name]}: {', '.join(values)}" for name, values in one.scope.items())
     lines = [f"Scope: {scope or 'everything'}"]
     lines += [
-        f"Code {code.code} ({code.error_class or 'no class'}): {code.share:.0%} of what failed more"
+        f"Code {code.code} ({code.error_class or 'no class'}): {words.percent(code.share)} of what failed more"
         for code in one.codes
     ]
     lines += [text[:1].upper() + text[1:] for text in one.normal]

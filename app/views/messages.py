@@ -9,7 +9,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, stories, words
+from app import cached, controls, downloads, shell, stories, texts, words
 from app.controls import Opened
 from app.data.messages import LISTED_MAX
 from app.timeframe import Window
@@ -22,14 +22,14 @@ _TABLE = "messages-table"
 _ASKED, _HASH, _PROBLEM = "messages-asked", "messages-hash", "messages-problem"
 _COLUMNS = {
     "submitted_at": "Submitted",
+    "state": "State",  # early, so that a narrow screen shows what became of each
     "provider": "Provider",
     "carrier": "Carrier",
     "country": "Country",
     "purpose": "Purpose",
     "template": "Template",
     "attempt": "Attempt",
-    "state": "State",
-    "error_code": "Code",
+    "error_code": "Error code",
     "delivery_seconds": "Delivered after",
     "filled": "Code entered",
     "request_id": "Request id",
@@ -119,7 +119,7 @@ def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
     shown = found.assign(submitted_at=found["submitted_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
     shown = shown.assign(filled=["yes" if filled else "no" for filled in found["filled"]])
     st.dataframe(
-        shown[list(_COLUMNS)],
+        shown[list(_COLUMNS)].replace("", None),
         key=_TABLE,
         hide_index=True,
         height=min(900, 80 + 36 * len(shown)),
@@ -131,7 +131,7 @@ def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
             "submitted_at": st.column_config.TextColumn(f"Submitted ({zone})"),
             # Columns are as wide as the first rows need: the names further down are longer.
             "carrier": st.column_config.TextColumn("Carrier", width=120),
-            "error_code": st.column_config.TextColumn("Code", width=110),
+            "error_code": st.column_config.TextColumn("Error code", width=110),
             "delivery_seconds": st.column_config.NumberColumn("Delivered after", format="%.1f s"),
         },
     )
@@ -171,20 +171,12 @@ def _story(opened: Opened, _window: Window) -> None:
         )
         return
     local = rows["at"].dt.tz_convert(view.zone)
-    told = pd.DataFrame(
-        {
-            "at": local.dt.strftime("%Y-%m-%d %H:%M:%S.%f").str[:-3],
-            "after": (rows["at"] - rows["at"].iloc[0]).dt.total_seconds(),
-            "what": [stories.step(row) for row in rows.to_dict("records")],
-        }
-    )
-    st.dataframe(
-        told,
-        hide_index=True,
-        height="content",
-        column_config={
-            "at": st.column_config.TextColumn(f"When ({view.zone})", width="medium"),
-            "after": st.column_config.NumberColumn("After", format="%.1f s", help="Since the first attempt."),
-            "what": st.column_config.TextColumn("What happened", width="large"),
-        },
+    after = (rows["at"] - rows["at"].iloc[0]).dt.total_seconds()
+    texts.table(
+        "What happened to this request",
+        [
+            texts.Column(f"When ({view.zone})", local.dt.strftime("%Y-%m-%d %H:%M:%S.%f").str[:-3].tolist()),
+            texts.Column("After", [f"{span:.1f} s" for span in after], "number", "Since the first attempt."),
+            texts.Column("What happened", [stories.step(row) for row in rows.to_dict("records")], "long"),
+        ],
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
+import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, mending, shell, uptime, words
+from app import cached, controls, downloads, mending, shell, texts, uptime, words
 from app.charts import operations as charts
 from app.charts.panels import CONFIG
 from app.controls import Opened
@@ -21,6 +23,9 @@ _MEANINGS = {
     "both_fatal": "both stores are down: codes are derived, writes are journaled",
     "recovering": "the primary store serves again while journals are replayed",
 }
+
+_PAYLOAD_LETTERS = 240
+"""So much of a dead letter is shown; the download has all of it."""
 
 
 def page() -> None:
@@ -48,9 +53,7 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
     store = answers.latest[answers.latest["component"] == "store"]
     status = str(store["new"].iloc[0]) if len(store) else "healthy"
     since = (
-        f"since {words.moment(store['at'].iloc[0].to_pydatetime(), zone, now=now)}"
-        if len(store)
-        else "no change in 30 days"
+        f"since {store['at'].iloc[0].astimezone(ZoneInfo(zone)):%d %b, %H:%M}" if len(store) else "no change in 30 days"
     )
     columns[0].metric("Stores", status, since, delta_color="off", delta_arrow="off", help=_MEANINGS.get(status, status))
     seen = words.ago(now - newest) if newest else words.UNDEFINED
@@ -95,23 +98,18 @@ def _history(answers: OperationsData, zone: str, window: Window) -> None:
     if answers.history.empty:
         st.info("No part changed its status in this range.")
         return
-    told = answers.history.assign(
-        at=answers.history["at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"),
-        meaning=[_MEANINGS.get(str(new), "") for new in answers.history["new"]],
-    )
-    st.dataframe(
-        told[["at", "component", "old", "new", "meaning", "reason", "instances"]],
-        hide_index=True,
-        height="content" if len(told) <= 20 else 700,
-        column_config={
-            "at": st.column_config.TextColumn(f"When ({zone})"),
-            "component": "Part",
-            "old": "Before",
-            "new": "Since then",
-            "meaning": st.column_config.TextColumn("That is", width="large"),
-            "reason": st.column_config.TextColumn("Reason", width="large"),
-            "instances": st.column_config.NumberColumn("Instances", help="How many told of it within a minute."),
-        },
+    rows = answers.history
+    texts.table(
+        "Changes of status",
+        [
+            texts.Column(f"When ({zone})", _times(rows["at"], zone)),
+            texts.Column("Part", rows["component"].tolist()),
+            texts.Column("Before", rows["old"].tolist()),
+            texts.Column("Since then", rows["new"].tolist()),
+            texts.Column("That is", [_MEANINGS.get(str(new), "") for new in rows["new"]], "long"),
+            texts.Column("Reason", rows["reason"].tolist(), "long"),
+            texts.Column("Instances", rows["instances"].tolist(), "number", "How many told of it within a minute."),
+        ],
     )
     downloads.csv("Download the changes (CSV)", answers.history, downloads.name("status", window), key="status")
 
@@ -122,7 +120,10 @@ def _data(answers: OperationsData, zone: str, window: Window) -> None:
         st.info("No event in this range.")
         return
     st.plotly_chart(
-        charts.arrivals(answers.arrivals, window=window, zone=zone, shade=shell.shade()), key="arrivals", config=CONFIG
+        charts.arrivals(answers.arrivals, window=window, zone=zone, shade=shell.shade()),
+        key="arrivals",
+        config=CONFIG,
+        alt=f"Events a minute over time. {charts.arrived(answers.arrivals)}",
     )
     st.caption("Events count when they happened: a backlog that is made up later fills its gap.")
 
@@ -133,29 +134,21 @@ def _letters(answers: OperationsData, zone: str, window: Window) -> None:
         st.success("Every event of this range could be read.", icon=":material/check_circle:")
         mending.letters([], zone)
         return
-    told = answers.letters.assign(
-        first=answers.letters["first"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
-        last=answers.letters["last"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M"),
-    )
-    st.dataframe(
-        told,
-        hide_index=True,
-        height="content" if len(told) <= 20 else 700,
-        column_config={
-            "reason": st.column_config.TextColumn("Why", width="large"),
-            "source": "From",
-            "letters": st.column_config.NumberColumn("How many", format="localized"),
-            "first": f"First ({zone})",
-            "last": "Last",
-            "place": st.column_config.TextColumn(
-                "Place", help="Of the latest: its number in the stream, or its line in the file."
-            ),
-            "masked": st.column_config.CheckboxColumn(
-                "Masked", help="What may be a number or a code was cut out: it cannot be tried again."
-            ),
-            "payload": st.column_config.TextColumn("The latest", width="large"),
-        },
-        column_order=["reason", "letters", "first", "last", "source", "place", "masked", "payload"],
+    rows = answers.letters
+    place = "Of the latest: its number in the stream, or its line in the file."
+    masked = "What may be a number or a code was cut out: it cannot be tried again."
+    texts.table(
+        "What could not be read",
+        [
+            texts.Column("Why", rows["reason"].tolist(), "long"),
+            texts.Column("How many", [words.count(int(count)) for count in rows["letters"]], "number"),
+            texts.Column(f"First ({zone})", _times(rows["first"], zone)),
+            texts.Column(f"Last ({zone})", _times(rows["last"], zone)),
+            texts.Column("From", rows["source"].tolist()),
+            texts.Column("Place", rows["place"].tolist(), about=place),
+            texts.Column("Masked", ["yes" if one else "no" for one in rows["masked"]], about=masked),
+            texts.Column("The latest", [words.cut(str(one), _PAYLOAD_LETTERS) for one in rows["payload"]], "long"),
+        ],
     )
     downloads.csv("Download these (CSV)", answers.letters, downloads.name("dead-letters", window), key="letters")
     mending.letters([str(reason) for reason in answers.letters["reason"]], zone)
@@ -170,19 +163,19 @@ def _alerts(zone: str) -> None:
     if rows.empty:
         st.info("No alert was told, as far as this machine's folder of alerts knows.")
         return
-    told = rows.assign(at=rows["at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
-    st.dataframe(
-        told,
-        hide_index=True,
-        height="content" if len(told) <= 20 else 700,
-        placeholder=words.UNDEFINED,
-        column_config={
-            "at": st.column_config.TextColumn(f"When ({zone})"),
-            "severity": "Severity",
-            "event": "Event",
-            "title": st.column_config.TextColumn("What", width="large"),
-            "state": st.column_config.TextColumn(
-                "How it stands", help="On each channel; `heliograph alerts show` tells more."
-            ),
-        },
+    texts.table(
+        "Alerts",
+        [
+            texts.Column(f"When ({zone})", _times(rows["at"], zone)),
+            texts.Column("Severity", rows["severity"].tolist()),
+            texts.Column("Event", rows["event"].tolist()),
+            texts.Column("What", rows["title"].tolist(), "long"),
+            texts.Column("How it stands", rows["state"].tolist(), "long", "On each channel."),
+        ],
     )
+    st.caption("`heliograph alerts show` tells more of one.")
+
+
+def _times(stamps: pd.Series[pd.Timestamp], zone: str) -> list[str]:
+    local: list[str] = stamps.dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+    return local

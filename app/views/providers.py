@@ -75,13 +75,13 @@ def _why(rows: Sequence[Adjusted]) -> list[str]:
         told = _in_words(row)
         if row.value is None:
             lines.append(
-                f"{told}: only {row.covered:.0%} of all traffic goes where it has a sample, too little to compare."
+                f"{told}: only {words.percent(row.covered)} of all traffic goes where it has a sample, too little to compare."
             )
             continue
         reasons = [
             f"{'more' if reason.own_share > reason.common_share else 'less'} of its traffic goes to "
-            f"{' / '.join(part or 'unknown' for part in reason.stratum)} ({reason.own_share:.0%} against "
-            f"{reason.common_share:.0%}: {reason.effect * 100:+.1f} points)"
+            f"{' / '.join(part or 'unknown' for part in reason.stratum)} ({words.percent(reason.own_share)} against "
+            f"{words.percent(reason.common_share)}: {words.change(reason.effect, 0, 'ratio')})"
             for reason in row.reasons
         ]
         lines.append(f"{told}{'; ' + '; '.join(reasons) if reasons else ''}.")
@@ -99,7 +99,12 @@ def _delays(answers: ProvidersData) -> None:
     if answers.delays.empty:
         st.info("Nothing was accepted in this range.")
         return
-    st.plotly_chart(charts.delays(answers.delays, cached.colours(), shell.shade()), key="delays", config=CONFIG)
+    st.plotly_chart(
+        charts.delays(answers.delays, cached.colours(), shell.shade()),
+        key="delays",
+        config=CONFIG,
+        alt=charts.arrived_within(answers.delays),
+    )
     st.caption("A line that is steep on the left is fast; where it ends on the right is the delivery rate.")
 
 
@@ -145,11 +150,11 @@ def _failures(answers: ProvidersData, window: Window) -> None:
     told = pd.DataFrame(
         {
             "provider": [words.named("provider", name) for name in rows["provider"]],
-            "stage": ["not taken" if stage == "answer" else "taken, not delivered" for stage in rows["stage"]],
-            "code": rows["error_code"],
-            "meaning": [ERROR_CLASSES.get(name, name) for name in rows["error_class"]],
-            "failed": rows["failed"],
+            "failed": rows["failed"],  # before the long words, which end beyond a narrow screen
             "share": rows["failed"] / rows["submitted"] * 100,
+            "stage": ["not taken" if stage == "answer" else "taken, not delivered" for stage in rows["stage"]],
+            "meaning": [ERROR_CLASSES.get(name, name) for name in rows["error_class"]],
+            "code": rows["error_code"],
         }
     )
     st.dataframe(
@@ -160,8 +165,8 @@ def _failures(answers: ProvidersData, window: Window) -> None:
         column_config={
             "provider": "Provider",
             "stage": "When",
-            "code": st.column_config.TextColumn("Code", width="medium", help="In the words of the provider."),
-            "meaning": st.column_config.TextColumn("In our words", width="large"),
+            "code": st.column_config.TextColumn("Error code", width="medium", help="In the words of the provider."),
+            "meaning": st.column_config.TextColumn("Why", width="large"),
             "failed": st.column_config.NumberColumn("Attempts", format="localized"),
             "share": st.column_config.NumberColumn("Of its submitted", format="%.2f %%"),
         },

@@ -9,7 +9,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page
 
-WIDE, NARROW = 1400, 500
+WIDE, NARROW = 1400, 390
 _HEIGHT, _TALLEST = 900, 6_000
 _SLOW_MS = 60_000
 _QUIET_MS = 1_200

@@ -54,15 +54,17 @@ def test_an_open_incident_is_shaded_to_the_end_of_the_panel_and_named() -> None:
     one = incident(onset=START + timedelta(hours=20))
 
     (span,) = expected.spans(frame(zone="Asia/Shanghai"), [one])
+    (name,) = expected.names(frame(zone="Asia/Shanghai"), [one])
 
     assert (span["x0"], span["x1"]) == (pd.Timestamp("2026-03-05 04:00"), pd.Timestamp("2026-03-05 08:00"))
-    assert "Delivery" in span["label"]["text"]
+    assert (name["x"], name["xanchor"]) == (span["x1"], "right")
+    assert "Delivery" in name["text"]
 
 
 def test_an_incident_of_another_time_is_not_drawn() -> None:
     past = incident(onset=START - timedelta(hours=5), state="resolved", resolved_at=START - timedelta(hours=4))
 
-    assert expected.spans(frame(), [past]) == []
+    assert expected.spans(frame(), [past]) == expected.names(frame(), [past]) == []
 
 
 @pytest.mark.parametrize(

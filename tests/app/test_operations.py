@@ -71,7 +71,7 @@ def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operat
 
     assert figures(shown)["Stores"] == "mysql_fatal"
     assert "99.99 %" in text(shown)
-    assert list(shown.dataframe[0].value["reason"]) == ["no answer"]
+    assert "no answer" in text(shown)
     assert len(shown.get("plotly_chart")) == 2
 
 
@@ -100,7 +100,7 @@ def test_an_operator_has_dead_letters_tried_again_and_reads_what_became_of_them(
     shown.run()
 
     assert "1 tried, 0 stored, 1 stay" in text(shown)
-    assert "JSON is malformed" in shown.dataframe[0].value["reason"][0]
+    assert "JSON is malformed" in text(shown)
 
 
 def test_a_viewer_cannot_have_them_tried_again(warehouse: Warehouse, pages: Pages, place: dict[str, str]) -> None:
@@ -110,7 +110,7 @@ def test_a_viewer_cannot_have_them_tried_again(warehouse: Warehouse, pages: Page
     sink.bury("stream EVENTS", [Unreadable("1:0", "no event", b"not json")])
     shown = run(operations)
 
-    assert len(shown.dataframe) == 1
+    assert "no event" in text(shown)
     assert "Try again" not in [button.label for button in shown.button]
 
 

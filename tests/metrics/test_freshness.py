@@ -26,6 +26,13 @@ def test_events_are_counted_by_kind_when_they_happened(warehouse: Warehouse):
         arrivals(warehouse, start=END, end=START, bucket="5m")
 
 
+def test_where_no_event_came_there_is_a_zero_and_a_bucket_cut_off_counts_for_its_part(warehouse: Warehouse):
+    tell(warehouse, all_of(Request("one").sent(), Request("two", seconds=660).sent()))
+    rows = arrivals(warehouse, start=START, end=START + timedelta(minutes=12), bucket="5m")
+
+    assert rows[["kind", "events"]].to_numpy().tolist() == [["send", 0.2], ["send", 0.0], ["send", 0.5]]
+
+
 def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
     rows = [
         {"at": at(place).isoformat(), "source": "EVENTS", "place": str(place), "reason": reason, "payload": f"p{place}",
