@@ -69,7 +69,7 @@ bench-warehouse: $(READY) ## Measure the questions people ask at 20 million atte
 bench-app: $(READY) servers ## Measure how soon each page of the dashboard is drawn, beside bare pages (ARGS=--help)
 	@$(BIN)/python -m benchmarks.app $(ARGS)
 
-servers: ## Install Debian's MariaDB, Redis and Chromium where they are missing (for the tests)
+servers: ## Install Debian's MariaDB, Redis, Chromium and a Chinese font where they are missing (for tests and pictures)
 	@.ci/install-servers
 
 clean: ## Remove the environment and what demos left

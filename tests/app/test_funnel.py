@@ -60,7 +60,7 @@ def test_the_shares_of_a_value_add_up_to_everything() -> None:
 
     traces = charts.shares(parts, "provider", "dark").data
 
-    assert sum(trace.x[0] for trace in traces) == pytest.approx(1)
+    assert sum(trace.x[0] for trace in traces) == pytest.approx(100)
     assert traces[0].y[1] == "(provider unknown)"
 
 
