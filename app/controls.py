@@ -236,7 +236,7 @@ def _filter_box(view: View, found: Mapping[str, Sequence[str]]) -> None:
         for index, name in enumerate(DIMENSIONS):
             chosen = list(view.filters.get(name, ()))
             st.session_state[f"filter-{name}"] = chosen
-            columns[index % 2].multiselect(
+            columns[index * 2 // len(DIMENSIONS)].multiselect(
                 words.DIMENSION_TITLES[name],
                 found.get(name) or chosen,
                 format_func=partial(words.named, name),

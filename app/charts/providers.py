@@ -18,7 +18,7 @@ from metrics.readings import interval
 _ROW_HEIGHT, _HEAD_HEIGHT = 58, 90
 _TICKS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
 _TICK_TEXTS = ("0.5 s", "1 s", "2 s", "5 s", "10 s", "30 s", "1 min", "5 min", "15 min", "1 h")
-_TOLD_SECONDS = 10
+_TOLD_SECONDS = 30
 
 
 def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figure:

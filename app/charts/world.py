@@ -140,7 +140,7 @@ def _layout() -> dict[str, Any]:
     axis = {"visible": False, "fixedrange": True}
     return {
         "height": _HEIGHT,
-        "margin": {"l": 0, "r": 0, "t": 64, "b": 0},
+        "margin": {"l": 0, "r": 0, "t": 56, "b": 0},
         "dragmode": False,
         "clickmode": "event+select",
         "hovermode": "closest",

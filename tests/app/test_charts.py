@@ -9,9 +9,11 @@ import pytest
 
 from app.charts import panels as charts
 from app.charts.frames import Frame
+from app.charts.providers import arrived_within
 from app.palette import Colours
 from app.timeframe import Window
 from metrics.catalogue import metric
+from metrics.delays import EDGES_SECONDS
 
 START = datetime(2026, 3, 4, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1), 60)
@@ -96,6 +98,13 @@ def test_points_of_small_samples_do_not_stretch_the_scale() -> None:
 
     assert low >= 0.85
     assert high == 1.0
+
+
+def test_the_delays_are_told_in_words_at_a_time_that_is_read() -> None:
+    rows = [("aurora", seconds, seconds / 4000, 100) for seconds in EDGES_SECONDS]
+    table = pd.DataFrame(rows, columns=["provider", "seconds", "share", "n"])
+
+    assert "aurora 0.75 %" in arrived_within(table)
 
 
 def test_the_scale_of_nothing_is_the_whole_range() -> None:

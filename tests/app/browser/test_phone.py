@@ -34,4 +34,13 @@ def test_a_table_of_words_is_cards(stage: Stage, phone: Page) -> None:
     phone.goto(f"{stage.url}/operations")
     see(phone, "the primary store is down")
 
-    expect(phone.locator(".hg-texts thead").first).to_be_hidden()
+    expect(phone.locator(".hg-texts thead").first).to_be_hidden(timeout=SLOW_MS)
+
+
+def test_every_filter_can_be_reached(stage: Stage, phone: Page) -> None:
+    phone.goto(f"{stage.url}/carriers")
+    phone.get_by_role("button", name="Filters").click(timeout=SLOW_MS)
+
+    last = phone.get_by_text("Template", exact=True)
+    last.scroll_into_view_if_needed(timeout=SLOW_MS)
+    expect(last).to_be_in_viewport()
