@@ -93,20 +93,6 @@ def ask(
     return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
 
 
-def values_of(
-    warehouse: Warehouse, dimensions: Sequence[str], *, start: datetime, end: datetime
-) -> dict[str, list[str]]:
-    """The values each dimension has among the attempts submitted in [start, end), sorted; '' where nobody knew it."""
-    for name in dimensions:
-        known(name, DIMENSIONS, what="dimension")
-    cohorts.check_window(start, end)
-    sets = ", ".join(f"arraySort(groupUniqArray({name}))" for name in dimensions)
-    (row,) = warehouse.query_rows(
-        f"SELECT {sets} FROM attempts FINAL WHERE {cohorts.WINDOW}", cohorts.window(start, end)
-    )
-    return {name: [str(value) for value in values] for name, values in zip(dimensions, row, strict=True)}
-
-
 def freshness(warehouse: Warehouse) -> datetime | None:
     """When the newest attempt was submitted, to the millisecond in UTC; None while there is none."""
     recent = "WHERE request_minute >= (SELECT max(request_minute) FROM attempts) - toIntervalHour(2)"
@@ -144,7 +130,7 @@ def _rolled_up(
     hours = hourly.fresh(warehouse, start=question.start, end=end, on_time_seconds=on_time_seconds if by_time else None)
     if _reads_percentiles(_values(asked)) and sum(hour.attempts for hour in hours) <= exact_max:
         return hourly.NONE
-    return hourly.Chosen(split, hours)
+    return hourly.Chosen((split,), hours)
 
 
 _UNITS = {"m": "MINUTE", "h": "HOUR"}

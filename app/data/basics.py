@@ -10,8 +10,9 @@ from app.timeframe import WEEK, Window
 from core.events import DIMENSIONS
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
-from metrics.query import freshness, values_of
+from metrics.query import freshness
 from metrics.readings import Reading
+from metrics.values import values_of
 
 ALL_SLUGS = tuple(entry.slug for entry in METRICS)
 VOLUME = "third_party_success_rate"

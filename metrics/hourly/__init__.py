@@ -80,29 +80,29 @@ class Hour:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What of the rollup answers a question: one split, and its hours in order."""
+    """What of the rollup answers a question: splits, for counts a single one, and their hours in order."""
 
-    split: str
+    splits: Sequence[str]
     hours: Sequence[Hour]
 
     @property
-    def parameters(self) -> dict[str, str | list[int]]:
+    def parameters(self) -> dict[str, list[str] | list[int]]:
         """The parameters of `CHOSEN`."""
         return {
-            "split": self.split,
+            "splits": list(self.splits),
             "hours": [hour.begins for hour in self.hours],
             "versions": [hour.version for hour in self.hours],
         }
 
 
-NONE = Chosen("", ())
+NONE = Chosen((), ())
 """Everything is read from the attempts."""
 
 CHOSEN = """
-    split = {split:String}
+    split IN {splits:Array(String)}
     AND hour >= toDateTime(arrayMin({hours:Array(UInt32)}), 'UTC') AND hour <= toDateTime(arrayMax({hours:Array(UInt32)}), 'UTC')
     AND (toUnixTimestamp(hour), version) IN (SELECT arrayJoin(arrayZip({hours:Array(UInt32)}, {versions:Array(UInt64)})))"""
-"""The rows of `rollup` that are of a split and of these hours and no older build of them."""
+"""The rows of `rollup` that are of these splits and hours and no older build of them."""
 
 
 def stored_sql(name: str) -> str:

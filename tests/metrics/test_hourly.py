@@ -14,6 +14,7 @@ from core.warehouse import Warehouse
 from metrics import hourly
 from metrics.catalogue import METRICS
 from metrics.query import Question, ask
+from metrics.values import values_of
 from tests.metrics.story import START, Request, all_of, at, tell
 from tests.metrics.test_recount import attempts_of, random_requests, recount, same
 
@@ -150,6 +151,17 @@ def test_a_carrier_named_late_moves_the_attempt_and_leaves_no_ghost(warehouse: W
     assert frame[["carrier", "third_party_success_rate_n"]].to_numpy().tolist() == [["south", 1]]
     hourly.sweep(warehouse)  # the old rows are too young to be swept, and not read
     assert warehouse.query_rows("SELECT count() FROM rollup WHERE split = 'purpose'") == [(2,)]
+
+
+def test_the_values_of_the_dimensions_are_those_of_the_attempts_whatever_was_built(warehouse: Warehouse):
+    tell_all(warehouse, some_hours(400))
+    window = {"start": START + timedelta(minutes=10), "end": START + DAYS}
+    before = values_of(warehouse, DIMENSIONS, **window)
+    build(warehouse)
+    tell(warehouse, Request("late", seconds=700, template="new").sent().events)
+
+    assert fresh(warehouse)
+    assert values_of(warehouse, DIMENSIONS, **window) == before | {"template": sorted([*before["template"], "new"])}
 
 
 def test_an_insert_that_was_under_way_while_an_hour_was_built_keeps_it_out(warehouse: Warehouse):

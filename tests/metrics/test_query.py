@@ -14,7 +14,8 @@ from core.events import DIMENSIONS, Receipt, Send
 from core.ids import uuid7_from
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
-from metrics.query import BUCKETS, Question, ask, freshness, values_of
+from metrics.query import BUCKETS, Question, ask, freshness
+from metrics.values import values_of
 from tests.metrics.story import START, Request, all_of, at, tell
 
 SLUGS = tuple(one.slug for one in METRICS)
