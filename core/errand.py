@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TypeVar
@@ -58,6 +59,21 @@ class Errand:
         if self.is_given_up:
             raise GivenUp("nobody waits for it any more")
         self._connections.add(connection)
+
+
+def beside(work: Callable[[], _T]) -> Future[_T]:
+    """Begin it in another thread, on the errand of this one if there is one."""
+    errand = _current.get() or Errand()
+    answer: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(errand.run(work))
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is told to whoever waits
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="beside", daemon=True).start()
+    return answer
 
 
 class _Connection(HTTPConnection):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pandas as pd
 
 from app.data.basics import FilterKey
+from app.data.beside import beside
 from app.timeframe import Window
 from core.warehouse import Warehouse
 from metrics.funnel import FunnelQuestion, causes, steps
@@ -32,12 +33,12 @@ def answer(
 ) -> FunnelData:
     """All that the page draws."""
     question = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters))
+    split = replace(question, dimension=dimension)
+    parts = beside(steps, warehouse, split) if dimension else None
+    lost = beside(causes, warehouse, question, now=now)
     whole = steps(warehouse, question)
-    if whole.empty:
-        return FunnelData({}, pd.DataFrame(), pd.DataFrame())
-    split = FunnelQuestion(start=window.start, end=window.end, filters=dict(filters), dimension=dimension)
     return FunnelData(
-        whole={str(step): int(count) for step, count in whole.iloc[0].items()},
-        parts=steps(warehouse, split) if dimension else pd.DataFrame(),
-        causes=causes(warehouse, question, now=now),
+        whole={} if whole.empty else {str(step): int(count) for step, count in whole.iloc[0].items()},
+        parts=parts.result() if parts else pd.DataFrame(),
+        causes=lost.result(),
     )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from app.data.basics import FilterKey
+from app.data.beside import beside
 from app.timeframe import Window
 from core.warehouse import Warehouse
 from metrics.detection.incidents import Incident, Notification, Scope
@@ -43,9 +44,10 @@ class StoryData:
 def answer(warehouse: Warehouse, window: Window, filters: FilterKey) -> IncidentsData:
     """The lists, of incidents that touch what the filters keep."""
     chosen = dict(filters)
+    within = beside(incidents_between, warehouse, window.start, window.end)
     return IncidentsData(
         open=[one for one in open_incidents(warehouse) if touches(one.scope, chosen)],
-        within=[one for one in incidents_between(warehouse, window.start, window.end) if touches(one.scope, chosen)],
+        within=[one for one in within.result() if touches(one.scope, chosen)],
     )
 
 
@@ -55,9 +57,12 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     if one is None:
         return None
     until = one.resolved_at or now
+    proof = beside(evidence, warehouse, one.id)
+    meanwhile = beside(incidents_between, warehouse, one.onset, until)
+    comments = beside(comments_on, warehouse, one.id)
     told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
-    beside = [row for row in incidents_between(warehouse, one.onset, until) if row.id != one.id]
-    return StoryData(one, evidence(warehouse, one.id), told, beside, comments_on(warehouse, one.id))
+    others = [row for row in meanwhile.result() if row.id != one.id]
+    return StoryData(one, proof.result(), told, others, comments.result())
 
 
 def standing(warehouse: Warehouse, *, now: datetime) -> Sequence[Word]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from app.data.beside import beside
 from app.data.uptime import Uptime, uptime
 from app.timeframe import Window, auto_bucket
 from core.errors import QueueUnavailable
@@ -44,15 +45,21 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
     """All that comes from the warehouse."""
     start, end = window.start, window.end
     bucket = auto_bucket(window, volume=10**9, most=_POINTS)
+    history = beside(status_history, warehouse, start=start, end=end)
+    calls = beside(uptime, warehouse, window)
+    of_month = beside(availability, warehouse, start=now - MONTH, end=now)
+    arrived = beside(arrivals, warehouse, start=start, end=end, bucket=bucket)
+    letters = beside(dead_letters, warehouse, start=start, end=end)
+    detected = beside(detected_until, warehouse)
     month = status_history(warehouse, start=now - MONTH, end=now + timedelta(minutes=1))
     return OperationsData(
         latest=month.drop_duplicates("component").reset_index(drop=True),
-        history=status_history(warehouse, start=start, end=end),
-        uptime=uptime(warehouse, window),
-        month=availability(warehouse, start=now - MONTH, end=now),
-        arrivals=arrivals(warehouse, start=start, end=end, bucket=bucket),
-        letters=dead_letters(warehouse, start=start, end=end),
-        detected_until=detected_until(warehouse),
+        history=history.result(),
+        uptime=calls.result(),
+        month=of_month.result(),
+        arrivals=arrived.result(),
+        letters=letters.result(),
+        detected_until=detected.result(),
         bucket=bucket,
     )
 

@@ -1,5 +1,5 @@
-"""The Overview asks five questions: the ten metrics now, over the same span earlier, their course, and the availability of
-the API with its course."""
+"""The Overview asks five questions: the ten metrics now, over the same span earlier, their course (of few attempts again, by
+longer buckets), and the availability of the API with its course."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from app.data.basics import ALL_SLUGS, VOLUME, FilterKey, number_of, readings_of
+from app.data.beside import beside
 from app.data.uptime import Uptime, uptime
 from app.timeframe import COMPARED, Window, auto_bucket
 from core.warehouse import Warehouse
@@ -17,6 +18,9 @@ from metrics.query import Question, ask
 from metrics.readings import Reading
 
 SPARK_POINTS = 100
+
+_MUCH = 10**9
+"""So many attempts fill every bucket."""
 
 _SAME_AGE_MAX = timedelta(hours=30)
 """Of a longer span what still settles, an hour at most, is too little to matter; and of days the rollup is asked, which knows
@@ -66,9 +70,13 @@ def answer(
         )
         return ask(warehouse, question, now=at, on_time_seconds=on_time_seconds, as_then=as_then)
 
+    calls = beside(uptime, warehouse, window)
+    finest = auto_bucket(window, volume=_MUCH, most=SPARK_POINTS)
+    course = beside(asked, window.from_bucket(finest, zone), finest)
     present = readings_of(asked(window))
     bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
-    course = asked(window.from_bucket(bucket, zone), bucket)
+    if bucket != finest:  # of few attempts, which are soon asked again
+        course = beside(asked, window.from_bucket(bucket, zone), bucket)
     same_age = window.span <= _SAME_AGE_MAX and not all(reading.settled for reading in present.values())
     before = None
     if compare in COMPARED:
@@ -78,8 +86,8 @@ def answer(
         now=present,
         before=before,
         same_age=same_age,
-        sparks={slug: _spark(course, slug, bucket) for slug in ALL_SLUGS},
-        uptime=uptime(warehouse, window),
+        sparks={slug: _spark(course.result(), slug, bucket) for slug in ALL_SLUGS},
+        uptime=calls.result(),
     )
 
 

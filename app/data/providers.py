@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 import pandas as pd
 
 from app.data.basics import VOLUME, FilterKey, totals
+from app.data.beside import beside
 from app.timeframe import Window
 from core.settings.sending import Price
 from core.warehouse import Warehouse
 from metrics.catalogue import metric
+from metrics.cohorts import Filters
 from metrics.costs import costs
 from metrics.delays import delivered_within
 from metrics.failures import failures
 from metrics.mix import Adjusted, adjust
 from metrics.query import Question, ask
+
+
+class _Over(TypedDict):
+    start: datetime
+    end: datetime
+    filters: Filters
+
 
 STRATA = ("country", "carrier", "purpose")
 """What traffic is made equal by: the destination, and what it is for.
@@ -68,15 +78,18 @@ def answer(
         )
         return ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
 
-    start, end, kept = window.start, window.end, dict(filters)
+    over: _Over = {"start": window.start, "end": window.end, "filters": dict(filters)}
+    delays = beside(delivered_within, warehouse, "provider", **over)
+    failed = beside(failures, warehouse, **over)
+    paid = beside(costs, warehouse, prices, **over) if prices else None
+    by_stratum = beside(asked, (slug,), "provider", *STRATA) if metric(slug).unit == "ratio" else None
     table = totals(asked(tuple(dict.fromkeys((slug, VOLUME))), "provider"), slug, ("provider",))
-    by_stratum = asked((slug,), "provider", *STRATA) if metric(slug).unit == "ratio" else None
     return ProvidersData(
         totals=table,
-        adjusted=[] if by_stratum is None else adjust(_renamed(by_stratum, slug), STRATA),
-        delays=delivered_within(warehouse, "provider", start=start, end=end, filters=kept),
-        failures=failures(warehouse, start=start, end=end, filters=kept),
-        costs=costs(warehouse, prices, start=start, end=end, filters=kept) if prices else pd.DataFrame(),
+        adjusted=adjust(_renamed(by_stratum.result(), slug), STRATA) if by_stratum else [],
+        delays=delays.result(),
+        failures=failed.result(),
+        costs=paid.result() if paid else pd.DataFrame(),
     )
 
 

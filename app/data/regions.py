@@ -8,6 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from app.data.basics import VOLUME, FilterKey, totals
+from app.data.beside import beside
 from app.timeframe import Window
 from core.warehouse import Warehouse
 from metrics.query import Question, ask
@@ -48,4 +49,5 @@ def answer(
         )
         return totals(ask(warehouse, question, now=now, on_time_seconds=on_time_seconds), slug, dimensions)
 
-    return RegionsData(asked("country"), asked("country", "region"))
+    regions = beside(asked, "country", "region")
+    return RegionsData(asked("country"), regions.result())

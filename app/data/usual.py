@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from app.data.basics import FilterKey
+from app.data.beside import beside
 from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
 from metrics.query import Question, ask
@@ -31,8 +32,8 @@ def usual(
 
     `COLUMNS`; a bucket of which no week has a value is absent. The clock of the zone decides what the same hour is.
     """
-    weeks = []
-    for back in range(1, WEEKS + 1):
+
+    def week(back: int) -> pd.DataFrame:
         past = window.earlier(back * WEEK)
         question = Question(
             metrics=(slug,),
@@ -43,9 +44,10 @@ def usual(
             time_zone=zone,
             filters=dict(filters) | {"carrier": carriers},
         )
-        frame = ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
-        weeks.append(_moved(frame, slug, back * WEEK, zone))
-    rows = pd.concat(weeks)
+        return _moved(ask(warehouse, question, now=now, on_time_seconds=on_time_seconds), slug, back * WEEK, zone)
+
+    weeks = [beside(week, back) for back in range(1, WEEKS + 1)]
+    rows = pd.concat([one.result() for one in weeks])
     rows = rows[rows["value"].notna() & (rows["n"] > 0)]
     if rows.empty:
         return pd.DataFrame(columns=list(COLUMNS))

@@ -37,14 +37,14 @@ class Counting:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self.asked = 0
+        self.asked: list[str] = []  # from several threads
 
     def query_df(self, sql: str, parameters: Mapping[str, Any] | None = None, **more: Any) -> pd.DataFrame:
-        self.asked += 1
+        self.asked.append(sql)
         return self._warehouse.query_df(sql, parameters, **more)
 
     def query_rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        self.asked += 1
+        self.asked.append(sql)
         return self._warehouse.query_rows(sql, parameters)
 
 
@@ -163,7 +163,7 @@ def test_a_bucket_too_fine_for_the_range_is_changed_and_said(warehouse: Warehous
 
 
 QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
-    "overview": (5, overview),
+    "overview": (6, overview),  # of few attempts the course is asked for twice
     "carriers": (2, carriers),
     "usual": (3, lambda asked: usual(asked, DAY, "UTC", (), slug="fill_rate", bucket="1h", carriers=("O2",), **WHEN)),
     "countries": (1, lambda asked: carriers_data.countries_of(asked, DAY, now=NOW)),
@@ -176,7 +176,7 @@ QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
     "incidents": (2, lambda asked: incidents_data.answer(asked, DAY, ())),
     "messages": (1, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
     "operations": (8, lambda asked: operations_data.answer(asked, DAY, now=NOW)),
-    "filters": (1, lambda asked: basics.choices(asked, DAY)),
+    "filters": (2, lambda asked: basics.choices(asked, DAY)),
 }
 
 
@@ -188,7 +188,7 @@ def test_a_page_asks_a_bounded_number_of_questions(warehouse: Warehouse, page: s
 
     ask(counted)
 
-    assert counted.asked == most
+    assert len(counted.asked) == most
 
 
 def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse: Warehouse) -> None:
