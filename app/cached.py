@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from app.data.basics import FilterKey
 from app.desk import Desk
 from app.palette import Colours
 from app.timeframe import Window
+from core.archive import Content, content_of
 from core.clock import utc_now
 from core.queue import StreamState
 from core.retries import Retry, asked
@@ -252,6 +254,12 @@ def retries(source: Source) -> Sequence[Retry]:
 def drawn(key: tuple[object, ...], _draw: Callable[[], go.Figure]) -> go.Figure:
     """A figure, drawn once for a `key` that names all it shows: drawing takes longer than sending. Nobody may change it."""
     return _draw()
+
+
+@st.cache_resource(ttl=600, show_spinner=False, max_entries=10)
+def report(folder: Path, report_id: str, sent_at: datetime) -> Content | None:
+    """What its readers got: taking a mail apart takes longer than all else on its page. One that is sent again is another."""
+    return content_of(folder, report_id)
 
 
 def forget_words() -> None:

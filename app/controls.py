@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app import cached, filters, words
 from app.filters import COMPARISONS, NO_SPLIT, PANEL_COUNTS, View
-from app.timeframe import AUTO, CUSTOM, PRESETS
+from app.timeframe import AUTO, CUSTOM, PRESETS, zones
 from core.clock import utc_now
 from core.errors import Unavailable, WarehouseRefused
 from core.events import DIMENSIONS
@@ -274,12 +274,12 @@ def _choices(view: View) -> dict[str, list[str]] | None:
 def _usual_zone() -> str:
     """The browser's, or that of the reports."""
     zone = st.context.timezone
-    return zone if zone and zone in available_timezones() else cached.settings().reports.time_zone
+    return zone if zone and zone in zones() else cached.settings().reports.time_zone
 
 
 def _zones(shown: str) -> list[str]:
     first = dict.fromkeys([shown, _usual_zone(), "UTC"])
-    return [*first, *sorted(name for name in available_timezones() if "/" in name and name not in first)]
+    return [*first, *sorted(name for name in zones() if "/" in name and name not in first)]
 
 
 def _changed(name: str) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from app.timeframe import AUTO, COMPARED, CUSTOM, PRESETS, Window, fixed, moving
+from app.timeframe import AUTO, COMPARED, CUSTOM, PRESETS, Window, fixed, moving, zones
 from app.words import DIMENSION_TITLES, UNKNOWN, listed
 from core.events import DIMENSIONS
 from metrics.catalogue import METRICS
@@ -144,7 +144,7 @@ def _id(key: str, params: Mapping[str, Sequence[str]]) -> str:
 
 def _zone(params: Mapping[str, Sequence[str]], usual: str, notices: list[str]) -> str:
     value = next(iter(params.get("tz", ())), "")
-    if value and value not in available_timezones():
+    if value and value not in zones():
         notices.append(f"The link's time zone “{value}” does not exist; times are in {usual}.")
         return usual
     return value or usual

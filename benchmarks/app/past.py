@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from benchmarks.app.visits import Link
 from benchmarks.warehouse.load import DAYS, end_of, load
 from core import warehouse as door
-from core.archive import page_of, sent_reports
+from core.archive import content_of, sent_reports
 from core.clock import utc_now
 from core.events import Availability, encode_lines
 from core.mail import KeptMail
@@ -73,7 +73,8 @@ def links(end: datetime) -> Iterator[Link]:
 def mail(settings: Settings, path: Path) -> Path:
     """Write the HTML of the newest report to `path`, as its page frames it."""
     folder = settings.reports.folder
-    path.write_text(page_of(folder, sent_reports(folder)[0].id) or "", encoding="utf-8")
+    content = content_of(folder, sent_reports(folder)[0].id)
+    path.write_text(content.html if content else "", encoding="utf-8")
     return path
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from benchmarks.warehouse import intake, questions
-from benchmarks.warehouse.load import DAYS, end_of, load
+from benchmarks.warehouse.load import ATTEMPTS_MIN, DAYS, end_of, load
 from core import log
 from core import warehouse as door
 from core.clock import utc_now
@@ -40,7 +40,11 @@ class Size:
 
 @click.command()
 @click.option(
-    "--attempts", default=20_000_000, show_default=True, help="The larger size; the smaller is a tenth of it."
+    "--attempts",
+    default=20_000_000,
+    show_default=True,
+    type=click.IntRange(min=10 * ATTEMPTS_MIN),
+    help="The larger size; the smaller is a tenth of it.",
 )
 @click.option("--events", default=150_000, show_default=True, help="Events of each intake; 0 leaves it out.")
 @click.option(

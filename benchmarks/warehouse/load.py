@@ -13,6 +13,11 @@ from core.warehouse import Warehouse
 DAYS = 40
 """Long enough for a question about thirty days that began some days ago."""
 
+A_DAY = 100
+"""A day has a multiple of so many attempts."""
+
+ATTEMPTS_MIN = DAYS * A_DAY
+
 _FOLDER = files("benchmarks.warehouse")
 
 
@@ -31,7 +36,7 @@ def load(warehouse: Warehouse, attempts: int, *, today: datetime, progress: Prog
     warehouse.command(_text("plan_table.sql"))
     done = {row[0].date() for row in warehouse.query_rows("SELECT at FROM bench_days")}
     first_day = min(done) if done else (today - timedelta(days=DAYS)).date()
-    a_day = attempts // DAYS // 100 * 100
+    a_day = attempts // DAYS // A_DAY * A_DAY
     bar = progress.add_task(f"loading {attempts:,} attempts", total=DAYS)
     for number in range(DAYS):
         day = datetime.combine(first_day + timedelta(days=number), time(), UTC)

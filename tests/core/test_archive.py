@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 
-from core.archive import attachments_of, page_of, sent_reports
+from core.archive import content_of, sent_reports
 from core.mail import Attachment, Inline, Letter, compose
 
 AT = datetime(2026, 3, 3, 8, tzinfo=UTC)
@@ -45,17 +45,17 @@ def test_reports_that_were_sent_are_listed_the_latest_first(tmp_path):
 def test_a_report_is_a_page_with_its_pictures_inside(tmp_path):
     keep(tmp_path, "daily-2026-03-01-aa")
 
-    html = page_of(tmp_path, "daily-2026-03-01-aa")
+    content = content_of(tmp_path, "daily-2026-03-01-aa")
 
-    assert html is not None
-    assert "cid:" not in html
-    assert html.count("data:image/png;base64,") == 2
-    assert attachments_of(tmp_path, "daily-2026-03-01-aa") == {"figures.csv": b"\xef\xbb\xbfa,b"}
+    assert content is not None
+    assert "cid:" not in content.html
+    assert content.html.count("data:image/png;base64,") == 2
+    assert content.files == {"figures.csv": b"\xef\xbb\xbfa,b"}
 
 
 def test_what_is_not_there_is_nothing_and_no_way_leads_out_of_the_folder(tmp_path):
     keep(tmp_path / "outside", "daily-2026-03-01-aa")
 
     assert sent_reports(tmp_path / "nowhere") == []
-    assert page_of(tmp_path / "inside", "../outside/daily-2026-03-01-aa") is None
-    assert page_of(tmp_path, "daily-2026-03-01-zz") is None
+    assert content_of(tmp_path / "inside", "../outside/daily-2026-03-01-aa") is None
+    assert content_of(tmp_path, "daily-2026-03-01-zz") is None
