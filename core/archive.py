@@ -94,7 +94,8 @@ def _mail(folder: Path, report_id: str) -> EmailMessage | None:
 def _head(path: Path) -> bytes:
     """The lines up to the first empty one: there may be hundreds of mails, of a megabyte each."""
     with path.open("rb") as file:
-        return b"".join(itertools.takewhile(lambda line: line.strip(), file)) + b"\n"
+        lines: Iterator[bytes] = itertools.takewhile(lambda line: line.strip(), file)
+        return b"".join(lines) + b"\n"
 
 
 def _content(part: object) -> bytes:
