@@ -6,6 +6,7 @@ The call that meets a fatal error is served by the next one at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from datetime import timedelta
@@ -30,8 +31,8 @@ _SKEW_SECONDS = 5.0
 """Another instance's clock may be ahead."""
 
 
-class _CalledDown(Exception):
-    """The primary store was called down while it was asked."""
+class _Passed(Exception):
+    """This store does not serve the call."""
 
 
 class Choosing:
@@ -118,29 +119,51 @@ class Choosing:
                 if self._state.backup_down and fault_of(error) is FaultClass.TRANSIENT:
                     raise  # the store is there: what it counts must not be counted without it
         with self._backlog.call_on_backup():
-            if not self._state.backup_down:
-                with suppress(MirrorUnavailable):
-                    await self._owed.owe()
-                    return await on_backup()
+            with suppress(_Passed):
+                return await self._ask_backup(on_backup)
             if not self._state.primary_down:
-                with suppress(_CalledDown):
+                with suppress(_Passed):
                     return await self._insist(again or on_primary)
+                with suppress(_Passed):
+                    return await self._ask_backup(on_backup)
             return await on_neither()
+
+    async def _ask_backup(self, on_backup: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What the backup answers. Raises `_Passed` when it is down or does not."""
+        if self._state.backup_down:
+            raise _Passed
+        try:
+            await self._owed.owe()
+            return await on_backup()
+        except MirrorUnavailable as error:
+            raise _Passed from error
 
     async def _insist(self, on_primary: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask the primary store until it answers or is called down, for there is nobody else. A failure that counts fills
         the window within these tries; one that does not is raised.
 
-        Raises `_CalledDown`, `StoreUnavailable`.
+        Raises `_Passed` as soon as it is called down, `StoreUnavailable`.
         """
-        tries = self._tries
-        while True:
+        for tries_left in reversed(range(self._tries)):
             try:
                 with patience.uncounted():
-                    return await on_primary()
+                    return await self._unless_down(on_primary)
             except StoreUnavailable as error:
                 if self._state.primary_down:
-                    raise _CalledDown from error
-                tries -= 1
-                if not tries or isinstance(error, StoreLate) or fault_of(error) is FaultClass.TRANSIENT:
+                    break
+                if not tries_left or isinstance(error, StoreLate) or fault_of(error) is FaultClass.TRANSIENT:
                     raise
+        raise _Passed
+
+    async def _unless_down(self, on_primary: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What the primary store answers, unless it is called down meanwhile: `_Passed`."""
+        asking = asyncio.ensure_future(on_primary())
+        called_down = asyncio.ensure_future(self._state.called_down.wait())
+        try:
+            await asyncio.wait({asking, called_down}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise _Passed
+            return await asking
+        finally:
+            asking.cancel()
+            called_down.cancel()

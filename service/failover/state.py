@@ -56,7 +56,7 @@ class State:
         self.primary_window = FailureWindow.of(settings, timer=timer)
         self.backup_window = FailureWindow.of(settings, timer=timer)
         self.instance = uuid4().hex
-        self.primary_down = self.backup_down = self.recovering = False
+        self.backup_down = self.recovering = False
         self.since, self.reason = clock(), "started"
         self._moved = timer()
         self.last_word = _NEVER  # when the last word on the primary store was given
@@ -66,10 +66,16 @@ class State:
         self.looks_well = Stretch(clock=clock, timer=timer)
         self.backup_is_well = Stretch(clock=clock, timer=timer)
         self.history: deque[Change] = deque(maxlen=_HISTORY_MAX)
+        self.called_down = asyncio.Event()  # while the primary store is
         self.woken = asyncio.Event()
         self.worded = asyncio.Event()
         self._well_told = False
         self._troubles: dict[tuple[NoticeKind, str], str] = {}
+
+    @property
+    def primary_down(self) -> bool:
+        """The primary store is not worth asking."""
+        return self.called_down.is_set()
 
     @property
     def status(self) -> Status:
@@ -210,7 +216,7 @@ class State:
 
     def resume(self, note: Note) -> None:
         """Take up where the process before this one stopped."""
-        self.primary_down = note.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL)
+        self._call_down(note.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL))
         self.recovering = note.status is Status.RECOVERING
         self.since, self.reason = note.since, note.reason
         self._take(note)
@@ -256,7 +262,7 @@ class State:
         heard: Note | None = None,
     ) -> None:
         old, was_down, was_recovering = self.status, self.primary_down, self.recovering
-        self.primary_down = self.primary_down if primary_down is None else primary_down
+        self._call_down(was_down if primary_down is None else primary_down)
         self.backup_down = self.backup_down if backup_down is None else backup_down
         self.recovering = self.recovering if recovering is None else recovering
         new = self.status
@@ -286,6 +292,12 @@ class State:
         _log.warning("store_status", old=str(old), new=str(new), reason=reason)
         self._notify("status", "store", reason, old=old, heard=heard is not None)
         self.woken.set()
+
+    def _call_down(self, is_down: bool) -> None:
+        if is_down:
+            self.called_down.set()
+        else:
+            self.called_down.clear()
 
     def _give_word(self) -> None:
         self._epoch_heard += 1

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 
 from service.facts import AnyFact, Check
@@ -12,16 +15,23 @@ from service.stores.memory import MemoryStore
 from tests.service.failover.twins import Make, Twins
 from tests.service.stores import facts
 from tests.service.stores.facts import order
+from tests.support.until import until
 
 
 class LateStore(MemoryStore):
-    """Does what it is asked, and says so too late, so many times."""
+    """Does what it is asked, and says so too late, so many times; from a certain write on it says nothing any more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.late = 0
+        self.calls, self.hangs_from_call = 0, 1_000
+        self.hangs = False
 
-    async def write(self, facts):
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        self.calls += 1
+        if self.calls >= self.hangs_from_call:
+            self.hangs = True
+            await asyncio.Event().wait()
         told = await super().write(facts)
         self._answer()
         return told
@@ -97,6 +107,37 @@ async def test_who_meets_nothing_but_lateness_is_told_to_come_back(
 
     assert twins.journaled == 0
     assert failover.status is status
+
+
+async def test_who_asks_again_does_not_wait_for_a_store_that_is_called_down(
+    make: Make, twins: Twins, primary: LateStore
+):
+    failover = await stands(make, Status.REDIS_FATAL)
+    request = facts.request()
+    primary.hangs_from_call = 2
+    primary.late = 1
+    writing = asyncio.ensure_future(failover.write([request]))
+    await until(lambda: primary.hangs)
+    await failover.set_mysql_fatal("a test said so")
+
+    assert await writing == [True]
+    assert twins.journaled > 0
+
+
+async def test_a_backup_that_answers_again_serves_once_the_primary_store_is_called_down(
+    make: Make, twins: Twins, primary: LateStore
+):
+    failover = await stands(make, Status.HEALTHY)
+    request = facts.request()
+    primary.hangs_from_call = 2
+    primary.late = 1
+    writing = asyncio.ensure_future(failover.write([request]))
+    await until(lambda: primary.hangs)
+    twins.backup.available = True
+    await failover.set_mysql_fatal("a test said so")
+
+    assert await writing == [True]
+    assert twins.backup.facts() == [request]
 
 
 async def test_with_both_stores_gone_the_first_call_decides_it_and_is_served(make: Make, twins: Twins):
