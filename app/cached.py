@@ -5,6 +5,7 @@ says here), colours. The questions are asked at the desk (`app.desk`): whoever l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ from app.data import providers as providers_data
 from app.data import regions as regions_data
 from app.data import usual as usual_data
 from app.data.basics import FilterKey
-from app.desk import Desk
+from app.desk import Desk, Key
 from app.palette import Colours
 from app.timeframe import Window
 from core.archive import Content, content_of
@@ -104,13 +105,19 @@ class Kept(Generic[P, T]):
         self._seconds = seconds
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        stay = get_run_yield_check() or _nobody_looks
+        key, work = self._question(*args, **kwargs)
+        return desk().ask(key, work, keep_seconds=self._seconds, stay=stay)
+
+    def early(self, *args: P.args, **kwargs: P.kwargs) -> AbstractContextManager[None]:
+        """Have it asked while something else is done, and call for the answer before the end of the block."""
+        key, work = self._question(*args, **kwargs)
+        return desk().early(key, work, keep_seconds=self._seconds)
+
+    def _question(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Key, Callable[[], T]]:
         source = Source(warehouse(), settings())
-        return desk().ask(
-            (self._name, (args, tuple(sorted(kwargs.items())))),
-            lambda: self._work(source, *args, **kwargs),
-            keep_seconds=self._seconds,
-            stay=get_run_yield_check() or _nobody_looks,
-        )
+        key = (self._name, (args, tuple(sorted(kwargs.items()))))
+        return key, lambda: self._work(source, *args, **kwargs)
 
     def forget(self) -> None:
         """Ask again whoever asks next."""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import cached, gate
+from app import ahead, cached, gate
 from app.views import carriers, funnel, incidents, messages, operations, overview, providers, regions, reports
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
+_WITHOUT_CHARTS = ("Messages", "Reports")
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def main() -> None:
         st.error(f"The settings cannot work: {error}. {error.hint}")
         return
     if gate.is_open():
+        if chosen.title not in _WITHOUT_CHARTS:
+            ahead.charts()
         chosen.run()
 
 

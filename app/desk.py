@@ -7,8 +7,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -55,6 +56,15 @@ class Desk:
                 stay()
             answer: T = asked.answer.result()
             return answer
+        finally:
+            self._leave(key, asked)
+
+    @contextmanager
+    def early(self, key: Key, work: Callable[[], object], *, keep_seconds: float) -> Iterator[None]:
+        """Have it asked while something else is done; who asks for it within waits for this answer."""
+        asked = self._join(key, work, keep_seconds)
+        try:
+            yield
         finally:
             self._leave(key, asked)
 

@@ -81,11 +81,12 @@ Asked = TypeVar("Asked", bound=Answers)
 
 def answered(opened: Opened, window: Window, ask: Callable[[], Asked]) -> Asked | None:
     """The answers, and above them how fresh they are; None when there is nothing to draw, and the page says why."""
-    newest = cached.newest()
+    with cached.newest.early():
+        answers = ask()
+        newest = cached.newest()
     if newest is None:
         nothing_at_all()
         return None
-    answers = ask()
     _freshness_line(newest, window, opened.view.zone)
     if answers.empty:
         nothing_here(newest, opened)

@@ -145,6 +145,18 @@ def test_who_asks_after_a_question_was_given_up_gets_an_answer(threads: ThreadPo
     ends.set()
 
 
+def test_what_is_asked_early_is_asked_once_and_given_up_when_nobody_wants_it(
+    warehouse: Warehouse, slow: Callable[[], object]
+) -> None:
+    desk, numbers = Desk(), count()
+    with desk.early(KEY, lambda: next(numbers), keep_seconds=60):
+        assert desk.ask(KEY, lambda: next(numbers), keep_seconds=60, stay=stays) == 0
+
+    with desk.early(("other", ()), slow, keep_seconds=60):
+        wait_for_questions(warehouse, 1)
+    wait_for_questions(warehouse, 0)
+
+
 def test_so_many_are_on_their_way_and_no_more(threads: ThreadPoolExecutor) -> None:
     desk, ends, began = Desk(at_once=2), threading.Event(), []
 

@@ -80,3 +80,14 @@ def test_a_chart_can_be_taken_along_as_a_picture(stage: Stage, page: Page) -> No
         chart.locator(".modebar-btn").first.click()
 
     assert Path(taken.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_draws_charts_is_fetched_ahead_and_once(stage: Stage, page: Page) -> None:
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if "PlotlyChart" in request.url else None)
+
+    page.goto(f"{stage.url}/regions")
+    expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=SLOW_MS)
+
+    link = page.locator("link[rel=modulepreload][href*=PlotlyChart]")
+    assert [link.first.get_attribute("href")] == fetched
