@@ -79,7 +79,7 @@ class Teller:
             ("Over", self._moment(one.resolved_at) if one.resolved_at else ""),
             (
                 "People affected",
-                f"{count(one.affected)}, {count(one.messages)} messages, of them lost {count(one.lost)}"
+                f"{count(one.affected)} ({count(one.messages)} messages, {count(one.lost)} of them lost)"
                 if one.messages
                 else "",
             ),

@@ -38,7 +38,7 @@ def test_an_alert_says_what_where_since_when_how_many_why_and_what_is_well(telle
     assert facts == {
         "Where": "through alpha to CMCC in Guangdong",
         "Since": "2026-03-02 22:03 CST",
-        "People affected": "1 100, 1 240 messages, of them lost 1 240",
+        "People affected": "1 100 (1 240 messages, 1 240 of them lost)",
         "Error codes that grew": "MK:0004 (route, 80%)",
         "What stayed normal": "the other providers are normal there",
         "Share of the loss": "93% of everything lost in that time",
