@@ -45,7 +45,13 @@ RIVALS = {
 @click.option("--baseline-days", default=14, show_default=True, type=click.IntRange(8), help="Days without faults.")
 @click.option("--test-days", default=7, show_default=True, type=click.IntRange(1), help="Days with faults, judged.")
 @click.option("--faults", default=40, show_default=True, type=click.IntRange(1), help="Faults in the days with faults.")
-@click.option("--processes", default=2, show_default=True, type=click.IntRange(1), help="Worlds at a time, 4 GB each.")
+@click.option(
+    "--processes",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Worlds at a time; a large one takes 13 GB.",
+)
 @click.option("--misses", "told", is_flag=True, help="List what was missed, misnamed and false.")
 @click.option(
     "--cache", type=click.Path(path_type=Path), help="Where alerts are kept; default below the temporary folder."
