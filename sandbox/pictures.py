@@ -1,6 +1,6 @@
 """Makes the pictures of mails in docs/pictures from a seeded past: the report and three alerts, in light, dark and narrow.
 
-What broke is known from the world's own labels; every figure in the mails is counted in the warehouse. Run by `make pictures`.
+What broke is found by detection, minute by minute; every figure in the mails is counted in the warehouse. Run by `make pictures`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
 from playwright.sync_api import Browser, sync_playwright
 from pydantic import SecretStr
 
@@ -31,13 +30,13 @@ from core.queue import StreamState
 from core.settings import Settings
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.settings.watching import Alerts as AlertSettings
+from core.settings.watching import Detection
 from core.warehouse import Warehouse
 from ingest.files import ingest_file
 from ingest.sink import Sink
-from metrics.detection.incidents import Incident, Notification
-from metrics.detection.people import WarehousePeople, per_message
-from metrics.detection.records import keep
-from metrics.query import Question, ask
+from metrics.detection.incidents import Event, Kind, Notification
+from metrics.detection.job import Job
+from metrics.detection.records import evidence
 from reports.gather import gather
 from reports.render import render
 from reports.spans import Day, Week
@@ -51,7 +50,8 @@ from sandbox.world import NAMED_FAULTS, Fault, World
 PICTURES = Path("docs/pictures")
 ZONE = "Asia/Shanghai"
 END = datetime(2026, 11, 24, 0, 5, tzinfo=UTC)
-_DAYS, _PER_DAY, _SEED = 15, 8_000, 7
+_DAYS, _PER_DAY, _SEED = 15, 24_000, 7
+_BEFORE, _AFTER, _STEP = timedelta(minutes=10), timedelta(minutes=60), timedelta(minutes=5)
 _DASHBOARD = "https://dashboard.example.org"
 _BROKEN = datetime(2026, 11, 23, 6, 3, tzinfo=UTC)
 _OUT = datetime(2026, 11, 22, 8, 40, tzinfo=UTC)
@@ -89,62 +89,27 @@ def make_pages(warehouse: Warehouse, folder: Path) -> Pages:
     )
     outage = replace(NAMED_FAULTS["provider-outage"].fault, start=_OUT, end=_OUT + timedelta(minutes=41))
     _load(warehouse, folder, (drop, outage))
-    opened = measured(warehouse, drop, kind="delivery-drop", until=drop.start + timedelta(minutes=14))
-    over = measured(warehouse, drop, kind="delivery-drop", until=drop.end or END)
-    resolved = measured(warehouse, outage, kind="provider-outage", until=outage.end or END)
-    keep(warehouse, [replace(one, state="resolved", resolved_at=one.updated_at) for one in (over, resolved)])
-    return _reports(warehouse) | _alerts(warehouse, folder, opened, resolved, drop, outage)
+    told = [one for fault in (outage, drop) for one in watched(warehouse, fault)]
+    return _reports(warehouse) | _alerts(warehouse, folder, told)
 
 
-def measured(warehouse: Warehouse, fault: Fault, *, kind: str, until: datetime) -> Incident:
-    """The incident that a label of the world says there was, with the figures that the warehouse has of it."""
-    channel = "accepted" if kind == "provider-outage" else "delivered"
-    scope: dict[str, tuple[str, ...]] = {
-        name: (value,) for name in ("provider", "carrier", "country", "region") if (value := getattr(fault, name))
-    }
-    frame = minutes_of(warehouse, scope, channel, start=fault.start, end=until)
-    expected, observed, n = frame["expected"].sum(), frame["observed"].sum(), int(frame["n"].sum())
-    short = max(0, round(expected - observed))
-    return Incident(
-        id=f"{kind}-{fault.start:%d%H%M}",
-        kind=kind,  # type: ignore[arg-type]
-        channel=channel,  # type: ignore[arg-type]
-        scope=scope,
-        onset=fault.start,
-        detected_at=fault.start + timedelta(minutes=4),
-        updated_at=until,
-        affected=round(short * per_message(WarehousePeople(warehouse), channel, scope, fault.start, until, until)),  # type: ignore[arg-type]
-        messages=short,
-        lost=short,
-        expected=expected / n if n else None,
-        observed=observed / n if n else None,
-        n=n,
-        confidence=20.0,
-    )
+def watched(warehouse: Warehouse, fault: Fault) -> Sequence[Notification]:
+    """What detection tells of a fault, judging every minute from before it until well after it, some at a time."""
+    job, now = Job(Detection()), fault.start - _BEFORE
+    told: list[Notification] = []
+    while now < (fault.end or END) + _AFTER:
+        told += job.minute(warehouse, now).told
+        now += _STEP
+    return told
 
 
-def minutes_of(
-    warehouse: Warehouse, scope: dict[str, tuple[str, ...]], channel: str, *, start: datetime, end: datetime
-) -> pd.DataFrame:
-    """Evidence: what came a minute in the scope, beside the scope's own rate in the day before."""
-    slug = "third_party_success_rate" if channel == "accepted" else "delivery_rate"
-    before = ask(warehouse, Question((slug,), start - timedelta(days=1), start, filters=scope), now=END)
-    rate = float(before[slug].iloc[0])
-    rows = ask(warehouse, Question((slug,), start, end, bucket="1m", filters=scope), now=END)
-    n = rows[f"{slug}_n"].astype(float)
-    spread = 1.96 * (n * rate * (1 - rate)) ** 0.5
-    expected = n * rate
-    return pd.DataFrame(
-        {
-            "minute": rows["bucket"],
-            "channel": channel,
-            "expected": expected,
-            "observed": rows[slug].fillna(0.0) * n,
-            "low": (expected - spread).clip(lower=0),
-            "high": expected + spread,
-            "n": n.astype(int),
-        }
-    )
+def _of(told: Iterable[Notification], event: Event, kind: Kind) -> Notification:
+    """The last notice of that event of an incident of that name."""
+    found = [one for one in told if (one.event, one.incident.kind) == (event, kind)]
+    if not found:
+        heard = ", ".join(f"{one.event} {one.incident.kind}" for one in told) or "nothing"
+        raise SystemExit(f"detection told of no {kind} that is {event}: {heard}")
+    return found[-1]
 
 
 def _load(warehouse: Warehouse, folder: Path, faults: tuple[Fault, ...]) -> None:
@@ -170,26 +135,25 @@ def _reports(warehouse: Warehouse) -> Pages:
     return pages
 
 
-def _alerts(
-    warehouse: Warehouse, folder: Path, opened: Incident, resolved: Incident, drop: Fault, outage: Fault
-) -> Pages:
-    clock, mail, teller = ManualClock(opened.updated_at), KeptMail(), Teller(ZONE, _DASHBOARD)
+def _alerts(warehouse: Warehouse, folder: Path, told: Sequence[Notification]) -> Pages:
+    opened = _of(told, "opened", "delivery-drop")
+    clock, mail, teller = ManualClock(opened.at), KeptMail(), Teller(ZONE, _DASHBOARD)
     channel = MailChannel(
         "mail", mail, Rendering(ZONE), sender="Heliograph <h@example.org>", recipients=["ops@example.org"]
     )
     desk = assemble(Settings(alerts=AlertSettings(folder=folder / "alerts")), [channel], clock=clock)
 
-    def tell(one: Incident, event: str, fault: Fault) -> None:
-        clock.now = one.updated_at
-        start = fault.start - timedelta(minutes=30)
-        frame = minutes_of(warehouse, dict(one.scope), one.channel, start=start, end=one.updated_at)
-        desk.tell(teller.alert(Notification(event, one, one.updated_at), frame, is_known=event != "opened")).result()  # type: ignore[arg-type]
+    def tell(one: Notification) -> None:
+        clock.now = one.at
+        frame = evidence(warehouse, one.incident.id)
+        known = frame[frame["minute"] < one.at]
+        desk.tell(teller.alert(one, known, is_known=one.event != "opened")).result()
         desk.deliver()
 
-    tell(opened, "opened", drop)
+    tell(opened)
     _data_stops(warehouse, desk, clock)
-    tell(replace(resolved, updated_at=outage.start + timedelta(minutes=4)), "opened", outage)
-    tell(replace(resolved, state="resolved", resolved_at=resolved.updated_at), "resolved", outage)
+    tell(_of(told, "opened", "provider-outage"))
+    tell(_of(told, "resolved", "provider-outage"))
     desk.close()
     return {
         "alert-opened": page(mail.sent[0]),
