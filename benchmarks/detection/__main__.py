@@ -23,6 +23,10 @@ DEVELOPMENT_SEEDS = (1, 2, 3, 4, 5, 102, 103, 104)
 on which nothing was tuned."""
 UNSEEN_SEEDS = (105, 106, 107)
 
+_WORLD_GB = {"small": 4, "large": 13}
+"""What a world takes while it is drawn."""
+_REST_GB = 2
+
 _RULES = ("benchmarks/detection/rules.py", "benchmarks/detection/windows.py")
 RIVALS = {
     "heliograph": Rival(
@@ -47,10 +51,9 @@ RIVALS = {
 @click.option("--faults", default=40, show_default=True, type=click.IntRange(1), help="Faults in the days with faults.")
 @click.option(
     "--processes",
-    default=2,
-    show_default=True,
+    default=None,
     type=click.IntRange(1),
-    help="Worlds at a time; a large one takes 13 GB.",
+    help=f"Worlds at a time; default: two, or one where memory is short: a large one takes {_WORLD_GB['large']} GB.",
 )
 @click.option("--misses", "told", is_flag=True, help="List what was missed, misnamed and false.")
 @click.option(
@@ -64,7 +67,7 @@ def main(
     baseline_days: int,
     test_days: int,
     faults: int,
-    processes: int,
+    processes: int | None,
     told: bool,
     cache: Path | None,
 ) -> None:
@@ -86,11 +89,18 @@ def main(
     rivals = [RIVALS[name] for name in names or RIVALS]
     folder = cache or Path(tempfile.gettempdir()) / f"heliograph-bench-detect-{os.getuid()}"
     order = {world: number for number, world in enumerate(worlds)}
-    cells = sorted(_run(worlds, rivals, folder, processes), key=lambda cell: order[cell.world])
+    at_once = processes or _fitting(worlds)
+    cells = sorted(_run(worlds, rivals, folder, at_once), key=lambda cell: order[cell.world])
     click.echo(report(cells))
     if told:
         for rival in rivals:
             click.echo(f"\n{rival.name}\n{misses(cells, rival.name)}")
+
+
+def _fitting(worlds: list[World]) -> int:
+    """How many of them this machine has memory for at a time, two at most."""
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return 2 if memory_gb > 2 * max(_WORLD_GB[world.volume] for world in worlds) + _REST_GB else 1
 
 
 def _run(worlds: list[World], rivals: list[Rival], cache: Path, processes: int) -> Iterator[Cell]:
