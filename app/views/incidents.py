@@ -23,7 +23,7 @@ from app.filters import View, write
 from app.timeframe import Window
 from core.clock import utc_now
 from metrics.catalogue import METRICS, metric
-from metrics.detection.handbook import NAMES, STEPS
+from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, sentence, where
 
 _TABLE = "incidents-table"
@@ -210,7 +210,7 @@ def _timeline(answers: StoryData, zone: str) -> None:
 
 def _steps(one: Incident) -> None:
     st.subheader("What to do", anchor=False)
-    st.markdown("\n".join(f"1. {controls.plain(step)}" for step in STEPS[one.kind]))
+    st.markdown("\n".join(f"1. {controls.plain(step)}" for step in steps(one.kind, one.scope)))
 
 
 def _further(answers: StoryData, view: View) -> None:

@@ -33,6 +33,9 @@ _NEIGHBOURS = {
 }
 _OUT_OF: dict[Channel, int] = {"accepted": 0, "receipts": 1, "delivered": 1, "filled": 1, "delay": 1, "right": 2}
 
+_FAILING: frozenset[Channel] = frozenset({"accepted", "delivered"})
+"""Where what is missing was answered with a code."""
+
 
 def facts(case: Case) -> Facts:
     """Its sums over its scope, since its onset."""
@@ -51,8 +54,8 @@ def explain(case: Case, leaves: Leaves, codes: Codes, *, start: datetime, now: d
     seen = facts(case)
     leads = case.codes[0].error_class if case.codes else ""
     case.kind, case.channel, case.watched = name(seen, case.watched, case.scope, leads)
-    if case.channel in ("filled", "right", "delay"):
-        case.codes = ()
+    if case.channel not in _FAILING:
+        case.codes = ()  # what is missing has no code; those that grew beside it would mislead
     case.normal = _normal(case, leaves)
 
 

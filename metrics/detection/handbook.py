@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metrics.detection.incidents import Kind
+from metrics.detection.incidents import Kind, Scope
 
 NAMES: Mapping[Kind, str] = {
     "provider-outage": "Provider outage",
@@ -58,3 +58,15 @@ STEPS: Mapping[Kind, tuple[str, ...]] = {
     ),
     "data-stopped": ("Look at ingester, queue and warehouse, in this order.",),
 }
+
+_EVERY_PROVIDER: tuple[str, ...] = (
+    "No provider stands out there: moving traffic between them will not mend it.",
+    "Ask the support of two of them whether the carrier has told of a disturbance.",
+    "Offer the people concerned another way in until it is over: a call, a mail, an app.",
+)
+_MOVES_TRAFFIC: frozenset[Kind] = frozenset({"delivery-drop", "black-hole", "slow-channel"})
+
+
+def steps(kind: Kind, scope: Scope) -> tuple[str, ...]:
+    """What to do about a fault of this kind there: traffic can be moved only away from providers."""
+    return _EVERY_PROVIDER if kind in _MOVES_TRAFFIC and "provider" not in scope else STEPS[kind]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from core.alerts import Alert, Event, Picture, Severity
-from metrics.detection.handbook import NAMES, STEPS
+from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
 from reports.watch import evidence
 from reports.words import capitalized, count
@@ -48,7 +48,7 @@ class Teller:
             title=title(one),
             text=f"{capitalized(sentence(one, ZoneInfo(self.time_zone)))}.",
             at=notification.at,
-            steps=() if event == "resolved" else STEPS[one.kind],
+            steps=() if event == "resolved" else steps(one.kind, one.scope),
             facts=self._facts(one),
             labels={"component": "channel"}
             | {name: values[0] for name, values in one.scope.items() if len(values) == 1},

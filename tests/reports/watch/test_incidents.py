@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from metrics.detection.handbook import NAMES, STEPS
+from metrics.detection.handbook import NAMES, STEPS, steps
 from metrics.detection.incidents import KINDS
 from metrics.detection.records import keep, keep_evidence
 from reports.watch.incidents import Teller, severity
@@ -67,6 +67,14 @@ def test_without_evidence_there_is_no_picture(teller):
 def test_every_kind_has_a_name_and_a_next_step():
     assert set(NAMES) == set(STEPS) == set(KINDS)
     assert all(STEPS.values())
+
+
+def test_traffic_is_moved_away_from_a_provider_and_from_nothing_else():
+    at_a_carrier = steps("delivery-drop", {"carrier": ("CMCC",)})
+
+    assert steps("delivery-drop", {"carrier": ("CMCC",), "provider": ("alpha",)}) == STEPS["delivery-drop"]
+    assert "moving traffic between them will not mend it" in at_a_carrier[0]
+    assert steps("receipts-stop", {"carrier": ("CMCC",)}) == STEPS["receipts-stop"]
 
 
 def test_a_shallow_drop_is_a_warning_and_a_steep_one_critical():
