@@ -225,6 +225,7 @@ def _trace(
         for value, n, settled in zip(part.value.tolist(), part.n.tolist(), part.settled.tolist(), strict=True)
     ]
     told = f"{escape(label)}  %{{customdata[0]}}<extra></extra>"
+    sizes = _marker_sizes(part.value)
     return {
         "type": "scatter",
         "mode": "lines+markers",
@@ -232,7 +233,8 @@ def _trace(
         "x": part.x,
         "y": part.value * frame.factor,
         "line": {"color": colour, "width": 1.0 if thin else 2.0, "dash": dash},
-        "marker": {"size": _marker_sizes(part.value), "color": colour, "line": {"width": 0}},
+        # Without markers no point could be chosen; those of no size are left out, or 4,600 empty paths are drawn for twelve panels.
+        "marker": {"size": sizes, "color": colour, "line": {"width": 0}, "maxdisplayed": 0 if any(sizes) else 1},
         "opacity": 0.5 if thin else 1.0,
         "connectgaps": False,
         "customdata": list(zip(hover, part.begins.tolist(), strict=True)),

@@ -83,12 +83,14 @@ def test_a_point_without_neighbours_is_a_dot() -> None:
     (line,) = drawn(series(0.9, 0.8, 0.7, hours=[0, 1, 9])).data
 
     assert list(line.marker.size) == [0, 0, 0, 5]
+    assert line.marker.maxdisplayed == 0
 
 
 def test_points_that_have_neighbours_are_no_dots() -> None:
     (line,) = drawn(series(0.9, 0.8, 0.7)).data
 
     assert list(line.marker.size) == [0, 0, 0]
+    assert line.marker.maxdisplayed == 1
 
 
 def test_points_of_small_samples_do_not_stretch_the_scale() -> None:
