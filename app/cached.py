@@ -276,6 +276,11 @@ def forget_words() -> None:
     retries.forget()
 
 
+def forget_all() -> None:
+    """Ask everything again: what was asked of an empty warehouse would be shown for a while after the first data came."""
+    desk().forget_all()
+
+
 @kept(seconds=15)
 def messages(source: Source, window: Window, filters: FilterKey, *, troubled: bool) -> pd.DataFrame:
     return messages_data.within(source.warehouse, window, filters, troubled=troubled)

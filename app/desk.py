@@ -74,6 +74,11 @@ class Desk:
             for key in [key for key in self._asked if key[0] == name]:
                 del self._asked[key]
 
+    def forget_all(self) -> None:
+        """Ask everything again."""
+        with self._lock:
+            self._asked.clear()
+
     def _join(self, key: Key, work: Callable[[], Any], keep_seconds: float) -> _Asked:
         with self._lock:
             asked = self._asked.get(key)

@@ -85,6 +85,7 @@ def answered(opened: Opened, window: Window, ask: Callable[[], Asked]) -> Asked 
         answers = ask()
         newest = cached.newest()
     if newest is None:
+        cached.forget_all()
         nothing_at_all()
         return None
     _freshness_line(newest, window, opened.view.zone)

@@ -90,6 +90,17 @@ def test_what_is_forgotten_is_asked_again() -> None:
     assert found == [2, 1]
 
 
+def test_all_can_be_forgotten() -> None:
+    desk, numbers = Desk(), count()
+    for name in ("one", "other"):
+        desk.ask((name, ()), lambda: next(numbers), keep_seconds=60, stay=stays)
+    desk.forget_all()
+
+    found = [desk.ask((name, ()), lambda: next(numbers), keep_seconds=60, stay=stays) for name in ("one", "other")]
+
+    assert found == [2, 3]
+
+
 def test_an_error_is_told_and_never_kept() -> None:
     desk = Desk()
 
