@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.facts import AnyFact, Check
-from service.failover import Status
+from service.facts import AnyFact, Check, Request
+from service.failover import Failover, Status
 from service.stores import CheckOrder, CheckVerdict
 from service.stores.faults import FaultClass, StoreLate
 from service.stores.memory import MemoryStore
@@ -59,7 +59,7 @@ def status(request: pytest.FixtureRequest) -> Status:
     return request.param
 
 
-async def stands(make: Make, status: Status):
+async def stands(make: Make, status: Status) -> Failover:
     """A failover that knows, or does not know yet, that its backup is silent."""
     failover = await make(fatal_errors=1000)
     if status is Status.REDIS_FATAL:
@@ -109,15 +109,19 @@ async def test_who_meets_nothing_but_lateness_is_told_to_come_back(
     assert failover.status is status
 
 
+async def hung(failover: Failover, primary: LateStore, request: Request) -> asyncio.Task[list[bool]]:
+    """A write that was late once, and hangs since it was asked for again."""
+    primary.late, primary.hangs_from_call = 1, 2
+    writing = asyncio.ensure_future(failover.write([request]))
+    await until(lambda: primary.hangs)
+    return writing
+
+
 async def test_who_asks_again_does_not_wait_for_a_store_that_is_called_down(
     make: Make, twins: Twins, primary: LateStore
 ):
     failover = await stands(make, Status.REDIS_FATAL)
-    request = facts.request()
-    primary.hangs_from_call = 2
-    primary.late = 1
-    writing = asyncio.ensure_future(failover.write([request]))
-    await until(lambda: primary.hangs)
+    writing = await hung(failover, primary, facts.request())
     await failover.set_mysql_fatal("a test said so")
 
     assert await writing == [True]
@@ -129,10 +133,7 @@ async def test_a_backup_that_answers_again_serves_once_the_primary_store_is_call
 ):
     failover = await stands(make, Status.HEALTHY)
     request = facts.request()
-    primary.hangs_from_call = 2
-    primary.late = 1
-    writing = asyncio.ensure_future(failover.write([request]))
-    await until(lambda: primary.hangs)
+    writing = await hung(failover, primary, request)
     twins.backup.available = True
     await failover.set_mysql_fatal("a test said so")
 
@@ -143,10 +144,8 @@ async def test_a_backup_that_answers_again_serves_once_the_primary_store_is_call
 async def test_with_both_stores_gone_the_first_call_decides_it_and_is_served(make: Make, twins: Twins):
     failover = await make()
     twins.primary.available = twins.backup.available = False
-    request = facts.request()
-    told: list[AnyFact] = [request]
 
-    assert await failover.write(told) == [True]
+    assert await failover.write([facts.request()]) == [True]
     assert failover.status in (Status.MYSQL_FATAL, Status.BOTH_FATAL)
     assert twins.journaled > 0
 
