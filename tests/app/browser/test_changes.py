@@ -52,10 +52,19 @@ def test_a_refresh_keeps_the_place_on_the_page(growing: Stage, page: Page) -> No
 
 
 def place_of_last_panel(page: Page) -> float:
-    """How far below the upper edge of the window; what stands above may have become a line longer."""
-    box = page.locator(".js-plotly-plot").last.bounding_box()
-    assert box is not None
-    return box["y"]
+    """How far below the upper edge of the window; what stands above may have become a line longer.
+
+    Asked in one step of the page: a refresh may be putting another panel in the place of this one.
+    """
+    found = page.wait_for_function(
+        """() => {
+            const panels = document.querySelectorAll(".js-plotly-plot");
+            const box = panels.length === 3 ? panels[2].getBoundingClientRect() : null;
+            return box && box.height ? { y: box.y } : null;
+        }""",
+        timeout=SLOW_MS,
+    )
+    return float(found.json_value()["y"])
 
 
 def test_every_page_tells_of_a_warehouse_that_is_down_and_goes_on_when_it_is_back(
