@@ -33,7 +33,7 @@ from sandbox.stack import Ports, Stack, lay_out
 from sandbox.supervisor import Supervisor
 from sandbox.traffic import Order
 from sandbox.world import APPS, World, make_number
-from service.main import create_key
+from service.key_chores import create_key
 
 SEED = 20_240_229
 HISTORY_DAYS = 14

@@ -26,7 +26,7 @@ from sandbox.stack import Ports, Stack, lay_out
 from sandbox.subscribers import Subscribers, Tally
 from sandbox.supervisor import Supervisor
 from sandbox.world import World
-from service.main import create_key
+from service.key_chores import create_key
 from service.stores.schema import TABLE_NAMES, TABLES
 
 SEED = 7

@@ -79,7 +79,7 @@ def create(app: str, scopes: tuple[str, ...], label: str) -> None:
     """
     import asyncio
 
-    from service.main import create_key
+    from service.key_chores import create_key
 
     key, key_id = asyncio.run(create_key(load(), app=app, scopes=frozenset(scopes), label=label))
     click.echo(key)
@@ -95,7 +95,7 @@ def revoke(key_or_id: str) -> None:
     """
     import asyncio
 
-    from service.main import revoke_key
+    from service.key_chores import revoke_key
 
     asyncio.run(revoke_key(load(), key_or_id))
     click.echo("The key counts no longer.")

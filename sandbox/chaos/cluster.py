@@ -30,7 +30,7 @@ from sandbox.errors import SandboxError
 from sandbox.ports import LOOPBACK, free_ports
 from sandbox.servers import ServerPlan, plan_mariadb, plan_redis
 from sandbox.stack import Ports, Stack, lay_out
-from service.main import create_key
+from service.key_chores import create_key
 
 INSTANCES = ("a", "b")
 APP = "chaos"

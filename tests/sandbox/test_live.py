@@ -29,8 +29,8 @@ from sandbox.providers import Stand, build_app, serving
 from sandbox.subscribers import Subscribers, Tally
 from sandbox.traffic import Order, read_order, run_traffic
 from sandbox.world import APPS, PROVIDER_WEIGHTS, PROVIDERS, TEXTS, World
+from service.assembly import Outside, Service, build, open_providers
 from service.keys import new_key
-from service.main import Outside, Service, build, open_providers
 from service.providers.base.session import open_session
 from service.stores.memory import MemoryStore
 

@@ -11,7 +11,10 @@ from pydantic import SecretStr
 
 from core.errors import ConfigurationError, StoreUnavailable
 from core.settings import Settings, sending, servers
-from service.main import create_key, open_store, require_secrets, serve
+from service.assembly import require_secrets
+from service.key_chores import create_key
+from service.main import serve
+from service.opening import open_store
 from tests.support.house import make_settings
 
 NOBODY = "127.0.0.1:1"

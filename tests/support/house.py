@@ -22,10 +22,11 @@ from core.events import AnyEvent, decode_lines
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
 from core.settings import Settings, sending, servers, watching
+from service.assembly import Outside, Service, build
 from service.facts import AnyFact
 from service.failover import Failover
 from service.keys import new_key
-from service.main import Outside, Service, build, presumption_of
+from service.opening import presumption_of
 from service.providers.base.fields import RowUnreadable
 from service.providers.base.provider import Provider
 from service.providers.base.pushed import InboundRow, ReceiptRow
