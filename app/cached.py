@@ -35,9 +35,9 @@ from app.timeframe import Window
 from core.archive import Content, content_of
 from core.clock import utc_now
 from core.queue import StreamState
-from core.retries import Retry, asked
 from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
+from core.wishes import RESEND, RETRY, Wish, asked
 from metrics.detection.words import Word
 
 REFRESH_SECONDS = 15
@@ -252,9 +252,15 @@ def standing(source: Source) -> Sequence[Word]:
 
 
 @kept(seconds=5)
-def retries(source: Source) -> Sequence[Retry]:
-    """What was asked in the last day."""
-    return asked(source.warehouse, since=utc_now() - DAY)
+def retries(source: Source) -> Sequence[Wish]:
+    """What was asked of dead letters in the last day."""
+    return asked(source.warehouse, RETRY, since=utc_now() - DAY)
+
+
+@kept(seconds=2)
+def resends(source: Source) -> Sequence[Wish]:
+    """What was asked of reports in the last month."""
+    return asked(source.warehouse, RESEND, since=utc_now() - 30 * DAY)
 
 
 @st.cache_resource(ttl=120, show_spinner=False, max_entries=600)
@@ -274,6 +280,7 @@ def forget_words() -> None:
     standing.forget()
     incident.forget()
     retries.forget()
+    resends.forget()
 
 
 def forget_all() -> None:

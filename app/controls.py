@@ -271,6 +271,13 @@ def _choices(view: View) -> dict[str, list[str]] | None:
         return None  # the page below says what is wrong with the warehouse
 
 
+def reader_zone() -> str:
+    """The time zone of the link, or of the pages before; for a page that offers no choice of it."""
+    kept = st.session_state.get(_LINK, {}).get("tz", "")
+    asked = st.query_params.get("tz", kept)
+    return asked if asked in zones() else _usual_zone()
+
+
 def _usual_zone() -> str:
     """The browser's, or that of the reports."""
     zone = st.context.timezone

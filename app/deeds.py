@@ -13,9 +13,10 @@ import streamlit as st
 
 from app import cached, controls, gate
 from app.access import Person
-from core import retries
+from core import wishes
+from core.archive import once_more, report_of
 from core.clock import utc_now
-from core.errors import HeliographError
+from core.errors import BadInput, HeliographError
 from core.warehouse import Warehouse, connect
 from metrics.detection.words import Word, say
 
@@ -32,7 +33,21 @@ def tell(word: Word) -> Word:
 def retry(reason: str) -> None:
     """Ask for the dead letters of a reason, or all, to be tried again. Raises as `tell`."""
     with _pen() as (warehouse, person):
-        retries.ask(warehouse, reason=reason, by=person.signature, now=utc_now())
+        wishes.ask(warehouse, wishes.RETRY, about=reason, by=person.signature, now=utc_now())
+
+
+def send_again(report_id: str) -> None:
+    """Ask for a kept report to be sent again to the recipients of the settings, unless somebody waits for that already.
+
+    Raises as `tell`.
+    """
+    with _pen() as (warehouse, person):
+        now = utc_now()
+        for wish in wishes.asked(warehouse, wishes.RESEND, since=now - cached.DAY):
+            if report_of(wish.about) == report_id and not wish.answer:
+                raise BadInput(f"{wish.asked_by} has asked for it already", hint="it is sent once for both of you")
+        about = once_more(report_id, cached.settings().mail.recipients)
+        wishes.ask(warehouse, wishes.RESEND, about=about, by=person.signature, now=now)
 
 
 @contextmanager

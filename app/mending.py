@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import cached, controls, deeds, gate, words
 from core.clock import utc_now
-from core.retries import ALL, Retry
+from core.wishes import ALL, Wish
 
 _FORM = "retry"
 _SHOWN = 5
@@ -50,7 +50,7 @@ def _ask() -> str:
     return "An ingester takes it up within seconds."
 
 
-def _line(wish: Retry, at: str) -> str:
-    what = f"“{wish.reason}”" if wish.reason else "all"
+def _line(wish: Wish, at: str) -> str:
+    what = f"“{wish.about}”" if wish.about else "all"
     done = wish.answer or "waits for an ingester; is `heliograph ingester` running?"
     return f"{at}: {wish.asked_by} asked to try {what} again: {done}"

@@ -1,4 +1,7 @@
-"""Reads the reports that were sent, as the scheduler keeps them in `[reports] folder`: which there are, and each as a page."""
+"""Reads the reports that were sent, as the scheduler keeps them in `[reports] folder`: which there are, and each as a page.
+
+It also says in what words one of them is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import base64
 import email
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.message import EmailMessage
 from email.policy import default
+from hashlib import sha256
 from pathlib import Path
 
 KINDS = ("daily", "weekly", "monthly")
@@ -46,11 +50,36 @@ def sent_reports(folder: Path) -> list[SentReport]:
 
 def content_of(folder: Path, report_id: str) -> Content | None:
     """What its readers got; None when it is not there any more. Takes a twentieth of a second for a mail of a megabyte."""
-    mail = _mail(folder, report_id)
+    mail = kept_mail(folder, report_id)
     if mail is None:
         return None
     files: Iterator[EmailMessage] = mail.iter_attachments()
     return Content(page(mail), {part.get_filename() or "file": _content(part) for part in files})
+
+
+def kept_mail(folder: Path, report_id: str) -> EmailMessage | None:
+    """The mail as it was sent; None when it is not there any more, or the name is none of a report."""
+    if Path(report_id).name != report_id or report_id.partition("-")[0] not in KINDS:
+        return None  # a name, never a way to other folders
+    try:
+        content = (folder / report_id / "mail.eml").read_bytes()
+    except OSError:
+        return None
+    mail = email.message_from_bytes(content, policy=default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def once_more(report_id: str, recipients: Sequence[str]) -> str:
+    """What a wish is about that a report be sent again to these people. It does not name them: who fulfils it has to have
+    the same ones configured."""
+    people = "\n".join(sorted({one.casefold() for one in recipients}))
+    return f"{report_id} {sha256(people.encode()).hexdigest()[:16]}"
+
+
+def report_of(about: str) -> str:
+    """The report that such a wish is about."""
+    return about.partition(" ")[0]
 
 
 def page(mail: EmailMessage) -> str:
@@ -77,18 +106,6 @@ def _report(path: Path) -> SentReport | None:
         return None
     recipients = len(mail["To"].addresses) if mail["To"] else 0
     return SentReport(path.name, kind, begins, sent_at, str(mail["Subject"]), recipients)
-
-
-def _mail(folder: Path, report_id: str) -> EmailMessage | None:
-    if Path(report_id).name != report_id:
-        return None  # a name, never a way to other folders
-    try:
-        content = (folder / report_id / "mail.eml").read_bytes()
-    except OSError:
-        return None
-    mail = email.message_from_bytes(content, policy=default)
-    assert isinstance(mail, EmailMessage)
-    return mail
 
 
 def _head(path: Path) -> bytes:

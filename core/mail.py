@@ -69,10 +69,7 @@ def compose(letter: Letter, *, sender: str, recipients: Sequence[str]) -> EmailM
     """The mail: text or HTML with its pictures inside, then the attachments."""
     mail = EmailMessage()
     mail["Subject"] = letter.subject
-    mail["From"] = sender
-    mail["To"] = ", ".join(recipients)
-    mail["Date"] = format_datetime(letter.at)
-    mail["Message-ID"] = _id(letter.name, sender)
+    address(mail, name=letter.name, at=letter.at, sender=sender, recipients=recipients)
     if letter.follows:
         mail["In-Reply-To"] = mail["References"] = _id(letter.follows, sender)
     mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence note answers it (RFC 3834)
@@ -86,6 +83,19 @@ def compose(letter: Letter, *, sender: str, recipients: Sequence[str]) -> EmailM
     for file in letter.attachments:
         mail.add_attachment(file.content, maintype="text", subtype=file.subtype, filename=file.filename)
     return mail
+
+
+def address(mail: EmailMessage, *, name: str, at: datetime, sender: str, recipients: Sequence[str]) -> None:
+    """Put on a mail whom it is from and to, when, and under which name; what stood there before goes."""
+    headers = {
+        "From": sender,
+        "To": ", ".join(recipients),
+        "Date": format_datetime(at),
+        "Message-ID": _id(name, sender),
+    }
+    for header, value in headers.items():
+        del mail[header]
+        mail[header] = value
 
 
 def _id(name: str, sender: str) -> str:

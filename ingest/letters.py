@@ -14,7 +14,7 @@ from itertools import chain
 import msgspec
 import structlog
 
-from core import retries
+from core import wishes
 from core.clock import Clock
 from core.errors import EventUnreadable, Unavailable, WarehouseRefused
 from core.events import decode, encode_lines
@@ -60,7 +60,7 @@ class Letters:
     def retry(
         self,
         *,
-        reason: str = retries.ALL,
+        reason: str = wishes.ALL,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         go_on: Callable[[], bool] = lambda: True,
     ) -> Retried:
@@ -158,13 +158,13 @@ class Retrier:
 
     def step(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Fulfil what was asked and not answered yet; what is left in the middle is asked still."""
-        for wish in retries.asked(self._warehouse, since=self._clock() - ASKED_WITHIN):
+        for wish in wishes.asked(self._warehouse, wishes.RETRY, since=self._clock() - ASKED_WITHIN):
             if wish.answer:
                 continue
-            done = self._letters.retry(reason=wish.reason, go_on=go_on)
+            done = self._letters.retry(reason=wish.about, go_on=go_on)
             if not done.is_whole:
                 return
-            retries.answer(self._warehouse, wish, done.told(), by="ingester", now=self._clock())
+            wishes.answer(self._warehouse, wishes.RETRY, wish, done.told(), by="ingester", now=self._clock())
             _log.info("dead letters tried again", tried=done.tried, stored=done.stored, masked=done.masked)
 
 

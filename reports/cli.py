@@ -93,7 +93,7 @@ def scheduler(at_once: bool) -> None:
     Every minute it has channels judged, tells incidents as alerts, and notices when data stops. At [reports] hour it sends
     yesterday's report, on [reports] weekly_on that of the last week, on monthly_on that of the last month. Run one or
     several with the same [reports] and [alerts] folders: each report and each alert is sent once. Started after the hour, it still sends
-    this morning's. While the warehouse or the mail server is down it tries again, after one minute at first and every
+    this morning's. What operators ask for on the dashboard's Reports page is sent again within seconds. While the warehouse or the mail server is down it tries again, after one minute at first and every
     half hour at last. Stop it with Ctrl-C or SIGTERM.
     """
     from core import log, settings

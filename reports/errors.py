@@ -2,12 +2,24 @@
 
 Unavailable
 └── LedgerUnavailable         the folder of the reports cannot be read or written
+BadInput
+└── ReportGone                a report that is asked for again and not kept
+ConfigurationError
+└── OtherRecipients           programs that have to agree on whom reports go to, and do not
 """
 
 from __future__ import annotations
 
-from core.errors import Unavailable
+from core.errors import BadInput, ConfigurationError, Unavailable
 
 
 class LedgerUnavailable(Unavailable):
     """Without its ledger a report is not sent: it might be the second time."""
+
+
+class ReportGone(BadInput):
+    """There is no mail of it in the folder of the reports."""
+
+
+class OtherRecipients(ConfigurationError):
+    """Somebody confirmed recipients that are not those of this program's settings."""

@@ -44,6 +44,10 @@ class Ledger:
         folder = self._folder / f"{span.kind}-{span.date}-{digest}"
         return Entry(folder, f"{span.kind}.{span.date}.{digest}", self._clock)
 
+    def kept(self, report_id: str) -> Entry:
+        """The place of a report that was sent, by the name of its subfolder."""
+        return Entry(self._folder / report_id, report_id, self._clock)
+
     def figures_of(self, span: Span) -> Figures | None:
         """What the first report of `span` said; None when none was kept, or it was of another time zone's day."""
         path = self._figures_path(span)
@@ -128,6 +132,11 @@ class Claim:
     def times_sent(self) -> int:
         """How often it was sent, on demand included."""
         return sum(row["what"] == SENT for row in self._entry.history())
+
+    def end_of(self, wish: str) -> dict[str, Any] | None:
+        """The line that says how an operator's wish to send it again came out; None while it has no end."""
+        ends = (row for row in self._entry.history() if row["what"] in (SENT, FAILED))
+        return next((row for row in ends if wish in row.get("wishes", "").split()), None)
 
     def hand_over(self, mail: bytes) -> None:
         """Note that `mail` is about to be given to the mail server, and keep it. What is written after needs no room."""

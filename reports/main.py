@@ -16,6 +16,7 @@ from core.settings import Settings
 from metrics.detection.job import Job
 from metrics.upkeep import UPKEEP_SECONDS_MAX, Upkeep
 from reports import scheduler
+from reports.again import Resender
 from reports.delivery import Office
 from reports.ledger import Ledger
 from reports.watch.incidents import Teller
@@ -50,9 +51,16 @@ def run_scheduler(settings: Settings, *, at_once: bool) -> None:
     recipients = recipients_of(settings)
     alerts = open_alerts(settings)
     alerts.start()
+    made = office(settings)
     try:
         scheduler.run(
-            office(settings), recipients, minute(settings, alerts), upkeep(settings), clock=utc_now, at_once=at_once
+            made,
+            recipients,
+            resender=Resender(made, recipients, open_warehouse=lambda: door.connect(settings.warehouse)),
+            minute=minute(settings, alerts),
+            upkeep=upkeep(settings),
+            clock=utc_now,
+            at_once=at_once,
         )
     finally:
         alerts.close()

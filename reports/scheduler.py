@@ -23,6 +23,7 @@ from apscheduler.triggers.date import DateTrigger
 from core.clock import Clock
 from core.errors import HeliographError
 from metrics.upkeep import Upkeep
+from reports.again import Resender
 from reports.delivery import Office
 from reports.spans import Day, Month, Span, Week
 from reports.watch.minute import Minute
@@ -99,6 +100,7 @@ class Timetable:
         self._scheduler = scheduler
         self._hour = hour
         self._at_work = threading.Lock()
+        self._sending_again = threading.Lock()
 
     def fill(self, *, at_once: bool) -> None:
         """Add the job of each morning, and what is due already; with `at_once` this morning's reports whatever the hour."""
@@ -133,6 +135,23 @@ class Timetable:
         self._scheduler.add_job(upkeep.each_minute, CronTrigger(second=35), id="rollup", **common)
         self._scheduler.add_job(upkeep.each_night, CronTrigger(hour=SETTLING_HOUR, minute=20), id="settling", **common)
 
+    def send_again(self, resender: Resender) -> None:
+        """Add the look for reports that operators want sent again, in a thread of its own: they wait for the answer."""
+        self._scheduler.add_job(
+            self._again,
+            CronTrigger(second="*/10"),
+            args=[resender],
+            id="again",
+            executor="again",
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=30,
+        )
+
+    def _again(self, resender: Resender) -> None:
+        with self._sending_again:
+            resender.run()
+
     def _morning(self) -> None:
         for span in self._mornings.of_today():
             self._add(span)
@@ -143,8 +162,8 @@ class Timetable:
         )
 
     def finish(self) -> None:
-        """Wait for the report under way, after the scheduler has stopped."""
-        with self._at_work:
+        """Wait for the reports under way, after the scheduler has stopped."""
+        with self._at_work, self._sending_again:
             pass
 
     def _try(self, span: Span, tries: int) -> None:
@@ -166,22 +185,27 @@ def _job_of(span: Span) -> str:
 
 
 def run(
-    office: Office, recipients: Sequence[str], minute: Minute, upkeep: Upkeep, *, clock: Clock, at_once: bool
+    office: Office,
+    recipients: Sequence[str],
+    *,
+    resender: Resender,
+    minute: Minute,
+    upkeep: Upkeep,
+    clock: Clock,
+    at_once: bool,
 ) -> None:
     """Run until SIGTERM or Ctrl-C; a report under way is finished first."""
     reports = office.settings.reports
     scheduler = BlockingScheduler(
         timezone=ZoneInfo(reports.time_zone),
-        executors={
-            "default": ThreadPoolExecutor(1),
-            "minute": ThreadPoolExecutor(1),
-            "upkeep": ThreadPoolExecutor(1),
-        },  # one report at a time
+        # One morning's report at a time.
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "minute", "upkeep", "again")},
     )
     timetable = Timetable(Mornings(office, recipients, clock=clock), scheduler, hour=reports.hour)
     timetable.fill(at_once=at_once)
     timetable.watch(minute)
     timetable.keep_up(upkeep)
+    timetable.send_again(resender)
     _stop_on_signal(scheduler)
     _log.info("scheduler runs", hour=reports.hour, time_zone=reports.time_zone, recipients=len(recipients))
     scheduler.start()

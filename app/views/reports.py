@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import cached, words
+from app import cached, controls, resending, words
 from core.archive import SentReport, sent_reports
 
 _TITLES = {"daily": "Day", "weekly": "Week", "monthly": "Month"}
@@ -27,6 +29,7 @@ def page() -> None:
             "morning; `heliograph report --print` shows one without sending it."
         )
         return
+    zone = controls.reader_zone()
     asked = st.query_params.get("report", "")
     ids = [one.id for one in found]
     if asked and asked not in ids:
@@ -35,24 +38,23 @@ def page() -> None:
         "Report",
         found,
         index=ids.index(asked) if asked in ids else 0,
-        format_func=_title,
+        format_func=partial(_title, zone=zone),
         width=560,
         key="report-choice",
     )
     if chosen is not None:
-        _show(chosen)
+        _show(chosen, zone)
 
 
-def _title(one: SentReport) -> str:
-    return f"{_TITLES.get(one.kind, one.kind)} of {one.begins:%a %d %b %Y} – sent {one.sent_at:%Y-%m-%d %H:%M} UTC"
+def _title(one: SentReport, *, zone: str) -> str:
+    sent = one.sent_at.astimezone(ZoneInfo(zone))
+    return f"{_TITLES[one.kind]} of {one.begins:%a %d %b %Y} – sent {sent:%Y-%m-%d %H:%M %Z}"
 
 
-def _show(one: SentReport) -> None:
+def _show(one: SentReport, zone: str) -> None:
     st.query_params["report"] = one.id
     people = "recipient" if one.recipients == 1 else "recipients"
-    st.caption(
-        f"{one.subject} – {words.count(one.recipients)} {people}. `heliograph report --again` sends one once more."
-    )
+    st.caption(f"{controls.plain(one.subject)} – {words.count(one.recipients)} {people}")
     content = cached.report(cached.settings().reports.folder, one.id, one.sent_at)
     if content is None:
         st.warning("This report's mail is not kept any more.")
@@ -63,9 +65,12 @@ def _show(one: SentReport) -> None:
         )
         for name, file in content.files.items():
             st.download_button(f"Download {name}", file, file_name=name, on_click="ignore", key=f"file-{name}")
+    below = st.container()
     # In a frame from a data address, which has an origin of its own: nothing in a mail may touch the page.
     st.iframe(
         f"data:text/html;charset=utf-8;base64,{base64.b64encode(content.html.encode()).decode()}",
         height=1400,
         alt=one.subject,
     )
+    with below:  # last: a warehouse that does not answer holds up nothing else
+        resending.draw(one, zone)

@@ -50,7 +50,8 @@ def run(page: AppTest, **link: str | list[str]) -> AppTest:
 
 def text(page: AppTest) -> str:
     """All that is written on the page."""
-    written = [*page.get("html"), *page.info, *page.warning, *page.error, *page.caption, *page.markdown, *page.title]
+    boxes = [*page.success, *page.info, *page.warning, *page.error]
+    written = [*page.get("html"), *boxes, *page.caption, *page.markdown, *page.title]
     return "\n".join(str(element.value) for element in written)
 
 

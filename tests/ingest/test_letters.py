@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from click.testing import CliRunner
 
-from core import retries
+from core import wishes
 from core.clock import utc_now
 from core.errors import WarehouseRefused
 from core.events import Verify, encode_lines
@@ -61,12 +61,12 @@ async def test_a_row_that_the_warehouse_refused_is_stored_when_the_cause_was_men
     await StreamIngester(queue, Sink(Broken(), clock=utc_now), FAST).step()
     assert sum(count for _, count in reasons(warehouse)) == 4
 
-    asked = retries.ask(warehouse, reason=retries.ALL, by="ada@example.org", now=utc_now())
+    asked = wishes.ask(warehouse, wishes.RETRY, about=wishes.ALL, by="ada@example.org", now=utc_now())
     Retrier(warehouse, sink(warehouse), clock=utc_now).step()
 
     assert attempts(warehouse) == 3
     assert [count for _, count in reasons(warehouse)] == [1]
-    (told,) = retries.asked(warehouse, since=AT)
+    (told,) = wishes.asked(warehouse, wishes.RETRY, since=AT)
     assert (told.id, told.asked_by) == (asked.id, "ada@example.org")
     assert told.answer == "4 tried, 3 stored, 1 stay"
 
@@ -113,14 +113,14 @@ def test_what_was_masked_and_what_came_from_a_file_keeps_its_reason(warehouse):
 
 def test_what_was_stopped_in_the_middle_is_asked_still(warehouse):
     bury(warehouse, encode_lines(sends(1)).rstrip())
-    retries.ask(warehouse, reason=retries.ALL, by="ada@example.org", now=utc_now())
+    wishes.ask(warehouse, wishes.RETRY, about=wishes.ALL, by="ada@example.org", now=utc_now())
     retrier = Retrier(warehouse, sink(warehouse), clock=utc_now)
     retrier.step(lambda: False)
-    (waiting,) = retries.asked(warehouse, since=AT)
+    (waiting,) = wishes.asked(warehouse, wishes.RETRY, since=AT)
 
     assert waiting.answer == ""
     retrier.step()
-    assert retries.asked(warehouse, since=AT)[0].answer == "1 tried, 1 stored, 0 stay"
+    assert wishes.asked(warehouse, wishes.RETRY, since=AT)[0].answer == "1 tried, 1 stored, 0 stay"
 
 
 def test_the_letters_go_on_every_server_of_a_cluster(warehouse):
@@ -133,7 +133,9 @@ def test_the_letters_go_on_every_server_of_a_cluster(warehouse):
 
 def test_a_wish_of_another_day_is_not_fulfilled_any_more(warehouse):
     bury(warehouse, encode_lines(sends(1)).rstrip())
-    retries.ask(warehouse, reason=retries.ALL, by="ada@example.org", now=datetime.now(UTC) - timedelta(days=2))
+    wishes.ask(
+        warehouse, wishes.RETRY, about=wishes.ALL, by="ada@example.org", now=datetime.now(UTC) - timedelta(days=2)
+    )
     Retrier(warehouse, sink(warehouse), clock=utc_now).step()
 
     assert attempts(warehouse) == 0
@@ -141,10 +143,10 @@ def test_a_wish_of_another_day_is_not_fulfilled_any_more(warehouse):
 
 async def test_the_running_program_takes_a_wish_up_and_stops_when_told(warehouse):
     bury(warehouse, encode_lines(sends(1)).rstrip())
-    retries.ask(warehouse, reason=retries.ALL, by="ada@example.org", now=utc_now())
+    wishes.ask(warehouse, wishes.RETRY, about=wishes.ALL, by="ada@example.org", now=utc_now())
     stop = asyncio.Event()
     running = asyncio.create_task(Retrier(warehouse, sink(warehouse), clock=utc_now).run(stop))
-    await until(lambda: bool(retries.asked(warehouse, since=AT)[0].answer), seconds=60)
+    await until(lambda: bool(wishes.asked(warehouse, wishes.RETRY, since=AT)[0].answer), seconds=60)
     stop.set()
     await running
 

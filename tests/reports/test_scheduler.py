@@ -17,10 +17,10 @@ from core.settings import Settings
 from reports.delivery import Office
 from reports.scheduler import Mornings, Timetable
 from reports.spans import Day
-from sandbox.children import Child, Process, http_answers, launch, wait_until_ready
+from sandbox.children import Child, Process, launch
 from sandbox.mailbox.store import MailFolder
-from sandbox.ports import free_ports
 from tests.reports.conftest import MONDAY, NEXT_MORNING, RECIPIENTS
+from tests.support.mailbox import running_mailbox
 
 
 def until(what: Callable[[], bool], *, seconds: float = 60) -> None:
@@ -146,20 +146,8 @@ def test_a_try_that_failed_puts_the_next_on_the_timetable(office, scheduler, mai
 @pytest.fixture
 def mailbox(tmp_path: Path) -> Iterator[tuple[int, MailFolder]]:
     """A mail server: its port, and what it has taken."""
-    smtp, http = free_ports(2)
-    argv = [sys.executable, "-m", "sandbox.mailbox", f"--smtp-port={smtp}", f"--http-port={http}"]
-    child = launch(
-        Process(
-            name="mailbox",
-            argv=[*argv, f"--folder={tmp_path / 'mails'}"],
-            is_ready=http_answers(f"http://127.0.0.1:{http}/healthz"),
-            ports=[smtp, http],
-        ),
-        tmp_path,
-    )
-    wait_until_ready(child)
-    yield smtp, MailFolder(tmp_path / "mails")
-    child.stop()
+    with running_mailbox(tmp_path) as running:
+        yield running
 
 
 def start_scheduler(settings: Settings, *, smtp_port: int, folder: Path, name: str) -> Child:
