@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import streamlit as st
@@ -19,7 +19,8 @@ def main() -> None:
     """Lay out the frame and run the page that was asked for."""
     icon = str(_HERE / "icon.svg")
     st.set_page_config(page_title="Heliograph", page_icon=icon, layout="wide")
-    st.html(_HERE / "style.css")
+    with st.container(key="style"):
+        st.html(_style())
     st.logo(str(_HERE / "logo.svg"), size="large")
     first = st.Page(overview.page, title="Overview", url_path="", default=True)
     pages = [
@@ -45,6 +46,12 @@ def main() -> None:
         if chosen.title not in _WITHOUT_CHARTS:
             ahead.charts()
         chosen.run()
+
+
+@cache
+def _style() -> str:
+    """The style sheet beside something else: by itself Streamlit keeps it where a toast takes its place."""
+    return f"<span hidden></span><style>{(_HERE / 'style.css').read_text(encoding='utf-8')}</style>"
 
 
 def _turn_to(page: st.Page) -> None:

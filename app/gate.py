@@ -78,7 +78,7 @@ def _badge(person: Person) -> None:
         st.container(key="person"),
         st.popover(controls.plain(person.name), icon=":material/account_circle:", type="tertiary", width="content"),
     ):
-        role = "Operator: may silence, comment and retry." if person.is_operator else "Viewer: may look."
+        role = "Operator: may silence, comment, retry and send again." if person.is_operator else "Viewer: may look."
         st.markdown(f"**{controls.plain(person.name)}**  \n{controls.plain(person.address)}")
         st.caption(role)
         st.button("Sign out", icon=":material/logout:", on_click=st.logout)

@@ -42,7 +42,7 @@ def _draw(report: SentReport, zone: str) -> None:
             return
         wishes = []
     now = utc_now()
-    _ask(report, waits=any(_waits(wish, now) for wish in wishes))
+    _ask(report, waits=any(_waits(wish, now) for wish in wishes), wishes=len(wishes))
     for place, wish in enumerate(reversed(wishes[-_SHOWN:])):
         _tell(wish, zone, now, is_latest=place == 0)
 
@@ -51,7 +51,7 @@ def _waits(wish: Wish, now: datetime) -> bool:
     return not wish.answer and now - wish.asked_at < cached.DAY
 
 
-def _ask(report: SentReport, *, waits: bool) -> None:
+def _ask(report: SentReport, *, waits: bool, wishes: int) -> None:
     if not gate.is_operator():
         st.caption("Only operators can have it sent again: `[dashboard] operators` in the settings names them.")
         return
@@ -59,7 +59,8 @@ def _ask(report: SentReport, *, waits: bool) -> None:
     if not recipients:
         st.caption("It cannot be sent again: nobody is named in `[mail] recipients` of the settings.")
         return
-    with st.popover("Send again", disabled=waits, icon=":material/outgoing_mail:"):
+    # Under another key after each wish, so that it closes.
+    with st.popover("Send again", disabled=waits, icon=":material/outgoing_mail:", key=f"resend-{report.id}-{wishes}"):
         _confirm(report, recipients)
     deeds.refusal(_FORM)
 
@@ -67,12 +68,12 @@ def _ask(report: SentReport, *, waits: bool) -> None:
 def _confirm(report: SentReport, recipients: Sequence[str]) -> None:
     people = "the recipient" if len(recipients) == 1 else f"the {words.count(len(recipients))} recipients"
     st.markdown(f"As it stands below, with today's date, to {people} in `[mail] recipients`:")
-    st.markdown("\n".join(f"- {controls.plain(one)}" for one in recipients))
+    st.markdown("\n".join(f"- `{one}`" for one in recipients))
     day = {"daily": "", "weekly": "--week ", "monthly": "--month "}[report.kind]
     st.caption(
         f"`heliograph report --again {day}--day {report.begins}` makes it anew instead, from what is known of that time by now."
     )
-    st.button("Send it", type="primary", on_click=deeds.attempt, args=(_FORM, _send, report.id))
+    st.button("Send it", on_click=deeds.attempt, args=(_FORM, _send, report.id))
 
 
 def _send(report_id: str) -> str:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.browser
 
 RECIPIENTS = ["ops@example.org", "quality@example.org"]
 DAY = date(2026, 3, 2)
+FONT_SIZE = "element => getComputedStyle(element).fontSize"
 
 
 @pytest.fixture
@@ -76,9 +77,14 @@ def test_what_an_operator_asks_for_is_sent_once_by_two_schedulers_and_told(
 ) -> None:
     address, settings = url
     page.goto(address)
+    see(page, "Send again")
+    size = page.get_by_role("heading", name="Reports").evaluate(FONT_SIZE)
     ask(page)
     see(page, "To be sent again")
+    see(page, "A scheduler takes it up within seconds")
+    assert page.get_by_role("heading", name="Reports").evaluate(FONT_SIZE) == size
     expect(page.get_by_role("button", name="Send again")).to_be_disabled()
+    expect(page.get_by_role("button", name="Send it")).to_have_count(0)
     page.reload()
     see(page, "To be sent again")
     nothing_grave(page)
