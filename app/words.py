@@ -53,11 +53,6 @@ def figure(value: float | None, unit: str) -> str:
     return f"{value * 100:.{_ratio_places(value)}f} %" if unit == "ratio" else seconds(value)
 
 
-def percent(share: float) -> str:
-    """A share of which whole points are enough."""
-    return f"{share * 100:.0f} %"
-
-
 def _ratio_places(value: float) -> int:
     """Close to 0 and to 1 the second decimal is the one that matters."""
     return 2 if value != round(value) and (value >= 0.99 or value < 0.01) else 1

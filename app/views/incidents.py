@@ -22,6 +22,7 @@ from app.data.incidents import StoryData
 from app.filters import View, write
 from app.timeframe import Window
 from core.clock import utc_now
+from core.words import percent
 from metrics.catalogue import METRICS, metric
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, sentence, where
@@ -162,7 +163,7 @@ def _figures(one: Incident, zone: str) -> None:
     columns[3].metric(
         "Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off", delta_arrow="off"
     )
-    share = words.UNDEFINED if one.share is None else words.percent(one.share)
+    share = words.UNDEFINED if one.share is None else percent(one.share)
     columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off", delta_arrow="off")
     if one.silenced:
         st.info("An operator's silence or maintenance window covers this incident: no alert is sent.")
@@ -187,7 +188,7 @@ def _explained(one: Incident) -> None:
     scope = "; ".join(f"{words.DIMENSION_TITLES[name]}: {', '.join(values)}" for name, values in one.scope.items())
     lines = [f"Scope: {scope or 'everything'}"]
     lines += [
-        f"Code {code.code} ({code.error_class or 'no class'}): {words.percent(code.share)} of what failed more"
+        f"Code {code.code} ({code.error_class or 'no class'}): {percent(code.share)} of what failed more"
         for code in one.codes
     ]
     lines += [text[:1].upper() + text[1:] for text in one.normal]

@@ -15,6 +15,7 @@ from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.providers import ProvidersData
 from app.timeframe import Window
+from core.words import percent
 from metrics.catalogue import Metric, metric
 from metrics.mix import STRATUM_N_MIN, Adjusted
 
@@ -75,13 +76,13 @@ def _why(rows: Sequence[Adjusted]) -> list[str]:
         told = _in_words(row)
         if row.value is None:
             lines.append(
-                f"{told}: only {words.percent(row.covered)} of all traffic goes where it has a sample, too little to compare."
+                f"{told}: only {percent(row.covered)} of all traffic goes where it has a sample, too little to compare."
             )
             continue
         reasons = [
             f"{'more' if reason.own_share > reason.common_share else 'less'} of its traffic goes to "
-            f"{' / '.join(part or 'unknown' for part in reason.stratum)} ({words.percent(reason.own_share)} against "
-            f"{words.percent(reason.common_share)}: {words.change(reason.effect, 0, 'ratio')})"
+            f"{' / '.join(part or 'unknown' for part in reason.stratum)} ({percent(reason.own_share)} against "
+            f"{percent(reason.common_share)}: {words.change(reason.effect, 0, 'ratio')})"
             for reason in row.reasons
         ]
         lines.append(f"{told}{'; ' + '; '.join(reasons) if reasons else ''}.")

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal, get_args
 
+from core.words import percent
+
 Kind = Literal[
     "provider-outage",
     "receipts-stop",
@@ -166,7 +168,7 @@ def sentence(one: Incident, zone: tzinfo | None = None) -> str:
         parts[0] += f", mostly code {one.codes[0].code}"
     parts += one.normal
     if one.share is not None:
-        parts.append(f"it explains {one.share:.0%} of the drop")
+        parts.append(f"it explains {percent(one.share)} of the drop")
     return "; ".join(parts)
 
 
@@ -194,4 +196,4 @@ def _clock(at: datetime, one: Incident, zone: tzinfo | None) -> str:
 def _moved(one: Incident) -> str:
     if one.expected is None or one.observed is None:
         return ""
-    return f" from {one.expected:.0%} to {one.observed:.0%}"
+    return f" from {percent(one.expected)} to {percent(one.observed)}"

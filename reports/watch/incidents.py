@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from core.alerts import Alert, Event, Picture, Severity
+from core.words import percent
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
 from reports.watch import evidence
@@ -72,7 +73,7 @@ class Teller:
         return (Picture(name="evidence", alt=evidence.alternative(frame, one), png=drawn),) if drawn else ()
 
     def _facts(self, one: Incident) -> tuple[tuple[str, str], ...]:
-        codes = ", ".join(f"{code.code} ({code.error_class}, {code.share:.0%})" for code in one.codes)
+        codes = ", ".join(f"{code.code} ({code.error_class}, {percent(code.share)})" for code in one.codes)
         told = (
             ("Where", where(one.scope)),
             ("Since", self._moment(one.onset)),
@@ -85,7 +86,7 @@ class Teller:
             ),
             ("Error codes that grew", codes),
             ("What stayed normal", "; ".join(one.normal)),
-            ("Share of the loss", "" if one.share is None else f"{one.share:.0%} of everything lost in that time"),
+            ("Share of the loss", "" if one.share is None else f"{percent(one.share)} of everything lost in that time"),
         )
         return tuple((name, value) for name, value in told if value)
 

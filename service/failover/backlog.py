@@ -19,6 +19,7 @@ from core.errors import JournalWriteFailed
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import SUFFIX, backlog_bytes
 from core.settings.servers import Journal as JournalSettings
+from core.words import percent
 from service.facts import AnyFact, Request
 from service.failover.journaling import Recorder
 from service.failover.replay import OnRenumbered, replay
@@ -123,7 +124,7 @@ class Backlog:
         if self.is_empty:
             return ""
         share = self.size_bytes / self._room_bytes
-        return f"the journal is at {share:.0%} of journal.total_bytes_max" if share >= _NEARLY_FULL else ""
+        return f"the journal is at {percent(share)} of journal.total_bytes_max" if share >= _NEARLY_FULL else ""
 
     async def probe(self) -> None:
         """Make something durable where the journal lies. Raises `StoreFault`."""

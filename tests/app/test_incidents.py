@@ -60,7 +60,7 @@ def test_one_incident_tells_all_that_is_known(warehouse: Warehouse, page: AppTes
     written = text(shown)
 
     assert "Delivery drop through aurora to Vodafone" in [heading.value for heading in shown.subheader]
-    assert "Code MK:0004 (route): 80 % of what failed more" in written.replace("\\", "")
+    assert "Code MK:0004 (route): 80\xa0% of what failed more" in written.replace("\\", "")
     assert "The other providers are normal there" in written.replace("\\", "")
     assert "messages?" in written
     assert "incident=beside" in written

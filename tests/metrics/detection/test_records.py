@@ -18,8 +18,8 @@ DROP = an_incident(updated_at=ONSET + timedelta(minutes=20))
 
 def test_an_incident_reads_as_one_sentence():
     assert sentence(DROP) == (
-        "since 14:03 delivery through alpha to CMCC in Guangdong fell from 95% to 71%, 1,240 messages to 1,100 people so far, mostly code "
-        "MK:0004; the other providers are normal there; it explains 93% of the drop"
+        "since 14:03 delivery through alpha to CMCC in Guangdong fell from 95\xa0% to 71\xa0%, 1,240 messages to 1,100 people so far, mostly code "
+        "MK:0004; the other providers are normal there; it explains 93\xa0% of the drop"
     )
 
 
