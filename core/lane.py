@@ -18,6 +18,8 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Generic, TypeVar
 
+from core.attention import STRETCH_MAX, Expiry
+from core.clock import Timer
 from core.errors import Overloaded
 
 Item = TypeVar("Item")
@@ -31,6 +33,7 @@ class Lane(Generic[Item, Answer]):
 
     An answer that is an exception is raised to the caller of that item alone; an exception that `work` raises goes to
     every caller of the batch. A work function that can tell its items apart should therefore answer, not raise.
+    `listened` is the timer that callers wait by.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Lane(Generic[Item, Answer]):
         *,
         batch_max: int,
         waiting_max: int,
+        listened: Timer = monotonic,
     ) -> None:
         self._work = work
+        self._listened = listened
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._handed_in: SimpleQueue[list[_Waiting[Item, Answer]] | None] = SimpleQueue()  # None is the end
@@ -63,17 +68,24 @@ class Lane(Generic[Item, Answer]):
         self._take_in(item, future, loop=None)
         return future
 
-    async def do(self, item: Item, *, within_seconds: float | None = None) -> Answer:
+    async def do(self, item: Item, *, within_seconds: float | None = None, stretch_max: float = STRETCH_MAX) -> Answer:
         """Hand in one item from the event loop and wait for its answer; what was given up before its batch is not done.
 
-        Raises `Overloaded` when the lane is full or closed, and nothing was done; `TimeoutError` after `within_seconds`.
+        Raises `Overloaded` when the lane is full or closed, and nothing was done; `TimeoutError` after `within_seconds`
+        in which this process listened.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._take_in(item, future, loop=loop)
         if within_seconds is None:
             return await future
-        expiry = loop.call_later(within_seconds, _expire, future)  # a third of what asyncio.timeout costs
+        expiry = Expiry(
+            within_seconds,
+            lambda: _expire(future),
+            loop=loop,
+            listened=self._listened,
+            stretch_max=stretch_max,
+        )
         try:
             return await future
         finally:

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from core.alerts import open_alerts
+from core.attention import Attention
 from core.clock import Clock, utc_now
 from core.errors import HeliographError
 from core.hooks import NO_HOOKS, Hooks, Step, no_step
@@ -50,7 +51,9 @@ async def serve(
     registry = CollectorRegistry()
     alerts = open_alerts(settings, registry=registry, clock=clock)
     herald = Herald(alerts)
-    store = await open_store(settings, on_notice=herald.hear, hooks=hooks, clock=clock)
+    attention = Attention()
+    attention.start()
+    store = await open_store(settings, on_notice=herald.hear, hooks=hooks, clock=clock, listened=attention)
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
     async with open_session() as session:
         try:
@@ -92,6 +95,7 @@ async def serve(
             await herald.stop()
             await service.stop()
             await asyncio.to_thread(alerts.close)
+            attention.stop()
 
 
 async def work_on_numbers(settings: Settings, *, step: Step = no_step, clock: Clock = utc_now) -> None:

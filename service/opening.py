@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from time import monotonic
 
 import structlog
 from sqlalchemy import make_url
 
-from core.clock import Clock, utc_now
+from core.clock import Clock, Timer, utc_now
 from core.errors import StoreUnavailable, Unavailable
 from core.hooks import NO_HOOKS, Hooks
 from core.settings import Settings
@@ -30,11 +31,13 @@ async def open_store(
     on_notice: OnNotice = lambda _notice: None,
     hooks: Hooks = NO_HOOKS,
     clock: Clock = utc_now,
+    listened: Timer = monotonic,
 ) -> Failover:
     """The stores of the settings as one, started. While the primary store does not answer, the service starts only when
     it is known to be down: a wrong address must not pass for an outage. Raises `StoreUnavailable`.
     """
-    primary, backup = SqlStore(settings.store, clock=clock), RedisStore(settings.mirror, clock=clock)
+    primary = SqlStore(settings.store, clock=clock, listened=listened)
+    backup = RedisStore(settings.mirror, clock=clock, listened=listened)
     try:
         await primary.prepare()
         await primary.probe()

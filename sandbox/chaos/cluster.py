@@ -180,7 +180,8 @@ class Cluster:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a cluster is to be. `embedded` takes SQLite and Valkey instead of MariaDB and Redis; `fake_clock` lets clocks be moved.
-    `database_disk_mb` and `mirror_disk_mb` give MySQL and Redis disks of their own of that size."""
+    `database_disk_mb` and `mirror_disk_mb` give MySQL and Redis disks of their own of that size. By its `niceness` everything
+    in it stands back behind other programs."""
 
     folder: Path
     seed: int = 0
@@ -188,6 +189,7 @@ class Plan:
     fake_clock: bool = False
     database_disk_mb: int = 0
     mirror_disk_mb: int = 0
+    niceness: int = 0
 
 
 class Starting:
@@ -245,11 +247,15 @@ class Starting:
         servers["redis"] = mirror or servers.pop("valkey")
         if database is not None:
             servers["mysql"] = database
-        members = {name: Member(server.process, folder / "logs") for name, server in servers.items()}
-        members["encryption"] = Member(stack.plan_encryption(), folder / "logs")
+        members = {name: self._member(server.process, folder) for name, server in servers.items()}
+        members["encryption"] = self._member(stack.plan_encryption(), folder)
         ports = {name: server.port for name, server in servers.items()}
         ports["encryption"] = stack.ports.encryption
         return self._with_programs(stack, database, members, ports)
+
+    def _member(self, process: Process, folder: Path) -> Member:
+        nice = ["nice", "-n", str(self._plan.niceness)] if self._plan.niceness else []
+        return Member(replace(process, argv=[*nice, *process.argv]), folder / "logs")
 
     def _disk(self, folder: Path, size_mb: int) -> Path:
         """The folder, on a disk of its own when that has a size."""
@@ -283,7 +289,7 @@ class Starting:
                 clocks[name] = folder / f"{name}.clock"
                 clocks[name].write_text("0")
                 process = hooked_process(process, "--clock", str(clocks[name]))
-            members[name] = Member(process, folder / "logs")
+            members[name] = self._member(process, folder)
         return Cluster(
             folder=folder,
             stack=stack,

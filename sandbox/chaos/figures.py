@@ -47,11 +47,12 @@ def is_failure(call: Call, fault: Fault) -> bool:
 
 
 def answers(row: Row, fault: Fault, failed: list[Call], calls: list[Call], store: StoreSettings) -> Iterator[str]:
-    """What is wrong by I8. A pair of faults is held to nothing but that refusals say when to come back."""
+    """What is wrong by I8. A pair of faults is held to nothing but that refusals say when to come back, and so is a fault
+    whose answers are not judged."""
     silent = [call for call in calls if call.status in _LATER and not call.says_when and call.kind not in _OURS]
     if silent:
         yield f"{silent[-1]}: HTTP {silent[-1].status} without Retry-After"
-    if fault.expects is None:
+    if fault.expects is None or not fault.judges_answers:
         return
     if row.not_ok > NOT_OK_MAX_SHARE * row.calls:
         yield f"{row.not_ok} of {row.calls} calls were not answered 2xx"

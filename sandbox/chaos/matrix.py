@@ -240,7 +240,8 @@ async def measure(stage: Stage, fault: Fault, *, quick: bool, say: Say) -> Row:
     say(f"{fault.number} {fault.title}: reading every store")
     row, findings = row_of(stage, struck)
     findings.join(await settle(stage))
-    return closed(row, findings, judged=table.ALL if fault.expects is not None else table.ALL - {"I8"})
+    judges_answers = fault.judges_answers and fault.expects is not None
+    return closed(row, findings, judged=table.ALL if judges_answers else table.ALL - {"I8"})
 
 
 def row_of(stage: Stage, struck: Struck) -> tuple[Row, Findings]:

@@ -78,6 +78,7 @@ class Fault:
     `detected_by` is the event in the log that tells of detection, where it is no status. `tolerates` are HTTP statuses
     that are right meanwhile. `impossible` says why this machine cannot make it. `plan` changes the cluster it needs.
     `detection_max_seconds` is None where it depends on how many calls meet the fault.
+    `judges_answers` is false where how soon, and whether, a call is answered is not for the service to say.
     `restarts_instances` when the fault ends instances: calls that were under way are then judged by their repetition.
     """
 
@@ -94,6 +95,7 @@ class Fault:
     plan: Callable[[Plan], Plan] = lambda plan: plan
     codes_may_expire: bool = False
     restarts_instances: bool = False
+    judges_answers: bool = True
     p99_max_ms: float | None = None
     detection_max_seconds: float | None = 3.0
 

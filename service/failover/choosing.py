@@ -108,7 +108,10 @@ class Choosing:
 
         Without a store nobody is served but by the status: while the primary store is not called down, others ask it, and
         what one call decides alone they would decide once more. `again` asks it for what it may have done already.
+
+        Nor is anybody served by another store because this process was held up: the others listen to theirs.
         """
+        asking_again = again or on_primary
         if not self._state.primary_down:
             if not self._owed.is_fresh:
                 await self._owed.hear()
@@ -116,35 +119,42 @@ class Choosing:
                 with patience.uncounted() if self._state.backup_down else nullcontext():
                     return await on_primary()
             except StoreUnavailable as error:
-                if self._state.backup_down and fault_of(error) is FaultClass.TRANSIENT:
+                fault = fault_of(error)
+                if self._state.backup_down and fault is FaultClass.TRANSIENT:
                     raise  # the store is there: what it counts must not be counted without it
+                if fault is FaultClass.HELD_UP:
+                    with suppress(_Passed):
+                        return await self._insist(asking_again, tries=1)
         with self._backlog.call_on_backup():
             with suppress(_Passed):
                 return await self._ask_backup(on_backup)
             if not self._state.primary_down:
                 with suppress(_Passed):
-                    return await self._insist(again or on_primary)
+                    return await self._insist(asking_again, tries=self._tries)
                 with suppress(_Passed):
                     return await self._ask_backup(on_backup)
             return await on_neither()
 
     async def _ask_backup(self, on_backup: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What the backup answers. Raises `_Passed` when it is down or does not."""
+        """What the backup answers. Raises `_Passed` when it is down or does not, `MirrorUnavailable` when nobody else is left
+        to ask and it may well have answered."""
         if self._state.backup_down:
             raise _Passed
         try:
             await self._owed.owe()
             return await on_backup()
         except MirrorUnavailable as error:
+            if self._state.primary_down and fault_of(error) is FaultClass.HELD_UP:
+                raise
             raise _Passed from error
 
-    async def _insist(self, on_primary: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _insist(self, on_primary: Callable[[], Awaitable[Answer]], *, tries: int) -> Answer:
         """Ask the primary store until it answers or is called down, for there is nobody else. A failure that counts fills
         the window within these tries; one that does not is raised.
 
         Raises `_Passed` as soon as it is called down, `StoreUnavailable`.
         """
-        for tries_left in reversed(range(self._tries)):
+        for tries_left in reversed(range(tries)):
             try:
                 with patience.uncounted():
                     return await self._unless_down(on_primary)

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from core.errors import Unavailable
 from service.stores import Backup
+from service.stores.faults import FaultClass, fault_of
 
 FILE = "journal-id"
 _FRESH_SHARE, _WAIT_SHARE = 0.25, 0.5
@@ -86,7 +87,10 @@ class Owed:
         return self._timer() - self._heard_at < self._fresh_seconds
 
     async def hear(self, *, anew: bool = False) -> None:
-        """Learn who owes, unless that is fresh. Once the backup did not answer nobody waits for it, until `anew` finds it well."""
+        """Learn who owes, unless that is fresh. Once the backup did not answer nobody waits for it, until `anew` finds it well.
+
+        Raises `Unavailable` when this process was held up.
+        """
         if not self._is_on() or (not anew and (self.is_fresh or self._is_deaf)):
             return
         if self._hearing is None or self._hearing.done():
@@ -139,6 +143,8 @@ class Owed:
             for journal, order in lost.items():  # the backup was started empty: nobody has settled it
                 await self._backup.owe(journal, order)
         except Unavailable as error:
+            if fault_of(error) is FaultClass.HELD_UP:
+                raise  # the others are heard by whoever listens
             self._is_deaf = True
             self._on_error(error)
             return

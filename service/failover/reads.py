@@ -13,7 +13,6 @@ from functools import reduce
 from typing import TypeVar
 from uuid import UUID
 
-from core.errors import Unavailable
 from core.events import Category
 from service.facts import ApiKey, RequestState
 from service.failover.choosing import Choosing
@@ -21,7 +20,7 @@ from service.failover.key_copies import KeyCopies
 from service.failover.stateless import StatelessStore
 from service.stores import Earlier, SendSubject, Store
 from service.stores.derive import is_living, merge, newest
-from service.stores.faults import Unknowable
+from service.stores.faults import Unknowable, without_the_mirror
 
 Answer = TypeVar("Answer")
 
@@ -125,7 +124,7 @@ class Reads:
         """What the backup and this instance know; nothing from the one that does not, for the primary store answers."""
         known: list[Answer] = []
         if not self._choosing.backup_down:
-            with suppress(Unavailable):
+            with without_the_mirror():
                 known.append(await self._choosing.run_backup(call))
         return known + await self._remembered(call)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ import msgspec
 from core.errors import BadInput, JournalDamaged
 from core.hooks import Step, no_step
 from core.journal import SUFFIX, JournalFile, Record, closed_files
-from service.facts import AnyFact, Approval, Check, DeliveryReceipt, Fact, InboundMessage, OptOut
+from service.facts import AnyFact, Approval, Check, DeliveryReceipt, InboundMessage, OptOut
 from service.failover.journaling import RecordUnreadable, decode
 from service.failover.stateless import CHECKS_FROM
 from service.stores import Keeping, Primary
@@ -33,6 +33,7 @@ Progress = Callable[[str, int], None]
 """Told the name of a file and how many of its records were replayed so far."""
 
 
+Renumber = Callable[[Check, int], Awaitable[None]]
 OnRenumbered = Callable[[UUID], None]
 """Told the request of a check that got another number than the one it was told of under."""
 
@@ -179,19 +180,27 @@ class _Writing:
     on_renumbered: OnRenumbered
 
     async def write(self, facts: Sequence[AnyFact]) -> None:
-        known = await write_facts(self.store, facts, on_renumbered=self.on_renumbered)
+        known = await write_facts(self.store, facts, on_renumbered=self.on_renumbered, renumber=self.store.renumber)
         await self.store.keep_first([fact for fact in known if isinstance(fact, _FIRST_COUNTS)])
 
 
 async def write_facts(
-    store: Keeping, facts: Sequence[AnyFact], *, on_renumbered: OnRenumbered = lambda _request_id: None
+    store: Keeping,
+    facts: Sequence[AnyFact],
+    *,
+    on_renumbered: OnRenumbered = lambda _request_id: None,
+    renumber: Renumber | None = None,
 ) -> list[AnyFact]:
     """Write facts that another store numbered: a check whose number another check has gets the next free one.
 
-    Returns those of other kinds whose key was taken.
+    One that was counted without a store is in this one already where an answer of it was lost: under a number that nobody was
+    told of, and `renumber` gives it the other. Returns facts of other kinds whose key was taken.
     """
     guesses = [fact for fact in facts if isinstance(fact, Check) and fact.check >= CHECKS_FROM]
     counted = await _counted(store, guesses)
+    for check, row in counted.items():
+        if renumber is not None and row.check != check.check:
+            await renumber(row, check.check)
     facts = [fact for fact in facts if fact not in counted]
     if not facts:
         return []
@@ -202,23 +211,24 @@ async def write_facts(
     for check in checks:
         if check not in settled:
             await _settle_check(store, check)
+        if check not in settled or settled[check].check != check.check:
             on_renumbered(check.request_id)
     return [fact for fact in taken if not isinstance(fact, Check)]
 
 
-async def _counted(store: Keeping, checks: list[Check]) -> set[Fact]:
-    """Those of `checks` that the store has counted, under whatever number: one whose answer was lost was counted once
-    more without a store.
+async def _counted(store: Keeping, checks: list[Check]) -> dict[Check, Check]:
+    """Those of `checks` that the store has counted, each with what it has, under whatever number.
 
     All are asked for at once, in one question of the reading lane: one by one, 5,000 checks took a minute of round trips.
     """
     ids = list({check.request_id for check in checks})
     known = dict(zip(ids, await asyncio.gather(*map(store.checks, ids)), strict=True))
-    return {check for check in checks if _is_in(known[check.request_id], check)}
+    found = ((check, _as_kept(known[check.request_id], check)) for check in checks)
+    return {check: row for check, row in found if row is not None}
 
 
-def _is_in(known: Sequence[Check], check: Check) -> bool:
-    return any(msgspec.structs.replace(row, check=check.check) == check for row in known)
+def _as_kept(known: Sequence[Check], check: Check) -> Check | None:
+    return next((row for row in known if msgspec.structs.replace(row, check=check.check) == check), None)
 
 
 async def _settle_check(store: Keeping, check: Check) -> None:
@@ -230,7 +240,7 @@ async def _settle_check(store: Keeping, check: Check) -> None:
     number = check.check
     while True:
         known = await store.checks(check.request_id)  # its request may come later, from another journal
-        if _is_in(known, check):
+        if _as_kept(known, check) is not None:
             return
         number = max([number, *(row.check for row in known)]) + 1
         [is_new] = await store.write([msgspec.structs.replace(check, check=number)])

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
 
-from core.errors import MirrorUnavailable
 from service.facts import AnyFact, Approval, Attempt, Check, Request, RequestState
 from service.failover.replay import OnRenumbered, write_facts
 from service.stores import CheckOrder, CheckVerdict, Keeping, Store
 from service.stores.derive import facts_of, facts_of_verdict
+from service.stores.faults import without_the_mirror
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +54,7 @@ class Together:
         mine, theirs = await asyncio.gather(self._primary(_asked(request_id)), self._in_backup(request_id))
         await self._bring_home(request_id, mine, theirs)
         if self._is_on():
-            with suppress(MirrorUnavailable):
+            with without_the_mirror():
                 await self._make_up(self._backup, _lacking(theirs, mine))
                 verdict = await self.check_backup(order)
                 return await self._recorded(order, verdict)
@@ -75,7 +74,7 @@ class Together:
         facts = facts_of_verdict(order, verdict)
         if not self._is_on() or not facts:
             return verdict
-        with suppress(MirrorUnavailable):
+        with without_the_mirror():
             await self._make_up(self._backup, facts)
             return _first(order, verdict, await self._backup(_asked(order.request_id)))
         return verdict
@@ -87,7 +86,7 @@ class Together:
         added = [fact for fact in attempts if may_lie_elsewhere(fact.request_id)]
         if not added or not self._is_on():
             return
-        with suppress(MirrorUnavailable):
+        with without_the_mirror():
             told = await self._backup(lambda store: store.write(added))
             for request_id in {fact.request_id for fact, is_new in zip(added, told, strict=True) if not is_new}:
                 await self.bring_home(request_id)
@@ -105,7 +104,7 @@ class Together:
 
     async def _in_backup(self, request_id: UUID) -> RequestState | None:
         if self._is_on():
-            with suppress(MirrorUnavailable):
+            with without_the_mirror():
                 state: RequestState | None = await self._backup(_asked(request_id))
                 return state
         return None

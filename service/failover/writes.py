@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
-from core.errors import Unavailable
-from service.facts import AnyFact, Approval, Check, DeliveryReceipt, IdempotencyClaim, RequestState
+from core.errors import Overloaded, Unavailable
+from service.facts import (
+    AnyFact,
+    Approval,
+    AttemptOutcome,
+    Check,
+    DeliveryReceipt,
+    IdempotencyAnswer,
+    IdempotencyClaim,
+    RequestState,
+)
 from service.failover.choosing import Choosing
 from service.failover.mirroring import Mirroring
 from service.failover.owed import Owed
@@ -24,9 +32,11 @@ from service.failover.stateless import StatelessStore
 from service.failover.together import Together
 from service.stores import CheckOrder, CheckVerdict, Claim, Store
 from service.stores.derive import facts_of_verdict
+from service.stores.faults import without_the_mirror
 
 Answer = TypeVar("Answer")
 
+_OF_WHAT_IS_OUT = (AttemptOutcome, IdempotencyAnswer)
 _MIRROR_WAIT_SECONDS = 0.05
 """What a check waits for its copy: a code counted here must not be guessed anew on the backup."""
 
@@ -74,7 +84,21 @@ class Writes:
             self._mirroring.soon(facts)
             return told
 
-        return await self._choosing.serve(on_primary, on_backup, on_neither)
+        try:
+            return await self._choosing.serve(on_primary, on_backup, on_neither)
+        except (Unavailable, Overloaded):
+            if await self._kept_all_the_same(facts):
+                return [True for _ in facts]
+            raise
+
+    async def _kept_all_the_same(self, facts: Sequence[AnyFact]) -> bool:
+        """What tells of a message that is out already is journaled when no store takes it in time: nobody decides by it,
+        and to refuse it would lose it. True when that was all.
+        """
+        outcomes = [fact for fact in facts if isinstance(fact, _OF_WHAT_IS_OUT)]
+        await self._record(outcomes)
+        self._keep_warm(outcomes)
+        return bool(outcomes) and len(outcomes) == len(facts)
 
     async def check(self, order: CheckOrder) -> CheckVerdict:
         async def on_primary(order: CheckOrder = order) -> CheckVerdict:
@@ -135,7 +159,7 @@ class Writes:
         if (held := self._recent.held(claim)) is not None:
             return held
         if not self._choosing.backup_down:
-            with suppress(Unavailable):
+            with without_the_mirror():
                 held = await self._choosing.run_backup(lambda store: store.claim(claim))
         return None if held is None or held.ours else held
 

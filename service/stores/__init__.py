@@ -195,6 +195,10 @@ class Primary(Keeping, Protocol):
         """Put each of these in the place of the one with its key where that is later; the others change nothing."""
         ...
 
+    async def renumber(self, check: Check, number: int) -> None:
+        """Give a check that is kept another number, and the approval that it made; nothing when that number is taken."""
+        ...
+
     async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
         """Outcomes and checks made within a span, of requests that were begun within another."""
         ...

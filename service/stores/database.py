@@ -24,7 +24,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import ConfigurationError
 from core.migrating import migrations, split_statements
 from core.settings.servers import Store as StoreSettings
@@ -41,6 +41,8 @@ _LOCK_WAIT_SECONDS = (
 )
 SCHEMA_SECONDS = 60.0
 """What making the tables may take: a slow disk syncs for each of them, and needs longer than any call would wait."""
+_HEARD_SHARE = 0.8
+"""Of a limit: who listened for less than that has not heard that a server is silent."""
 _SQL_MODE = "TRADITIONAL"  # without it MySQL cuts values that are too long, and says so only in a warning
 _LIBRARY_ERRORS = (SQLAlchemyError, pymysql.MySQLError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 
@@ -55,12 +57,24 @@ class _Progress:
 
 
 class Database:
-    """Runs transactions. Each lane has one of its own, so that a hung server holds that lane and nothing else."""
+    """Runs transactions. Each lane has one of its own, so that a hung server holds that lane and nothing else.
 
-    def __init__(self, settings: StoreSettings, *, isolation: str, clock: Clock, has_schema: Event) -> None:
+    `listened` stands still while this process is held up.
+    """
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        isolation: str,
+        clock: Clock,
+        has_schema: Event,
+        listened: Timer = monotonic,
+    ) -> None:
         self._settings, self._isolation = settings, isolation
         self._read_timeout_seconds = settings.read_timeout_seconds
-        self._clock = clock
+        self._limit_seconds = _HEARD_SHARE * settings.read_timeout_seconds
+        self._clock, self._listened = clock, listened
         self._engine = open_engine(settings, isolation=isolation)
         self._writing = self._engine.execution_options(writes=True)
         self._has_schema = has_schema  # all lanes': one that is first used later must not make a table that was lost
@@ -73,7 +87,7 @@ class Database:
 
     def run(self, work: Callable[[Connection], Result], *, writes: bool) -> Result:
         """`work` in one transaction. Raises `StoreFault`, or `FactRefused` when a value can never be stored."""
-        started = monotonic()
+        started, heard_from = monotonic(), self._listened()
         reruns = 0
         while True:
             progress = _Progress()
@@ -86,7 +100,9 @@ class Database:
                 elapsed = monotonic() - started
                 self.is_contended = self._classify(error) is FaultClass.TRANSIENT
                 if not self._may_rerun(error, progress, reruns=reruns, elapsed_seconds=elapsed):
-                    raise self._translate(error) from error
+                    heard_seconds = self._listened() - heard_from
+                    is_held_up = elapsed >= self._limit_seconds > heard_seconds
+                    raise self._translate(error, is_held_up=is_held_up) from error
                 reruns += 1
 
     def close(self) -> None:
@@ -169,8 +185,10 @@ class Database:
         original = _original(error)
         return sqlite_errors.classify(original) if self.is_sqlite else mysql_errors.classify(original)
 
-    def _translate(self, error: BaseException) -> StoreFault | FactRefused:
+    def _translate(self, error: BaseException, *, is_held_up: bool) -> StoreFault | FactRefused:
         fault = self._classify(error)
+        if fault is FaultClass.FATAL and is_held_up:
+            fault = FaultClass.HELD_UP
         what = _describe(error)
         if fault is FaultClass.DATA:
             return FactRefused(f"the store cannot keep this: {what}")
@@ -183,6 +201,7 @@ _HINTS = {
     FaultClass.TRANSIENT: "try again",
     FaultClass.SATURATED: "try again later; the server has too much to do",
     FaultClass.CREDENTIALS: "check the user, the password, the rights and the tables of {where}",
+    FaultClass.HELD_UP: "give this program more of the processors, or run fewer beside it",
 }
 
 

@@ -12,6 +12,8 @@ BadInput
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from itertools import count
 
@@ -26,6 +28,7 @@ class FaultClass(StrEnum):
     SATURATED = "saturated"  # too many connections or callers: back off; counts half
     DATA = "data"  # the caller's fault: never fails over
     CREDENTIALS = "credentials"  # password, rights, schema: an alarm of its own
+    HELD_UP = "held_up"  # this process had no time to listen: it says nothing of the server, and never counts
 
 
 _incidents = count(1)
@@ -79,3 +82,15 @@ def fault_of(error: Unavailable) -> FaultClass:
     """The class of a failure; fatal when nobody said, because a call that failed must go somewhere."""
     fault = getattr(error, "fault", FaultClass.FATAL)
     return fault if isinstance(fault, FaultClass) else FaultClass.FATAL
+
+
+@contextmanager
+def without_the_mirror() -> Iterator[None]:
+    """Go on without what the mirror does not tell or take, unless it is this process that did not listen: then the mirror
+    serves others meanwhile, and what is decided without it may be decided twice.
+    """
+    try:
+        yield
+    except MirrorUnavailable as error:
+        if fault_of(error) is FaultClass.HELD_UP:
+            raise

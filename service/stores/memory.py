@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TypeVar, cast
 from uuid import UUID
 
+import msgspec
+
 from core.errors import MirrorUnavailable, StoreUnavailable
 from core.events import Category
 from core.ids import time_of
@@ -196,6 +198,22 @@ class MemoryStore:
                 self._facts[type(fact)][fact.key] = fact
                 beside = self._of_request[getattr(fact, "request_id", UUID(int=0))]
                 beside[:] = [fact if row is held else row for row in beside]
+
+    async def renumber(self, check: Check, number: int) -> None:
+        """Give a check another number, and its approval, unless that is taken."""
+        self._require()
+        rows = self._facts[Check]
+        if (check.request_id, number) in rows or rows.get(check.key) != check:
+            return
+        approval = self._facts[Approval].get((check.request_id,))
+        moved: list[Check | Approval] = [check]
+        if isinstance(approval, Approval) and (approval.check, approval.at) == (check.check, check.at):
+            moved.append(approval)
+        beside = self._of_request[check.request_id]
+        for old in moved:
+            del self._facts[type(old)][old.key]
+            beside.remove(old)
+            self._insert(msgspec.structs.replace(old, check=number))
 
     async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
         """Outcomes and checks, by when they were made and when their requests were begun."""

@@ -1,7 +1,7 @@
 """The store on Redis or Valkey: the mirror of what lives, and the backup when the primary store is down.
 
 Every write is one script, so it happens whole or not at all; entries go when nothing can ask for them any more. No
-caller waits longer than the timeout in the settings and half a second.
+caller waits longer than the timeout in the settings and a quarter of a second, in which this process listened.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
+from time import monotonic
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
@@ -20,7 +21,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
-from core.clock import Clock, utc_now
+from core.attention import within
+from core.clock import Clock, Timer, utc_now
 from core.errors import ConfigurationError
 from core.events import Category, CheckResult
 from core.settings.servers import Mirror as MirrorSettings
@@ -55,7 +57,7 @@ Answer = TypeVar("Answer")
 _CONNECTIONS_MAX = 64
 _RERUNS_MAX = 3
 _RERUN_SECONDS = 0.05
-_PATIENCE_SECONDS = 0.5
+_PATIENCE_SECONDS = 0.25
 _SCRIPT_FACTS_MAX = 200  # a script holds up everybody else: this many take about two milliseconds
 _PROBE_SECONDS = 60
 _CALL_SECONDS = 60  # longer than anybody tries the same call
@@ -64,10 +66,19 @@ _WARMING_SECONDS = 30  # an instance that died while it filled the server is fol
 
 
 class RedisStore:
-    """A `Backup`. `namespace` begins every key, so that several services can share a server."""
+    """A `Backup`. `namespace` begins every key, so that several services can share a server. `listened` stands still while
+    this process is held up: it is no proof of a server's silence that nobody listened.
+    """
 
-    def __init__(self, settings: MirrorSettings, *, clock: Clock = utc_now, namespace: str = "heliograph") -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        settings: MirrorSettings,
+        *,
+        clock: Clock = utc_now,
+        listened: Timer = monotonic,
+        namespace: str = "heliograph",
+    ) -> None:
+        self._clock, self._listened = clock, listened
         self._namespace = namespace
         self._deadline_seconds = settings.timeout_seconds + _PATIENCE_SECONDS
         self._probe_key = self._key(f"probe:{uuid4()}")
@@ -76,9 +87,10 @@ class RedisStore:
             pool = BlockingConnectionPool.from_url(
                 settings.url.get_secret_value(),
                 max_connections=_CONNECTIONS_MAX,
-                timeout=settings.timeout_seconds,
-                socket_timeout=settings.timeout_seconds,
-                socket_connect_timeout=settings.timeout_seconds,
+                # `_do` alone limits: the client's own limits go by the wall, and pass while nobody listens.
+                timeout=None,
+                socket_timeout=None,
+                socket_connect_timeout=None,
                 retry=Retry(
                     NoBackoff(), 0
                 ),  # the client's own default keeps a caller for 3.5 s on a refused connection
@@ -236,9 +248,9 @@ class RedisStore:
         What was not executed for a passing reason is run again, and once what was lost with its connection, which may
         have been closed while it was idle.
         """
-        reruns = 0
+        reruns, heard_from = 0, self._listened()
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with within(self._deadline_seconds, listened=self._listened):
                 while True:
                     try:
                         return await call()
@@ -249,7 +261,11 @@ class RedisStore:
                             raise
                         reruns += 1
                         await asyncio.sleep(_RERUN_SECONDS if is_passing else 0)
-        except (RedisError, OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+        except TimeoutError as error:
+            if self._listened() - heard_from < 0.9 * self._deadline_seconds:
+                raise MirrorFault("the mirror was not listened to", fault=FaultClass.HELD_UP) from error
+            raise _translate(error) from error
+        except (RedisError, OSError, ValueError, TypeError) as error:
             raise _translate(error) from error
 
 
@@ -280,4 +296,5 @@ _HINTS = {
     FaultClass.TRANSIENT: "try again",
     FaultClass.SATURATED: "try again later; the server has too much to do",
     FaultClass.CREDENTIALS: "check the password in mirror.url and the rights of its user",
+    FaultClass.HELD_UP: "give this program more of the processors, or run fewer beside it",
 }

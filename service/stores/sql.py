@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from math import inf
 from threading import Event
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -16,7 +18,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, delete, insert, select
 
-from core.clock import Clock, utc_now
+from core.clock import Clock, Timer, utc_now
 from core.events import Category
 from core.lane import Lane
 from core.settings.servers import Store as StoreSettings
@@ -38,6 +40,7 @@ from service.stores import (
     pages,
     patience,
     schema,
+    told_numbers,
 )
 from service.stores.database import SCHEMA_SECONDS, Database
 from service.stores.derive import known_candidates
@@ -73,34 +76,39 @@ _BARE = select(1)
 
 
 class SqlStore:
-    """A `Store`. Tables are made when a connection first succeeds, so a service can start while the server is down."""
+    """A `Store`. Tables are made when a connection first succeeds, so a service can start while the server is down.
 
-    def __init__(self, settings: StoreSettings, *, clock: Clock = utc_now) -> None:
-        self._clock = clock
+    `listened` stands still while this process is held up: it is no proof of a server's silence that nobody listened.
+    """
+
+    def __init__(self, settings: StoreSettings, *, clock: Clock = utc_now, listened: Timer = monotonic) -> None:
+        self._clock, self._listened = clock, listened
         self._instance = uuid4()
         self._deadline_seconds = settings.read_timeout_seconds + _PATIENCE_SECONDS
         self._read_timeout_seconds = settings.read_timeout_seconds
         self._slow_seconds = _SLOW_SHARE * settings.read_timeout_seconds
         tables = Event()
         # The writer must see what other instances have committed since; a reader wants one moment for all its tables.
-        writes = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
-        reads = Database(settings, isolation="REPEATABLE READ", clock=clock, has_schema=tables)
-        self._probing = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
-        self._chores = Database(settings, isolation="READ COMMITTED", clock=clock, has_schema=tables)
+        open_database = partial(Database, clock=clock, has_schema=tables, listened=listened)
+        writes = open_database(settings, isolation="READ COMMITTED")
+        reads = open_database(settings, isolation="REPEATABLE READ")
+        self._probing = open_database(settings, isolation="READ COMMITTED")
+        self._chores = open_database(settings, isolation="READ COMMITTED")
         self._pulse_seconds = _PULSE_SHARE * settings.read_timeout_seconds
         brief = {"read_timeout_seconds": self._pulse_seconds, "connect_timeout_seconds": self._pulse_seconds}
-        self._pulsing = Database(
-            settings.model_copy(update=brief), isolation="READ COMMITTED", clock=clock, has_schema=tables
-        )
+        self._pulsing = open_database(settings.model_copy(update=brief), isolation="READ COMMITTED")
         self._writes = writes
         self._databases = (writes, reads, self._probing, self._chores, self._pulsing)
-        limits = {"batch_max": settings.lane_batch_max, "waiting_max": settings.lane_waiting_max}
-        self._writing: Lane[Order, Done] = Lane("store-writes", Writer(writes), **limits)
-        self._reading: Lane[Question, Told] = Lane("store-reads", Reader(reads), **limits)
-        self._probes: Lane[None, None] = Lane("store-probes", self._probe, batch_max=1, waiting_max=10)
-        self._pulses: Lane[None, None] = Lane("store-pulse", self._beat, batch_max=1, waiting_max=10)
+        many = partial(
+            Lane, batch_max=settings.lane_batch_max, waiting_max=settings.lane_waiting_max, listened=listened
+        )
+        one = partial(Lane, batch_max=1, waiting_max=10, listened=listened)
+        self._writing: Lane[Order, Done] = many("store-writes", Writer(writes))
+        self._reading: Lane[Question, Told] = many("store-reads", Reader(reads))
+        self._probes: Lane[None, None] = one("store-probes", self._probe)
+        self._pulses: Lane[None, None] = one("store-pulse", self._beat)
         # Apart from the probes: a chore that takes long must not look like a server that is down.
-        self._chore_lane: Lane[Chore, Any] = Lane("store-chores", self._do_chore, batch_max=1, waiting_max=10)
+        self._chore_lane: Lane[Chore, Any] = one("store-chores", self._do_chore)
 
     async def prepare(self) -> None:
         """Make the tables that are missing, which may take longer than any call: for the start of a program."""
@@ -157,17 +165,20 @@ class SqlStore:
         return max(self._writing.busy_seconds, self._reading.busy_seconds)
 
     async def pulse(self) -> None:
-        begun = monotonic()
-        within_seconds = self._pulse_seconds + _PULSE_GRACE_SECONDS
-        try:
-            await self._pulses.do(None, within_seconds=within_seconds)
-        except (TimeoutError, StoreFault) as error:
-            elapsed = monotonic() - begun
-            if elapsed > 2 * within_seconds:  # we were held up ourselves, and can judge nobody
-                raise StoreFault("it was asked too slowly", fault=FaultClass.TRANSIENT) from None
-            if elapsed < 0.9 * self._pulse_seconds and isinstance(error, StoreFault):
-                raise
-            raise StoreLate("the store is silent", fault=FaultClass.FATAL) from None
+        heard_from = self._listened()
+        is_silent = False
+        while not is_silent:
+            begun = monotonic()
+            try:
+                within_seconds = self._pulse_seconds + _PULSE_GRACE_SECONDS
+                await self._pulses.do(None, within_seconds=within_seconds, stretch_max=inf)
+                return
+            except (TimeoutError, StoreFault) as error:
+                if monotonic() - begun < 0.9 * self._pulse_seconds and isinstance(error, StoreFault):
+                    raise
+            # Who was held up meanwhile asks again, until he has listened for long enough.
+            is_silent = self._listened() - heard_from >= 0.9 * self._pulse_seconds
+        raise StoreLate("the store is silent", fault=FaultClass.FATAL)
 
     async def keep_first(self, facts: Sequence[AnyFact]) -> None:
         def chore(connection: Connection) -> None:
@@ -175,6 +186,12 @@ class SqlStore:
 
         if facts:
             await self._do(self._chore_lane, chore)
+
+    async def renumber(self, check: Check, number: int) -> None:
+        def chore(connection: Connection) -> None:
+            told_numbers.renumber(connection, check, number)
+
+        await self._do(self._chore_lane, chore)
 
     async def made_between(self, *, begun: tuple[datetime, datetime], made: tuple[datetime, datetime]) -> list[AnyFact]:
         def chore(connection: Connection) -> list[AnyFact]:
@@ -208,18 +225,22 @@ class SqlStore:
     async def _do(self, lane: Lane[Item, Answer], item: Item, *, within_seconds: float = 0.0) -> Answer:
         waited = patience.waited()
         within_seconds = within_seconds or self._left_seconds(lane, waited)
-        begun = monotonic()
+        heard_from = self._listened()
         try:
             return await lane.do(item, within_seconds=within_seconds)
         except TimeoutError:
             hint = "the server may hang; what was asked may still happen"
-            # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.
-            is_contended = lane is self._writing and self._writes.is_contended
-            fault = FaultClass.TRANSIENT if is_contended else FaultClass.FATAL
+            fault = self._fault_of_lateness(lane, is_held_up=self._listened() - heard_from < 0.9 * within_seconds)
             raise StoreLate("the store did not answer in time", fault=fault, hint=hint) from None
         finally:
             if waited is not None:
-                waited.seconds += monotonic() - begun
+                waited.seconds += self._listened() - heard_from
+
+    def _fault_of_lateness(self, lane: Lane[Item, Answer], *, is_held_up: bool) -> FaultClass:
+        if is_held_up:
+            return FaultClass.HELD_UP
+        # Who waited behind a transaction that waits for a lock has seen contention, and no server that hangs.
+        return FaultClass.TRANSIENT if lane is self._writing and self._writes.is_contended else FaultClass.FATAL
 
     def _left_seconds(self, lane: Lane[Item, Answer], waited: Waited | None) -> float:
         """A call waits for a slow store once, not once a question; a queue that moves is no slow store.

@@ -1,17 +1,26 @@
-"""F24: ten times the load. Refusals must come early and say when to come back, memory must stay flat, and then all is well."""
+"""F24: ten times the load: refusals must come early and say when to come back, memory must stay flat, and then all is well.
+And no processor left: other programs take both, and neither store may be blamed for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 
 from sandbox.chaos.cluster import INSTANCES
+from sandbox.chaos.faults.receipts import one_code_checked_at_once
 from sandbox.chaos.nemesis import Fault, Field
+from sandbox.children import Process, launch
 
 FACTOR = 10
 MEMORY_MAX_MB = 400
 """More than any instance needs with a thousand calls in hand (about 150 MB here)."""
+HOGS_A_PROCESSOR = 6
+_NICEST = 19
+"""What the service and its stores are: between their niceness and ours the hogs leave them a hundredth of a processor."""
 _LOOK_SECONDS = 0.5
 _MB = 1024 * 1024
 
@@ -47,13 +56,39 @@ async def _most_memory_mb(field: Field) -> float:
         return most
 
 
+@asynccontextmanager
+async def processors_taken(field: Field) -> AsyncIterator[None]:
+    """Programs that do nothing else take the processors from the service and its stores, though not from whoever calls it,
+    while one code is checked a hundred times at once."""
+    behind_us = (_NICEST - os.getpriority(os.PRIO_PROCESS, 0)) // 2
+    argv = ["nice", "-n", str(behind_us), "sh", "-c", "while :; do :; done"]
+    with ExitStack() as taken:
+        for number in range(HOGS_A_PROCESSOR * (os.cpu_count() or 1)):
+            hog = Process(name=f"hog-{number}", argv=argv, is_ready=lambda _child: True)
+            taken.callback(launch(hog, field.cluster.folder / "hogs").kill)
+        field.begins()
+        async with one_code_checked_at_once(field):
+            yield
+
+
 FAULTS = (
     Fault(
-        number="F24",
+        number="F24a",
         title=f"{FACTOR} times the load",
         around=tenfold,
         victim="load",
         seconds=60.0,
+        quick_seconds=10.0,
+        tolerates=frozenset({429, 503}),
+    ),
+    Fault(
+        number="F24b",
+        title="the processors are taken, 100 checks at once",
+        around=processors_taken,
+        victim="processors",
+        plan=lambda plan: replace(plan, niceness=_NICEST),
+        judges_answers=False,
+        seconds=15.0,
         quick_seconds=10.0,
         tolerates=frozenset({429, 503}),
     ),

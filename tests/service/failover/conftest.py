@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -25,7 +26,8 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
     made: list[Failover] = []
 
     async def start(**given) -> Failover:
-        clock, hooks = given.pop("clock", utc_now), given.pop("hooks", NO_HOOKS)
+        clock, timer = given.pop("clock", utc_now), given.pop("timer", monotonic)
+        hooks = given.pop("hooks", NO_HOOKS)
         settings = {"window_seconds": 5.0, "fatal_errors": 3, "probe_seconds": 0.02} | given
         failover = Failover(
             primary=twins.primary,
@@ -34,6 +36,7 @@ async def make(twins: Twins) -> AsyncIterator[Make]:
             journal=JournalSettings(folder=twins.folder),
             presumption=PRESUMPTION,
             clock=clock,
+            timer=timer,
             hooks=hooks,
             on_notice=twins.hear,
         )

@@ -194,6 +194,21 @@ async def test_two_checks_that_got_one_number_on_two_stores_are_both_kept_once(t
     assert state.checks == (facts.check(request, 1), mine, msgspec.structs.replace(theirs, check=3))
 
 
+async def test_a_check_whose_answer_was_lost_gets_the_number_that_it_was_told_of_under_without_a_store(tmp_path: Path):
+    store, request = MemoryStore(), facts.request()
+    late = facts.check(request, 1, result="approved")  # committed after its caller had given up
+    await store.write([request, late, facts.approval(request, 1, at=late.at)])
+    told = msgspec.structs.replace(late, check=CHECKS_FROM + 7)
+    journal_of(tmp_path, records_of([told, facts.approval(request, told.check, at=late.at)]))
+    await replay(tmp_path, store)
+    state = await store.request(request.id)
+
+    assert state is not None
+    assert state.checks == (told,)
+    assert state.approval is not None
+    assert state.approval.check == told.check
+
+
 async def test_what_is_known_of_the_checks_of_a_batch_is_asked_at_once(tmp_path: Path):
     class Slow(MemoryStore):
         asking = most = 0

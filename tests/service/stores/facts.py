@@ -64,8 +64,9 @@ def check(of: Request, number: int, **fields: Any) -> Check:
     return Check(request_id=of.id, check=number, **(given | fields))
 
 
-def approval(of: Request, number: int = 1) -> Approval:
-    return Approval(request_id=of.id, at=of.at + timedelta(seconds=30), check=number, attempt=1)
+def approval(of: Request, number: int = 1, **fields: Any) -> Approval:
+    given = {"at": of.at + timedelta(seconds=30), "attempt": 1}
+    return Approval(request_id=of.id, check=number, **(given | fields))
 
 
 def opt_out(phone_hash: str, **fields: Any) -> OptOut:

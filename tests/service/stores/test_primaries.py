@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from core.ids import time_of
@@ -43,6 +44,27 @@ async def test_a_later_one_changes_nothing_and_one_that_is_not_there_is_not_made
 
     assert state.receipts == (first,)
     assert state.approval == facts.approval(request)
+
+
+async def test_a_check_gets_another_number_and_so_does_the_approval_that_it_made(primary: Primary):
+    request = facts.request()
+    wrong, right = facts.check(request, 1), facts.check(request, 2, result="approved", at=facts.NOW + LATER)
+    approval = facts.approval(request, 2, at=right.at)
+    await primary.write([request, wrong, right, approval])
+    await primary.renumber(right, 600)
+    state = await primary.request(request.id)
+
+    assert state.checks == (wrong, msgspec.structs.replace(right, check=600))
+    assert state.approval == msgspec.structs.replace(approval, check=600)
+
+
+async def test_no_check_gets_the_number_of_another_one(primary: Primary):
+    request = facts.request()
+    one, other = facts.check(request, 1), facts.check(request, 2, at=facts.NOW + LATER)
+    await primary.write([request, one, other])
+    await primary.renumber(one, 2)
+
+    assert await primary.checks(request.id) == [one, other]
 
 
 async def test_outcomes_and_checks_are_found_by_when_they_were_made_and_their_requests_begun(primary: Primary):

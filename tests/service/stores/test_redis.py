@@ -14,6 +14,7 @@ import pytest
 import redis.asyncio
 import redis.exceptions as replies
 
+from core.clock import ManualTimer
 from core.errors import ConfigurationError
 from core.settings.servers import Mirror as MirrorSettings
 from sandbox.servers import Server, start_valkey
@@ -93,6 +94,18 @@ async def test_a_mirror_that_hangs_is_waited_for_no_longer_than_the_timeout(vict
 
     assert refused.value.fault is FaultClass.FATAL
     assert took_seconds < 1.0
+
+
+async def test_a_mirror_that_nobody_listened_to_is_not_called_silent(victim: Server):
+    store = RedisStore(MirrorSettings(url=victim.url, timeout_seconds=0.1), listened=ManualTimer())
+    await store.probe()
+    os.kill(victim.pid, signal.SIGSTOP)
+    with pytest.raises(MirrorFault) as refused:
+        await store.write([facts.request()])
+    os.kill(victim.pid, signal.SIGCONT)
+    await store.close()
+
+    assert refused.value.fault is FaultClass.HELD_UP
 
 
 async def test_a_mirror_that_came_back_is_used_again(victim: Server):

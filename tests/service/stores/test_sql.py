@@ -15,11 +15,12 @@ import sqlalchemy
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
+from core.clock import ManualTimer
 from core.errors import ConfigurationError
 from core.settings.servers import Store as StoreSettings
 from sandbox.servers import Server, start_mariadb
 from service.stores import mysql_errors, schema, sqlite_errors
-from service.stores.faults import FactRefused, FaultClass, StoreFault
+from service.stores.faults import FactRefused, FaultClass, StoreFault, StoreLate
 from service.stores.sql import SqlStore
 from tests.service.stores import facts
 from tests.support.servers import require_server
@@ -120,6 +121,37 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_the_timeout(vict
     assert all(isinstance(answer, StoreFault) for answer in told)  # told by the server, or tired of waiting behind it
     assert {answer.fault for answer in told} == {FaultClass.FATAL}
     assert took_seconds < 1.5
+
+
+async def test_a_server_that_nobody_listened_to_is_not_called_silent(victim: Server):
+    settings = StoreSettings(url=victim.url, connect_timeout_seconds=0.5, read_timeout_seconds=0.5)
+    store = SqlStore(settings, listened=ManualTimer())  # it stands still: this process got no time
+    await store.prepare()
+    os.kill(victim.pid, signal.SIGSTOP)
+    calls = [store.write([facts.request()]), store.request(facts.new_id()), store.probe()]
+    told = await asyncio.gather(*calls, return_exceptions=True)
+    os.kill(victim.pid, signal.SIGCONT)
+    await store.close()
+
+    assert [answer.fault for answer in told] == [FaultClass.HELD_UP] * 3
+
+
+async def test_the_silence_of_a_server_is_told_once_somebody_has_listened_for_long_enough(victim: Server):
+    timer = ManualTimer()
+    store = SqlStore(StoreSettings(url=victim.url, read_timeout_seconds=0.5), listened=timer)
+    await store.prepare()
+    await store.pulse()
+    os.kill(victim.pid, signal.SIGSTOP)
+    asking = asyncio.ensure_future(store.pulse())
+    await asyncio.wait({asking}, timeout=0.5)
+    was_asking = not asking.done()
+    timer.advance(seconds=1.0)
+    with pytest.raises(StoreLate):
+        await asking
+    os.kill(victim.pid, signal.SIGCONT)
+    await store.close()
+
+    assert was_asking
 
 
 async def test_a_store_that_was_down_at_first_is_used_once_it_is_up(victim: Server):
