@@ -26,8 +26,8 @@ LOSS_TITLES: Mapping[str, str] = {
     "accepted": "not accepted",
     "received": "no receipt",
     "delivered": "not delivered",
-    "filled": "code not entered",
-    "approved": "entered, not approved",
+    "filled": "not entered",
+    "approved": "not approved",
 }
 
 ERROR_CLASSES: Mapping[str, str] = {

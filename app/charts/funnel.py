@@ -16,6 +16,7 @@ from metrics.funnel import LOST_STEPS, STEPS
 
 _ROW_HEIGHT = 34
 _HEAD_HEIGHT = 90
+_LEGEND_HEIGHT = 30
 
 _LOSS_PLACES = (1, 3, 4, 5, 6)
 """Places in the palette of what is lost, in the order of the steps; approved takes the first."""
@@ -65,10 +66,11 @@ def shares(parts: pd.DataFrame, dimension: str, shade: Shade) -> go.Figure:
     for step, place in zip(LOST_STEPS, _LOSS_PLACES, strict=True):
         lost = parts[STEPS[STEPS.index(step) - 1]] - parts[step]
         traces.append(_share(names, lost / total, lost, LOSS_TITLES[step], LINES[shade][place]))
-    layout = _layout(len(parts), title="Share of code attempts", tickformat=".0f")
+    layout = _layout(len(parts), title="Share of code attempts", tickformat=".0f", legend=_LEGEND_HEIGHT)
     layout |= {
         "barmode": "stack",
         "showlegend": True,
+        # The names are so short that a telephone has two beside each other: more rows would scroll, over the bars.
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
         "hovermode": "y unified",
     }
@@ -94,9 +96,9 @@ def _share(names: list[str], share: pd.Series[float], count: pd.Series[int], lab
     }
 
 
-def _layout(rows: int, *, title: str, tickformat: str) -> dict[str, Any]:
+def _layout(rows: int, *, title: str, tickformat: str, legend: int = 0) -> dict[str, Any]:
     return {
-        "height": _HEAD_HEIGHT + _ROW_HEIGHT * rows,
+        "height": _HEAD_HEIGHT + _ROW_HEIGHT * rows + legend,
         "margin": {"l": 4, "r": 24, "t": 34, "b": 4},
         "showlegend": False,
         "dragmode": False,

@@ -57,12 +57,12 @@ def _causes(answers: FunnelData, window: Window) -> None:
         {
             "step": [LOSS_TITLES[step] for step in answers.causes["step"]],
             "lost": answers.causes["lost"],  # before the long words, which end beyond a narrow screen
-            "share": answers.causes["lost"] / total * 100,
             "cause": [
                 cause(what, error_class)
                 for what, error_class in zip(answers.causes["what"], answers.causes["error_class"], strict=True)
             ],
             "code": answers.causes["error_code"],
+            "share": answers.causes["lost"] / total * 100,
         }
     )
     st.dataframe(

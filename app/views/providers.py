@@ -19,6 +19,9 @@ from core.words import percent
 from metrics.catalogue import Metric, metric
 from metrics.mix import STRATUM_N_MIN, Adjusted
 
+_NOTABLE = 0.001
+_WHOLE = 0.995
+
 
 def page() -> None:
     """Draw it."""
@@ -61,7 +64,7 @@ def _compared(shown: Metric, answers: ProvidersData) -> None:
         config=CONFIG,
         alt="; ".join(_in_words(row) for row in answers.adjusted),
     )
-    st.markdown("\n".join(f"- {controls.plain(line)}" for line in _why(answers.adjusted)))
+    st.markdown("\n".join(f"- {controls.plain(line)}" for line in why(answers.adjusted)))
 
 
 def _in_words(row: Adjusted) -> str:
@@ -69,7 +72,7 @@ def _in_words(row: Adjusted) -> str:
     return f"{words.named('provider', row.provider)}: {words.figure(row.raw, 'ratio')}, on equal traffic {equal}"
 
 
-def _why(rows: Sequence[Adjusted]) -> list[str]:
+def why(rows: Sequence[Adjusted]) -> list[str]:
     """Why raw and adjusted differ, a line a provider."""
     lines = []
     for row in rows:
@@ -85,8 +88,18 @@ def _why(rows: Sequence[Adjusted]) -> list[str]:
             f"{percent(reason.common_share)}: {words.change(reason.effect, 0, 'ratio')})"
             for reason in row.reasons
         ]
-        lines.append(f"{told}{'; ' + '; '.join(reasons) if reasons else ''}.")
+        lines.append(f"{told}; {'; '.join(reasons) or _unexplained(row)}.")
     return lines
+
+
+def _unexplained(row: Adjusted) -> str:
+    """What there is to say where no destination takes a share of its traffic that moves its value."""
+    if row.raw is not None and row.value is not None and abs(row.raw - row.value) < _NOTABLE:
+        return "its mix makes no difference"
+    told = "no single destination makes the difference"
+    if row.covered > _WHOLE:
+        return told
+    return f"{told}; it has a sample (n ≥ {STRATUM_N_MIN}) for {percent(row.covered)} of all traffic, and is compared on that"
 
 
 def _table(shown: Metric, answers: ProvidersData, window: Window) -> None:
@@ -152,10 +165,10 @@ def _failures(answers: ProvidersData, window: Window) -> None:
         {
             "provider": [words.named("provider", name) for name in rows["provider"]],
             "failed": rows["failed"],  # before the long words, which end beyond a narrow screen
-            "share": rows["failed"] / rows["submitted"] * 100,
             "stage": ["not taken" if stage == "answer" else "taken, not delivered" for stage in rows["stage"]],
             "meaning": [ERROR_CLASSES.get(name, name) for name in rows["error_class"]],
             "code": rows["error_code"],
+            "share": rows["failed"] / rows["submitted"] * 100,
         }
     )
     st.dataframe(

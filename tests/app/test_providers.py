@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.views.providers import why
 from core.warehouse import Warehouse
+from metrics.mix import Adjusted
 from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 
@@ -29,6 +31,23 @@ def test_providers_stand_side_by_side_with_delays_and_failures(warehouse: Wareho
     assert len(shown.get("plotly_chart")) == 2
     assert "on equal traffic" in text(shown)
     assert "No price list is set" in text(shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "covered", "told"),
+    [
+        (0.9, 1.0, "its mix makes no difference."),
+        (0.8, 1.0, "no single destination makes the difference."),
+        (0.8, 0.76, "it has a sample (n ≥ 30) for 76\xa0% of all traffic, and is compared on that."),
+        (None, 0.3, "only 30\xa0% of all traffic goes where it has a sample, too little to compare."),
+    ],
+)
+def test_every_provider_is_told_why_it_differs_or_that_it_does_not(
+    value: float | None, covered: float, told: str
+) -> None:
+    (line,) = why([Adjusted("aurora", raw=0.9, n=1000, value=value, covered=covered, reasons=())])
+
+    assert line.endswith(told)
 
 
 def test_with_a_price_list_it_says_what_a_delivery_costs(warehouse: Warehouse, pages: Pages, tmp_path: Path) -> None:
