@@ -246,6 +246,13 @@ def incident(source: Source, incident_id: str) -> incidents_data.StoryData | Non
     return incidents_data.story(source.warehouse, incident_id, now=utc_now())
 
 
+@kept(seconds=60)
+def moved(source: Source, window: Window, filters: FilterKey) -> incidents_data.Moved:
+    return incidents_data.moved(
+        source.warehouse, window, filters, now=utc_now(), on_time_seconds=source.on_time_seconds
+    )
+
+
 @kept(seconds=15)
 def standing(source: Source) -> Sequence[Word]:
     return incidents_data.standing(source.warehouse, now=utc_now())

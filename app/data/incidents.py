@@ -1,21 +1,24 @@
 """The Incidents page asks three questions: what was broken in the window, what is now, and what operators keep quiet. One
-incident asks four more."""
+incident asks four more, and two of the ten metrics in its scope."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
 
-from app.data.basics import FilterKey
+from app.data.basics import ALL_SLUGS, FilterKey, readings_of
 from app.data.beside import beside
-from app.timeframe import Window
+from app.data.overview import at_same_age
+from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
 from metrics.detection.incidents import Incident, Notification, Scope
 from metrics.detection.records import evidence, incident, incidents_between, notifications_since, open_incidents
 from metrics.detection.words import Word, comments_on, words_at
+from metrics.query import Question, ask
+from metrics.readings import Reading
 
 _BEFORE = timedelta(minutes=30)
 _AHEAD = timedelta(days=366)
@@ -41,6 +44,15 @@ class StoryData:
     comments: Sequence[Word]
 
 
+@dataclass(frozen=True)
+class Moved:
+    """The ten metrics of some messages in a window, and in the same span a week before; there at the `same_age`, if so."""
+
+    now: Mapping[str, Reading]
+    before: Mapping[str, Reading]
+    same_age: bool
+
+
 def answer(warehouse: Warehouse, window: Window, filters: FilterKey) -> IncidentsData:
     """The lists, of incidents that touch what the filters keep."""
     chosen = dict(filters)
@@ -63,6 +75,18 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
     others = [row for row in meanwhile.result() if row.id != one.id]
     return StoryData(one, proof.result(), told, others, comments.result())
+
+
+def moved(warehouse: Warehouse, window: Window, filters: FilterKey, *, now: datetime, on_time_seconds: int) -> Moved:
+    """What the ten metrics did in the scope of an incident while it lasted."""
+
+    def asked(over: Window, *, at: datetime, as_then: bool = False) -> Mapping[str, Reading]:
+        question = Question(metrics=ALL_SLUGS, start=over.start, end=over.end, filters=dict(filters))
+        return readings_of(ask(warehouse, question, now=at, on_time_seconds=on_time_seconds, as_then=as_then))
+
+    present = asked(window, at=now)
+    same_age = at_same_age(window, present)
+    return Moved(present, asked(window.earlier(WEEK), at=now - WEEK, as_then=same_age), same_age)
 
 
 def standing(warehouse: Warehouse, *, now: datetime) -> Sequence[Word]:

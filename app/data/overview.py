@@ -77,7 +77,7 @@ def answer(
     bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
     if bucket != finest:  # of few attempts, which are soon asked again
         course = beside(asked, window.from_bucket(bucket, zone), bucket)
-    same_age = window.span <= _SAME_AGE_MAX and not all(reading.settled for reading in present.values())
+    same_age = at_same_age(window, present)
     before = None
     if compare in COMPARED:
         by = COMPARED[compare]
@@ -89,6 +89,11 @@ def answer(
         sparks={slug: _spark(course.result(), slug, bucket) for slug in ALL_SLUGS},
         uptime=calls.result(),
     )
+
+
+def at_same_age(window: Window, present: Mapping[str, Reading]) -> bool:
+    """Whether these readings of a window are to be held against what was known so much earlier, at the same age."""
+    return window.span <= _SAME_AGE_MAX and not all(reading.settled for reading in present.values())
 
 
 def _spark(frame: pd.DataFrame, slug: str, bucket: str) -> Spark:

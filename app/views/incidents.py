@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, spoken, words
+from app import cached, controls, downloads, moved, shell, spoken, words
 from app.banners import banner, told
 from app.charts import evidence as charts
 from app.charts.panels import CONFIG
@@ -129,6 +129,7 @@ def _one(opened: Opened, _window: Window) -> None:
     with left:  # above the right one on a telephone
         _explained(one)
         _steps(one)
+        moved.draw(one, now=utc_now())
         _further(answers, view)
     with right:
         _timeline(answers, view.zone)

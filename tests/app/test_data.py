@@ -174,6 +174,7 @@ QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
     "regions": (2, lambda asked: regions_data.answer(asked, DAY, "UTC", (), slug="fill_rate", **WHEN)),
     "funnel": (3, lambda asked: funnel_data.answer(asked, DAY, (), dimension="carrier", now=NOW)),
     "incidents": (2, lambda asked: incidents_data.answer(asked, DAY, ())),
+    "what else moved": (2, lambda asked: incidents_data.moved(asked, DAY, (("provider", ("aurora",)),), **WHEN)),
     "messages": (1, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
     "operations": (8, lambda asked: operations_data.answer(asked, DAY, now=NOW)),
     "filters": (2, lambda asked: basics.choices(asked, DAY)),

@@ -8,10 +8,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.charts import evidence as charts
-from app.data.incidents import touches
+from app.data.basics import ALL_SLUGS
+from app.data.incidents import Moved, touches
+from app.moved import told
+from app.timeframe import WEEK
 from core.warehouse import Warehouse
 from metrics.detection.incidents import Notification
 from metrics.detection.records import keep, keep_evidence
+from metrics.readings import Reading
 from tests.app.broken import NOW, evidence_of, incident
 from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
@@ -65,6 +69,33 @@ def test_one_incident_tells_all_that_is_known(warehouse: Warehouse, page: AppTes
     assert "messages?" in written
     assert "incident=beside" in written
     assert len(shown.get("plotly_chart")) == 1
+    assert "What else moved there" in [heading.value for heading in shown.subheader]
+    assert "Without a value now or then: third-party success rate" in written.replace("\\", "")
+
+
+def test_what_else_moved_is_what_differs_from_the_week_before_by_more_than_chance(
+    warehouse: Warehouse, page: AppTest
+) -> None:
+    one = incident()
+    load(warehouse, until=one.onset + timedelta(minutes=20), hours=1)
+    load(warehouse, until=one.onset + timedelta(minutes=20) - WEEK, hours=1)
+    keep(warehouse, [one])
+
+    written = text(run(page, incident="one", tz="UTC")).replace("\\", "")
+
+    assert "Within chance: third-party success rate" in written
+    assert "against the same span a week before" in written
+
+
+def test_the_metric_of_the_incident_itself_is_not_what_else_moved() -> None:
+    calm = dict.fromkeys(ALL_SLUGS, Reading(0.9, 1000))
+    found = Moved(calm | {"fill_rate": Reading(0.6, 1000), "delivery_rate": Reading(0.5, 1000)}, calm, same_age=False)
+
+    lines = told(found, without="delivery_rate")
+
+    assert lines[0] == "Fill rate: 60.0 % (n 1,000) after 90.0 % (n 1,000), −30.0 points: worse"
+    assert not any("elivery rate" in line for line in lines)
+    assert lines[1].startswith("Within chance: ")
 
 
 def test_an_incident_that_does_not_exist_is_told(warehouse: Warehouse, page: AppTest) -> None:
