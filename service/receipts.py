@@ -2,7 +2,8 @@
 
 The provider is answered once both the store and the journal of events have it; if either refuses, the provider is told
 to come again. That it may come twice, late or out of order changes nothing: what the warehouse is told is what the store
-keeps, with the time of the first.
+keeps, with the time of the first. No provider is believed about an attempt that went to another one: whoever was handed
+the second attempt of a message can work out what the first is called.
 """
 
 from __future__ import annotations
@@ -65,10 +66,30 @@ class Receipts:
         adapter = self._adapter(provider)
         rows, bad = adapter.receipts(headers, body)
         now = self._clock()
-        facts = {fact.key: fact for fact in (receipt_fact(provider, row, now) for row in reversed(rows))}
+        told = [receipt_fact(provider, row, now) for row in rows]
+        believed = await self._believed(told)
+        facts = {fact.key: fact for fact in reversed(believed)}
         kept = await self._kept(list(reversed(facts.values())))
         await self._publisher.tell([receipt_event(fact) for fact in kept])
-        return Taken(len(rows), len(bad), adapter.receipt_reply)
+        strange = len(told) - len(believed)
+        if strange:
+            _log.warning("receipts of another provider's attempts", provider=provider, rows=strange)
+        return Taken(len(believed), len(bad) + strange, adapter.receipt_reply)
+
+    async def _believed(self, facts: Sequence[DeliveryReceipt]) -> Sequence[DeliveryReceipt]:
+        """Those of attempts that went to the provider who tells of them, as far as anybody knows where they went: without
+        a store this instance knows its own alone.
+        """
+        if len(self._providers) == 1:
+            return facts
+        ids = {fact.request_id for fact in facts}
+        states = dict(zip(ids, await asyncio.gather(*map(self._brief, ids)), strict=True))
+        return [fact for fact in facts if _went_to(states[fact.request_id], fact) in (fact.provider, None)]
+
+    async def _brief(self, request_id: UUID) -> RequestState | None:
+        with suppress(Unknowable):
+            return await self._store.brief(request_id)
+        return None
 
     async def _state(self, request_id: UUID) -> RequestState | None:
         with suppress(Unknowable):
@@ -124,6 +145,11 @@ class Receipts:
         states = await asyncio.gather(*map(self._state, sorted(repeated)))
         held = {row.key: row for state in states if state is not None for row in state.receipts}
         return [fact if is_new else held.get(fact.key, fact) for fact, is_new in zip(facts, told, strict=True)]
+
+
+def _went_to(state: RequestState | None, fact: DeliveryReceipt) -> str | None:
+    attempts = state.attempts if state else ()
+    return next((row.provider for row in attempts if row.attempt == fact.attempt), None)
 
 
 def receipt_fact(provider: str, row: ReceiptRow, at: datetime) -> DeliveryReceipt:

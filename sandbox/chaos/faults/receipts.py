@@ -93,12 +93,14 @@ async def _final_attempts(field: Field) -> list[Attempt]:
 
 async def _push(field: Field, attempt: Attempt, statuses: Sequence[ReceiptStatus], *, secret: str = "") -> int:
     """Push receipts of an attempt as its provider would; with another secret, as a forger would. The HTTP status."""
-    stand = field.cluster.stack.stands[0]
+    request_id, number = attempt
+    reference = reference_of(UUID(str(request_id)), number)
+    asked = {name for name, simulator in field.load.simulators.items() if reference in simulator.counts()}
+    stand = next(row for row in field.cluster.stack.stands if row.kind in asked)
     vendor: Vendor = VENDORS[stand.kind](
         account=stand.account, secret=secret or stand.secret, clock=field.cluster.clock, rng=field.rng
     )
-    request_id, number = attempt
-    order = Order(reference=reference_of(UUID(str(request_id)), number), number="", text="")
+    order = Order(reference=reference, number="", text="")
     status = 0
     for told in statuses:
         planned = PlannedReceipt(0.0, told, "handset" if told == "failed" else "")

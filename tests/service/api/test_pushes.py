@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -14,14 +15,18 @@ from core.events import Inbound, Receipt
 from service.facts import DeliveryReceipt, InboundMessage, OptOut
 from service.keywords import keyword_of
 from service.providers.base.references import reference_of
-from tests.support.house import House
+from service.stores.memory import MemoryStore
+from tests.service.stores.facts import new_id
+from tests.support.house import House, open_house
 from tests.support.providers import a_number
 
 
-async def push(house: House, rows: list[dict[str, str]], kind: str = "receipts") -> httpx.Response:
+async def push(
+    house: House, rows: list[dict[str, str]], kind: str = "receipts", *, provider: str = "route"
+) -> httpx.Response:
     body = msgspec.json.encode(rows)
-    headers = house.providers["route"].sign(body)
-    return await house.call("POST", f"/v1/{kind}/route", body, key="", headers=headers)
+    headers = house.providers[provider].sign(body)
+    return await house.call("POST", f"/v1/{kind}/{provider}", body, key="", headers=headers)
 
 
 def row(sent: httpx.Response, status: str, attempt: int = 1, **more: str) -> dict[str, str]:
@@ -49,6 +54,33 @@ async def test_bad_rows_cost_no_other_row_and_are_counted(house: House):
     assert answer.headers["Heliograph-Taken"] == "1"
     assert answer.headers["Heliograph-Unreadable"] == "2"
     assert len(house.facts(DeliveryReceipt)) == 1
+
+
+@pytest.mark.parametrize("also_in_one_body", [False, True])
+async def test_no_provider_is_believed_about_an_attempt_that_went_to_another_one(
+    tmp_path: Path, also_in_one_body: bool
+):
+    async with open_house(tmp_path, providers={"route": {}, "reserve": {"weight": 0.0}}) as house:
+        sent = await house.verify(a_number())
+        unknown = {"reference": reference_of(new_id(), 1), "status": "delivered"}
+        rows = [row(sent, "failed"), unknown] if also_in_one_body else [row(sent, "failed")]
+        forged = await push(house, rows, provider="reserve")
+        own = await push(house, [row(sent, "delivered")])
+        finals = [fact for fact in house.facts(DeliveryReceipt) if fact.request_id == UUID(sent.json()["id"])]
+
+    assert (forged.status_code, own.status_code) == (200, 200)
+    assert forged.headers["Heliograph-Taken"] == str(len(rows) - 1)
+    assert forged.headers["Heliograph-Unreadable"] == "1"
+    assert [(fact.provider, fact.status) for fact in finals] == [("route", "delivered")]
+
+
+async def test_without_a_store_a_receipt_of_what_this_instance_did_not_see_is_believed(tmp_path: Path):
+    backup = MemoryStore(as_mirror=True)
+    async with open_house(tmp_path, providers={"route": {}, "reserve": {"weight": 0.0}}, backup=backup) as house:
+        house.store.available = backup.available = False
+        answer = await push(house, [{"reference": reference_of(new_id(), 1), "status": "delivered"}])
+
+    assert (answer.status_code, answer.headers["Heliograph-Taken"]) == (200, "1")
 
 
 async def test_the_first_final_receipt_stands_whatever_comes_after(house: House):
