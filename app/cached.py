@@ -32,7 +32,7 @@ from app.data.basics import FilterKey
 from app.desk import Desk, Key
 from app.palette import Colours
 from app.timeframe import Window
-from core.archive import Content, content_of
+from core.archive import Content, SentReport, content_of, sent_reports
 from core.clock import utc_now
 from core.queue import StreamState
 from core.settings import Settings, load
@@ -334,6 +334,12 @@ def operations(source: Source, window: Window) -> operations_data.OperationsData
 @st.cache_data(ttl=10, show_spinner=False)
 def waiting() -> dict[str, StreamState] | str:
     return operations_data.waiting(settings().queue)
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def last_report() -> SentReport | None:
+    """The one that was sent last, as far as this machine's folder knows. Raises `OSError`."""
+    return max(sent_reports(settings().reports.folder), key=lambda one: one.sent_at, default=None)
 
 
 @st.cache_data(ttl=10, show_spinner=False)

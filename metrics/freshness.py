@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -63,8 +64,22 @@ def dead_letters(warehouse: Warehouse, *, start: datetime, end: datetime, most: 
     return rows[list(LETTER_COLUMNS)]
 
 
-def detected_until(warehouse: Warehouse) -> datetime | None:
-    """The last minute that detection has judged; None while it has not run."""
-    rows = warehouse.query_rows("SELECT toUnixTimestamp(max(minute)) FROM detection_progress FINAL")
-    seconds = int(rows[0][0]) if rows else 0
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+@dataclass(frozen=True)
+class Runs:
+    """How far the jobs of the scheduler have come, None for one that has not run: the last minute that was judged, and when
+    hours were rolled up and days merged last."""
+
+    judged: datetime | None
+    rolled_up: datetime | None
+    merged: datetime | None
+
+
+def runs(warehouse: Warehouse) -> Runs:
+    """What the jobs of the scheduler left behind. Raises `WarehouseUnavailable`."""
+    sql = """
+        SELECT
+            (SELECT toUnixTimestamp(max(minute)) FROM detection_progress FINAL),
+            (SELECT toUnixTimestamp(max(covers_until)) FROM rollup_built),
+            (SELECT toUnixTimestamp(max(settled_at)) FROM settled_days)"""
+    (found,) = warehouse.query_rows(sql)
+    return Runs(*(datetime.fromtimestamp(int(seconds), UTC) if seconds else None for seconds in found))

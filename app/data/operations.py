@@ -16,7 +16,7 @@ from core.queue import ENCRYPTOR_CONSUMER, EVENTS, INGEST_CONSUMER, NUMBERS, Str
 from core.queue.jetstream import JetStreamQueue
 from core.settings.servers import Queue as QueueSettings
 from core.warehouse import Warehouse
-from metrics.freshness import arrivals, dead_letters, detected_until
+from metrics.freshness import Runs, arrivals, dead_letters, runs
 from metrics.operations import availability, status_history
 
 MONTH = timedelta(days=30)
@@ -37,7 +37,7 @@ class OperationsData:
     month: pd.DataFrame
     arrivals: pd.DataFrame
     letters: pd.DataFrame
-    detected_until: datetime | None
+    runs: Runs
     bucket: str
 
 
@@ -50,7 +50,7 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
     of_month = beside(availability, warehouse, start=now - MONTH, end=now)
     arrived = beside(arrivals, warehouse, start=start, end=end, bucket=bucket)
     letters = beside(dead_letters, warehouse, start=start, end=end)
-    detected = beside(detected_until, warehouse)
+    ran = beside(runs, warehouse)
     month = status_history(warehouse, start=now - MONTH, end=now + timedelta(minutes=1))
     return OperationsData(
         latest=month.drop_duplicates("component").reset_index(drop=True),
@@ -59,7 +59,7 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
         month=of_month.result(),
         arrivals=arrived.result(),
         letters=letters.result(),
-        detected_until=detected.result(),
+        runs=ran.result(),
         bucket=bucket,
     )
 

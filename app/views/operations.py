@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, mending, shell, texts, uptime, words
+from app import cached, controls, downloads, jobs, mending, shell, texts, uptime, words
 from app.charts import operations as charts
 from app.charts.panels import CONFIG
 from app.controls import Opened
@@ -41,6 +41,7 @@ def _draw(opened: Opened, window: Window) -> None:
     _now(answers, newest, view.zone)
     _availability(answers, view.zone, window)
     _history(answers, view.zone, window)
+    jobs.draw(answers.runs, view.zone, now=utc_now())
     _data(answers, view.zone, window)
     _letters(answers, view.zone, window)
     _alerts(view.zone)
@@ -64,7 +65,7 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
         delta_color="off",
         delta_arrow="off",
     )
-    judged = answers.detected_until
+    judged = answers.runs.judged
     columns[2].metric(
         "Detection",
         words.ago(now - judged) if judged else words.UNDEFINED,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,8 @@ def test_without_anything_each_part_says_so(warehouse: Warehouse, operations: Ap
     assert "Not measured yet" in written
     assert "No part changed its status" in written
     assert "No alert was told" in written
+    assert "No minute was judged yet" in written
+    assert "none is kept in this machine's folder" in unescape(written)
 
 
 def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operations: AppTest) -> None:
@@ -73,6 +77,23 @@ def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operat
     assert "99.99 %" in text(shown)
     assert "no answer" in text(shown)
     assert len(shown.get("plotly_chart")) == 2
+
+
+def test_the_jobs_of_the_scheduler_are_told_with_their_last_run(
+    warehouse: Warehouse, pages: Pages, place: dict[str, str], tmp_path: Path
+) -> None:
+    keep_report(tmp_path / "reports", date(2026, 3, 2))
+    minute = f"{NOW - timedelta(minutes=20):%Y-%m-%d %H:%M:00}"
+    warehouse.insert_json("detection_progress", json.dumps({"minute": minute}).encode())
+    warehouse.insert_json("settled_days", b'{"day": "2026-03-01", "settled_at": "2026-03-05 03:20:30"}')
+
+    written = text(run(pages.view("operations", reports_folder=str(tmp_path / "reports"), **place), tz="UTC"))
+
+    assert "No minute was judged for 2" in written
+    assert "Is `heliograph scheduler` running?" in written
+    assert "Quality of 2026-03-02" in written
+    assert "2026-03-02 08:00:00 UTC" in written
+    assert "2026-03-05 03:20:30 UTC" in written
 
 
 def test_the_queue_tells_what_waits(

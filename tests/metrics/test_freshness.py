@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import BadInput
 from core.warehouse import Warehouse
-from metrics.freshness import LETTER_COLUMNS, arrivals, dead_letters, detected_until
+from metrics.freshness import LETTER_COLUMNS, Runs, arrivals, dead_letters, runs
 from tests.metrics.story import START, Request, all_of, at, tell
 
 END = START + timedelta(hours=1)
@@ -50,10 +50,17 @@ def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
     assert dead_letters(warehouse, start=END, end=END + timedelta(hours=1)).empty
 
 
-def test_detection_that_has_not_run_has_come_nowhere(warehouse: Warehouse):
-    assert detected_until(warehouse) is None
+def test_jobs_that_have_not_run_left_nothing_behind(warehouse: Warehouse):
+    assert runs(warehouse) == Runs(None, None, None)
 
     row = {"name": "detection", "version": 1, "minute": "2026-03-02 09:05:00", "note": "{}"}
     warehouse.insert_json("detection_progress", json.dumps(row).encode())
+    hour = {"hour": "2026-03-02 06:00:00", "covers_until": "2026-03-02 09:01:02.000", "attempts": 1}
+    warehouse.insert_json("rollup_built", json.dumps(hour).encode())
+    warehouse.insert_json("settled_days", b'{"day": "2026-02-25", "settled_at": "2026-03-02 03:20:07"}')
 
-    assert detected_until(warehouse) == datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
+    assert runs(warehouse) == Runs(
+        judged=datetime(2026, 3, 2, 9, 5, tzinfo=UTC),
+        rolled_up=datetime(2026, 3, 2, 9, 1, 2, tzinfo=UTC),
+        merged=datetime(2026, 3, 2, 3, 20, 7, tzinfo=UTC),
+    )
