@@ -19,6 +19,7 @@ from core.hooks import NO_HOOKS, Hooks
 from core.numbers import NumberHash, Seal
 from core.queue import Queue
 from core.settings import Settings
+from core.settings.sending import Api
 from service import providers
 from service.api import create_app
 from service.api.express import Express
@@ -130,7 +131,7 @@ def build(settings: Settings, outside: Outside) -> Service:
     parts = Parts(
         settings=settings.api,
         clock=clock,
-        keys=Keys(outside.store, secret=key_secret, clock=clock, cache_seconds=settings.api.key_cache_seconds),
+        keys=_keys(settings.api, outside),
         verifications=Verifications(desk, codes=codes, settings=settings.code),
         messages=Messages(desk),
         receipts=Receipts(
@@ -193,6 +194,16 @@ def require(secrets: dict[str, SecretStr]) -> None:
             f"these secrets are not set: {', '.join(missing)}",
             hint="`heliograph init` writes a settings file with fresh ones; all instances share it",
         )
+
+
+def _keys(settings: Api, outside: Outside) -> Keys:
+    return Keys(
+        outside.store,
+        secret=settings.key_secret.get_secret_value(),
+        clock=outside.clock,
+        cache_seconds=settings.key_cache_seconds,
+        timer=outside.timer,
+    )
 
 
 def _dispatcher(

@@ -1,25 +1,38 @@
-"""API keys: made once and shown once, stored as a keyed hash, believed for a while without asking the store again."""
+"""API keys: made once and shown once, stored as a keyed hash, believed for a while without asking the store again.
+
+A key ends in a seal under the service's secret, so that one that somebody made up costs no question of the store. Keys from
+before have none: of such that no store knows, only so many are asked for.
+"""
 
 from __future__ import annotations
 
 import hmac
+import math
 import re
 import secrets
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from time import monotonic
 from typing import Final
 
-from core.clock import Clock
-from core.errors import BadInput
+from core.clock import Clock, Timer
+from core.errors import BadInput, Overloaded
 from service.errors import KeyRefused
 from service.facts import OWN_APP, ApiKey, ApiKeyRevocation
+from service.guards.windows import SlidingCounts
 from service.stores import Store
 
 SCOPES: Final = ("send", "read", "operate")
 _PREFIX = "hgk_"
-_FRAME = b"heliograph api key\0"
+_FRAME, _SEAL_FRAME = b"heliograph api key\0", b"heliograph seal of an api key\0"
+_RANDOM_BYTES = 32
+_UNSEALED_LENGTH = len(_PREFIX) + 43
+_SEAL_BYTES = 6
+STRANGE_MAX, STRANGE_SECONDS = 100, 10.0
+"""So many keys without a seal that no store knows are asked for within so long, by each instance."""
 _CACHED_MAX = 10_000
 _APP = re.compile(r"(?!.*\d{7})[a-z][a-z0-9_-]{0,31}")
 
@@ -35,8 +48,11 @@ class Caller:
 class Keys:
     """Finds out who calls. The store is asked once in `cache_seconds` a key; it knows keys of late even while it is down."""
 
-    def __init__(self, store: Store, *, secret: str, clock: Clock, cache_seconds: float) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, *, secret: str, clock: Clock, cache_seconds: float, timer: Timer = monotonic
+    ) -> None:
+        self._store, self._secret = store, secret.encode()
+        self._strange = SlidingCounts(window_seconds=STRANGE_SECONDS, keys_max=1, timer=timer)
         self._keyed = hmac.new(
             secret.encode(), _FRAME, sha256
         )  # copied: `hmac.digest` lets go of the interpreter each time
@@ -45,7 +61,7 @@ class Keys:
         self._cache: OrderedDict[str, tuple[datetime, Caller | None]] = OrderedDict()
 
     async def caller(self, key: str) -> Caller:
-        """Who this key belongs to. Raises `KeyRefused`, `Unavailable`."""
+        """Who this key belongs to. Raises `KeyRefused`, `Overloaded`, `Unavailable`."""
         if not key.startswith(_PREFIX):
             raise KeyRefused("this is no API key")
         keyed = self._keyed.copy()
@@ -53,10 +69,27 @@ class Keys:
         key_hash, now = keyed.hexdigest(), self._clock()
         known = self._cache.get(key_hash)
         if known is None or not timedelta(0) <= now - known[0] < self._fresh:
-            known = (now, await self._ask(key_hash, now))
+            is_strange = (known is None or known[1] is None) and not self._is_sealed(key)
+            known = (now, await (self._ask_some(key_hash, now) if is_strange else self._ask(key_hash, now)))
         if known[1] is None:
             raise KeyRefused("this API key does not count, or not any more")
         return known[1]
+
+    def _is_sealed(self, key: str) -> bool:
+        """Raises `KeyRefused` for a key that was never made here."""
+        random, seal = key[:_UNSEALED_LENGTH], key[_UNSEALED_LENGTH:]
+        is_forged = seal and not hmac.compare_digest(seal.encode(), _seal(self._secret, random).encode())
+        if is_forged or len(key) < _UNSEALED_LENGTH:
+            raise KeyRefused("this API key does not count, or not any more")
+        return bool(seal)
+
+    async def _ask_some(self, key_hash: str, now: datetime) -> Caller | None:
+        """As long as it was not asked for too many of late."""
+        if self._strange.count("") >= STRANGE_MAX:
+            seconds = math.ceil(self._strange.seconds_until_below("", STRANGE_MAX))
+            raise Overloaded("too many unknown API keys are tried", retry_after_seconds=max(1, seconds))
+        self._strange.add("")
+        return await self._ask(key_hash, now)
 
     async def _ask(self, key_hash: str, now: datetime) -> Caller | None:
         row = await self._store.api_key(key_hash)
@@ -77,7 +110,8 @@ def new_key(*, app: str, scopes: frozenset[str], label: str, secret: str, now: d
     unknown = scopes - set(SCOPES)
     if unknown or not scopes:
         raise BadInput("a key has one or more of the scopes " + ", ".join(SCOPES))
-    key = _PREFIX + secrets.token_urlsafe(32)
+    random = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    key = random + _seal(secret.encode(), random)
     fact = ApiKey(
         key_hash=hash_key(secret.encode(), key), at=now, app=app, label=label, scopes=",".join(sorted(scopes))
     )
@@ -91,6 +125,10 @@ def revocation(key_or_id: str, *, secret: str, now: datetime) -> ApiKeyRevocatio
     if not re.fullmatch(r"[0-9a-f]{64}", key_or_id):
         raise BadInput("this is neither an API key nor the id of one")
     return ApiKeyRevocation(key_hash=key_or_id, at=now)
+
+
+def _seal(secret: bytes, random: str) -> str:
+    return urlsafe_b64encode(hmac.digest(secret, _SEAL_FRAME + random.encode(), sha256)[:_SEAL_BYTES]).decode()
 
 
 def hash_key(secret: bytes, key: str) -> str:
