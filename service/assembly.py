@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from core.clock import Clock, utc_now
+from core.clock import Clock, Timer, utc_now
 from core.errors import ConfigurationError
 from core.hooks import NO_HOOKS, Hooks
 from core.numbers import NumberHash, Seal
@@ -160,7 +160,12 @@ def build(settings: Settings, outside: Outside) -> Service:
 
 
 def open_providers(
-    settings: Settings, *, session: aiohttp.ClientSession, registry: CollectorRegistry, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    session: aiohttp.ClientSession,
+    registry: CollectorRegistry,
+    clock: Clock = utc_now,
+    listened: Timer = time.monotonic,
 ) -> dict[str, Provider]:
     """The providers of the settings, by name. Raises `ConfigurationError`."""
     telemetry = ProviderTelemetry(registry)
@@ -168,7 +173,7 @@ def open_providers(
     for row in settings.providers:
         if row.name in adapters:
             raise ConfigurationError(f"two providers are called {row.name}")
-        adapters[row.name] = providers.build(row, session=session, clock=clock, telemetry=telemetry)
+        adapters[row.name] = providers.build(row, session=session, clock=clock, telemetry=telemetry, listened=listened)
     if not adapters:
         _log.warning("no provider is configured: nothing can be sent", hint="add [[providers]] to the settings")
     return adapters

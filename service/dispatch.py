@@ -20,7 +20,7 @@ from core.numbers import Number, Seal
 from core.settings.sending import Routing
 from service.errors import NoRoute, NotSent, NumberRefused
 from service.facts import AnyFact, Attempt, AttemptOutcome, Request
-from service.providers.base.provider import Provider
+from service.providers.base.provider import HELD_UP, Provider
 from service.providers.base.references import reference_of
 from service.providers.base.submission import Answer, Submission
 from service.publisher import Publisher
@@ -210,7 +210,8 @@ class Dispatcher:
         )
         left = max(LEAST_SECONDS, deadline - self._timer())
         answer = await provider.send(submission, timeout_seconds=left)
-        self._breaker.ended(provider.name, well=not _is_providers_fault(answer))
+        if answer.error_code != HELD_UP:
+            self._breaker.ended(provider.name, well=not _is_providers_fault(answer))
         self._telemetry.sends.labels(order.request.category, attempt.cause, answer.outcome).inc()
         return answer
 

@@ -57,7 +57,7 @@ async def serve(
     queue = JetStreamQueue(settings.queue, name="heliograph-service")
     async with open_session() as session:
         try:
-            adapters = open_providers(settings, session=session, registry=registry, clock=clock)
+            adapters = open_providers(settings, session=session, registry=registry, clock=clock, listened=attention)
             outside = Outside(
                 store=store,
                 queue=queue,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from time import monotonic
 
 import aiohttp
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import ConfigurationError
 from core.settings.sending import Provider as ProviderSettings
 from service.providers.base.provider import Provider
@@ -20,7 +21,12 @@ def kinds() -> list[str]:
 
 
 def build(
-    settings: ProviderSettings, *, session: aiohttp.ClientSession, clock: Clock, telemetry: ProviderTelemetry
+    settings: ProviderSettings,
+    *,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+    telemetry: ProviderTelemetry,
+    listened: Timer = monotonic,
 ) -> Provider:
     """The adapter that `settings.kind` names. Raises `ConfigurationError` when there is none, or it cannot work."""
     known = kinds()
@@ -29,4 +35,4 @@ def build(
             f"provider {settings.name}: no adapter is called {settings.kind!r}", hint=f"there are: {', '.join(known)}"
         )
     adapter: type[Provider] = import_module(f"{__name__}.{settings.kind}").Adapter
-    return adapter(settings, session=session, clock=clock, telemetry=telemetry)
+    return adapter(settings, session=session, clock=clock, telemetry=telemetry, listened=listened)

@@ -6,10 +6,12 @@ from collections import Counter
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.events import Send
 from service.dispatch import Breaker, Router
 from service.facts import Attempt, AttemptOutcome
+from service.providers.base.provider import HELD_UP
 from service.providers.base.submission import Answer
 from tests.support.house import CODE, House, distinct_numbers, open_house
 from tests.support.providers import a_number
@@ -141,6 +143,16 @@ async def test_an_outcome_that_cannot_be_kept_does_not_turn_a_message_that_is_ou
     assert sent.status_code == 201
     assert len(house.facts(Attempt)) == 1
     assert [event.outcome for event in await house.events() if isinstance(event, Send)] == ["accepted"]
+
+
+@pytest.mark.parametrize(("code", "rests"), [("no_answer", True), (HELD_UP, False)])
+async def test_a_provider_to_whom_nobody_listened_does_not_rest_for_it(house, code: str, rests: bool):
+    house.providers["route"].answers = [Answer("unknown", "timeout", code)] * 5
+    with capture_logs() as logs:
+        for _ in range(5):
+            await house.verify(a_number())
+
+    assert ("provider rests" in [row["event"] for row in logs]) is rests
 
 
 async def test_providers_share_messages_by_weight(tmp_path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
 import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
-from core.clock import Clock, utc_now
+from core.clock import Clock, Timer, utc_now
 from core.ids import RequestIds
 from core.settings.sending import Provider as ProviderSettings
 from sandbox.providers import Simulator, build_app, serving
@@ -106,6 +107,7 @@ async def pair(
     stop_share: float = 0.0,
     flush_seconds: float = 0.02,
     their_secret: str = SECRET,
+    listened: Timer = monotonic,
 ) -> AsyncIterator[Pair]:
     """A simulator that serves, and the adapter that speaks to it."""
     customer, world, handsets, registry = Customer(), TellFate(fate), KeepTexts(), CollectorRegistry()
@@ -128,7 +130,8 @@ async def pair(
         )
         async with serving({simulator: 0}) as urls:
             settings = settings_of(kind, url=urls[simulator], account=account, timeout_seconds=timeout_seconds)
-            provider = build(settings, session=session, clock=clock, telemetry=ProviderTelemetry(registry))
+            telemetry = ProviderTelemetry(registry)
+            provider = build(settings, session=session, clock=clock, telemetry=telemetry, listened=listened)
             customer.provider = provider
             yield Pair(provider, simulator, customer, world, handsets, registry, urls[simulator])
 

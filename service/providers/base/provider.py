@@ -6,7 +6,6 @@ only how its format looks. No number, text or code reaches a log line or an erro
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from abc import ABC, abstractmethod
@@ -22,7 +21,8 @@ import msgspec
 import structlog
 from yarl import URL
 
-from core.clock import Clock
+from core.attention import within
+from core.clock import Clock, Timer
 from core.errors import ConfigurationError
 from core.events import ErrorClass
 from core.redact import redact
@@ -38,6 +38,9 @@ _log = structlog.get_logger(__name__)
 
 ANSWER_BYTES_MAX: Final = 64 * 1024
 SIGNATURE_AGE_SECONDS_MAX: Final = 300
+HELD_UP: Final = "held_up"
+"""The code of an answer that this process did not hear: it says nothing of the provider."""
+_HEARD_SHARE = 0.9
 
 
 class _Settled(Exception):  # never leaves `send`
@@ -51,6 +54,8 @@ Row = TypeVar("Row", ReceiptRow, InboundRow)
 class Provider(ABC):
     """One provider of the settings. A vendor's `Adapter` fills in the abstract methods, and nothing else.
 
+    `listened` stands still while this process is held up: the provider is given his time all the same.
+
     Raises `ConfigurationError` when made with an address, account or secret that cannot work.
     """
 
@@ -63,7 +68,8 @@ class Provider(ABC):
         session: aiohttp.ClientSession,
         clock: Clock,
         telemetry: ProviderTelemetry,
-        timer: Callable[[], float] = time.perf_counter,
+        timer: Timer = time.perf_counter,
+        listened: Timer = time.monotonic,
     ) -> None:
         _check(settings)
         self.name = settings.name
@@ -71,7 +77,7 @@ class Provider(ABC):
         self.clock = clock
         self._session = session
         self._telemetry = telemetry
-        self._timer = timer
+        self._timer, self._listened = timer, listened
         self._secret = settings.secret.get_secret_value().encode()
 
     # what the service calls
@@ -192,8 +198,9 @@ class Provider(ABC):
     # the shared part
 
     async def _attempt(self, submission: Submission, allowed_seconds: float) -> Answer:
+        heard_from = self._listened()
         try:
-            async with asyncio.timeout(allowed_seconds):
+            async with within(allowed_seconds, listened=self._listened):
                 return await self._submit(self._session, submission)
         except _Settled as settled:
             return settled.answer
@@ -202,7 +209,8 @@ class Provider(ABC):
         except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL):
             return Answer("failed", "provider", "no_connection")  # nothing was written
         except TimeoutError:
-            return Answer("unknown", "timeout", "no_answer")
+            is_held_up = self._listened() - heard_from < _HEARD_SHARE * allowed_seconds
+            return Answer("unknown", "timeout", HELD_UP if is_held_up else "no_answer")
         except (aiohttp.ClientError, OSError):
             # The request may have been read before the connection broke.
             return Answer("unknown", "provider", "disconnected")

@@ -12,13 +12,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
-from core.clock import utc_now
+from core.clock import ManualTimer, utc_now
 from core.errors import ConfigurationError
 from core.settings.sending import Provider as ProviderSettings
 from sandbox.ports import free_port
 from sandbox.world import Fate
 from service.providers import build, kinds
-from service.providers.base.provider import ANSWER_BYTES_MAX
+from service.providers.base.provider import ANSWER_BYTES_MAX, HELD_UP
 from service.providers.base.segments import segments_of
 from service.providers.base.session import open_session
 from service.providers.base.submission import Answer
@@ -91,6 +91,14 @@ async def test_no_answer_in_time_is_unknown_because_the_message_may_arrive(kind)
         assert Answer("unknown", "timeout", "no_answer") == replace(answer, latency_ms=0)
         assert 200 <= answer.latency_ms < 2000
         assert [(submission.number, submission.text)] == both.handsets.shown
+
+
+async def test_a_provider_whom_nobody_listened_to_is_not_blamed():
+    async with pair("delta", timeout_seconds=0.1, listened=ManualTimer()) as both:
+        both.simulator.sabotage("timeout")
+        answer = await both.provider.send(a_submission())
+
+        assert Answer("unknown", "timeout", HELD_UP) == replace(answer, latency_ms=0)
 
 
 async def test_the_rest_of_the_requests_deadline_is_shorter_than_the_providers_own_timeout():
