@@ -3,56 +3,29 @@ that has happened is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
 from core.clock import ManualTimer
 from core.errors import MirrorUnavailable, StoreUnavailable
-from service.facts import AnyFact, Check
+from service.facts import Check
 from service.failover import Status
-from service.stores import CheckOrder, CheckVerdict
 from service.stores.faults import FaultClass, StoreFault, fault_of
-from service.stores.memory import MemoryStore
-from tests.service.failover.twins import Make, Twins, fallen_over
+from tests.service.failover.twins import LateStore, Make, Twins, fallen_over
 from tests.service.stores import facts
 from tests.service.stores.facts import order
 
 
-class Unheard(MemoryStore):
-    """Does what it is asked, and so many times nobody hears it say so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.unheard = 0
-
-    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
-        told = await super().write(facts)
-        self._answer()
-        return told
-
-    async def check(self, order: CheckOrder) -> CheckVerdict:
-        verdict = await super().check(order)
-        self._answer()
-        return verdict
-
-    def _answer(self) -> None:
-        if self.unheard:
-            self.unheard -= 1
-            raise StoreFault("nobody listened", fault=FaultClass.HELD_UP)
-
-
 @pytest.fixture
-def primary(twins: Twins) -> Unheard:
-    twins.primary = primary = Unheard()
+def primary(twins: Twins) -> LateStore:
+    twins.primary = primary = LateStore(lambda: StoreFault("nobody listened", fault=FaultClass.HELD_UP))
     return primary
 
 
-async def test_the_primary_store_is_asked_again_and_not_the_backup(make: Make, twins: Twins, primary: Unheard):
+async def test_the_primary_store_is_asked_again_and_not_the_backup(make: Make, twins: Twins, primary: LateStore):
     failover = await make()
     request = facts.request()
     await failover.write([request])
-    primary.unheard = 1
+    primary.late = 1
     verdict = await failover.check(order(request, attempt=1))
 
     assert (verdict.check, verdict.result) == (1, "approved")
@@ -60,12 +33,12 @@ async def test_the_primary_store_is_asked_again_and_not_the_backup(make: Make, t
     assert twins.journaled == 0
 
 
-async def test_nothing_is_decided_elsewhere_however_often_nobody_listened(make: Make, twins: Twins, primary: Unheard):
+async def test_nothing_is_decided_elsewhere_however_often_nobody_listened(make: Make, twins: Twins, primary: LateStore):
     failover = await make(fatal_errors=1)
     request = facts.request()
     await failover.write([request])
     for _ in range(5):
-        primary.unheard = 2
+        primary.late = 2
         with pytest.raises(StoreUnavailable):
             await failover.check(order(request, attempt=1))
 
@@ -73,12 +46,12 @@ async def test_nothing_is_decided_elsewhere_however_often_nobody_listened(make: 
     assert twins.journaled == 0
 
 
-async def test_what_became_of_a_message_that_is_out_is_kept_all_the_same(make: Make, twins: Twins, primary: Unheard):
+async def test_what_became_of_a_message_that_is_out_is_kept_all_the_same(make: Make, twins: Twins, primary: LateStore):
     failover = await make()
     request = facts.request()
     outcome = facts.outcome(request)
     await failover.write([request, facts.attempt(request)])
-    primary.unheard = 2
+    primary.late = 2
     told = await failover.write([outcome])
     journaled = twins.journaled
 
@@ -87,12 +60,12 @@ async def test_what_became_of_a_message_that_is_out_is_kept_all_the_same(make: M
 
 
 async def test_an_attempt_that_was_to_follow_is_refused_and_the_outcome_before_it_kept(
-    make: Make, twins: Twins, primary: Unheard
+    make: Make, twins: Twins, primary: LateStore
 ):
     failover = await make()
     request = facts.request()
     await failover.write([request, facts.attempt(request)])
-    primary.unheard = 2
+    primary.late = 2
     with pytest.raises(StoreUnavailable):
         await failover.write([facts.outcome(request), facts.attempt(request, 2)])
 

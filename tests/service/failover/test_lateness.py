@@ -9,21 +9,18 @@ import pytest
 
 from service.facts import AnyFact, Check, Request
 from service.failover import Failover, Status
-from service.stores import CheckOrder, CheckVerdict
 from service.stores.faults import FaultClass, StoreLate
-from service.stores.memory import MemoryStore
-from tests.service.failover.twins import Make, Twins
+from tests.service.failover.twins import LateStore, Make, Twins
 from tests.service.stores import facts
 from tests.service.stores.facts import order
 from tests.support.until import until
 
 
-class LateStore(MemoryStore):
-    """Does what it is asked, and says so too late, so many times; from a certain write on it says nothing any more."""
+class SlowStore(LateStore):
+    """A late one that from a certain write on says nothing any more."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.late = 0
+        super().__init__(lambda: StoreLate("the store did not answer in time", fault=FaultClass.FATAL))
         self.calls, self.hangs_from_call = 0, 1_000
         self.hangs = False
 
@@ -32,24 +29,12 @@ class LateStore(MemoryStore):
         if self.calls >= self.hangs_from_call:
             self.hangs = True
             await asyncio.Event().wait()
-        told = await super().write(facts)
-        self._answer()
-        return told
-
-    async def check(self, order: CheckOrder) -> CheckVerdict:
-        verdict = await super().check(order)
-        self._answer()
-        return verdict
-
-    def _answer(self) -> None:
-        if self.late:
-            self.late -= 1
-            raise StoreLate("the store did not answer in time", fault=FaultClass.FATAL)
+        return await super().write(facts)
 
 
 @pytest.fixture
-def primary(twins: Twins) -> LateStore:
-    twins.primary = primary = LateStore()
+def primary(twins: Twins) -> SlowStore:
+    twins.primary = primary = SlowStore()
     twins.backup.available = False  # whether or not that is known yet
     return primary
 
@@ -69,7 +54,7 @@ async def stands(make: Make, status: Status) -> Failover:
 
 
 async def test_a_write_that_was_late_once_is_asked_for_again(
-    make: Make, twins: Twins, primary: LateStore, status: Status
+    make: Make, twins: Twins, primary: SlowStore, status: Status
 ):
     failover = await stands(make, status)
     primary.late = 1
@@ -82,7 +67,7 @@ async def test_a_write_that_was_late_once_is_asked_for_again(
 
 
 async def test_a_check_that_was_late_once_is_counted_once_and_its_caller_told(
-    make: Make, twins: Twins, primary: LateStore, status: Status
+    make: Make, twins: Twins, primary: SlowStore, status: Status
 ):
     failover = await stands(make, status)
     request = facts.request()
@@ -96,7 +81,7 @@ async def test_a_check_that_was_late_once_is_counted_once_and_its_caller_told(
 
 
 async def test_who_meets_nothing_but_lateness_is_told_to_come_back(
-    make: Make, twins: Twins, primary: LateStore, status: Status
+    make: Make, twins: Twins, primary: SlowStore, status: Status
 ):
     failover = await stands(make, status)
     request = facts.request()
@@ -109,7 +94,7 @@ async def test_who_meets_nothing_but_lateness_is_told_to_come_back(
     assert failover.status is status
 
 
-async def hung(failover: Failover, primary: LateStore, request: Request) -> asyncio.Task[list[bool]]:
+async def hung(failover: Failover, primary: SlowStore, request: Request) -> asyncio.Task[list[bool]]:
     """A write that was late once, and hangs since it was asked for again."""
     primary.late, primary.hangs_from_call = 1, 2
     writing = asyncio.ensure_future(failover.write([request]))
@@ -118,7 +103,7 @@ async def hung(failover: Failover, primary: LateStore, request: Request) -> asyn
 
 
 async def test_who_asks_again_does_not_wait_for_a_store_that_is_called_down(
-    make: Make, twins: Twins, primary: LateStore
+    make: Make, twins: Twins, primary: SlowStore
 ):
     failover = await stands(make, Status.REDIS_FATAL)
     writing = await hung(failover, primary, facts.request())
@@ -129,7 +114,7 @@ async def test_who_asks_again_does_not_wait_for_a_store_that_is_called_down(
 
 
 async def test_a_backup_that_answers_again_serves_once_the_primary_store_is_called_down(
-    make: Make, twins: Twins, primary: LateStore
+    make: Make, twins: Twins, primary: SlowStore
 ):
     failover = await stands(make, Status.HEALTHY)
     request = facts.request()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from core.clock import utc_now
@@ -11,11 +11,37 @@ from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.notices import Notice
 from service.failover.presumption import Presumption
 from service.request_ids import SealedIds
+from service.stores import CheckOrder, CheckVerdict
+from service.stores.faults import StoreFault
 from service.stores.memory import MemoryStore
 
 SECRET = "a secret of the tests, long enough"
 PRESUMPTION = Presumption(ids=SealedIds(SECRET, clock=utc_now), lifetime_seconds=600, attempts_max=7)
 Make = Callable[..., Awaitable[Failover]]
+
+
+class LateStore(MemoryStore):
+    """Does what it is asked, and so many times (`late`) says so too late: what its caller hears is an error."""
+
+    def __init__(self, error: Callable[[], StoreFault]) -> None:
+        super().__init__()
+        self.late = 0
+        self._error = error
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        told = await super().write(facts)
+        self._answer()
+        return told
+
+    async def check(self, order: CheckOrder) -> CheckVerdict:
+        verdict = await super().check(order)
+        self._answer()
+        return verdict
+
+    def _answer(self) -> None:
+        if self.late:
+            self.late -= 1
+            raise self._error()
 
 
 class Twins:
