@@ -25,8 +25,9 @@ from core.settings.servers import Warehouse as WarehouseSettings
 _log = structlog.get_logger(__name__)
 
 _CODE = re.compile(r"(?:Code: |error code )(\d+)")
-_BUSY_CODES = {159, 160, 202, 209, 210, 241, 252, 425}
-"""Timeouts, too many queries, memory, too many parts: the same call may succeed later."""
+_BUSY_CODES = {159, 160, 202, 209, 210, 225, 241, 242, 243, 252, 285, 319, 425, 745, 999}
+"""Timeouts, too many queries, memory, disk, too many parts, and a replica without its Keeper or its neighbours (a table is
+read-only then: 242): the same call may succeed later. Not 164: that user may never write."""
 
 _MIGRATIONS_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations

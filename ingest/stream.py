@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.errors import QueueUnavailable, Unavailable
+from core.errors import QueueUnavailable, Unavailable, WarehouseRefused
 from core.hooks import Step, no_step
 from core.queue import EVENTS, INGEST_CONSUMER, Message, Queue
 from core.settings.watching import Ingest as IngestSettings
@@ -57,11 +57,11 @@ class StreamIngester:
         self.totals = Totals()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; a server that is away is waited for, with growing pauses, and reported once."""
+        """Work until `stop`; a server that is away or says no is waited for, with growing pauses, and reported once."""
         await asyncio.gather(*(self._lane(sieve, stop) for sieve in self._sieves))
 
     async def step(self, sieve: Sieve | None = None) -> Stored:
-        """One batch. Raises `Unavailable` with nothing acknowledged when a server does not answer."""
+        """One batch. Raises `Unavailable` when a server does not answer and `WarehouseRefused`; then nothing is acknowledged."""
         async with self._pulling:
             messages = await self._queue.pull(
                 EVENTS, CONSUMER, batch_max=self._settings.batch_max, wait_seconds=self._settings.wait_seconds
@@ -70,7 +70,7 @@ class StreamIngester:
             return Stored(0, 0)
         try:
             stored = await asyncio.to_thread(self._store, messages, sieve or self._sieves[0])
-        except Unavailable:
+        except (Unavailable, WarehouseRefused):
             await asyncio.gather(*(_give_back(message) for message in messages))
             raise
         self._step("ingest-ack")
@@ -85,7 +85,7 @@ class StreamIngester:
         while not stop.is_set():
             try:
                 await self.step(sieve)
-            except Unavailable as error:
+            except (Unavailable, WarehouseRefused) as error:
                 failures += 1
                 if not self._waiting:
                     _log.warning("ingest waits", reason=str(error), hint=error.hint)

@@ -94,6 +94,22 @@ def test_a_wrong_statement_is_refused_with_its_code(warehouse):
     assert refused.value.code == 60
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (242, WarehouseUnavailable),
+        (243, WarehouseUnavailable),
+        (999, WarehouseUnavailable),
+        (164, WarehouseRefused),
+    ],
+)
+def test_a_server_that_may_take_it_later_is_told_from_one_that_never_will(warehouse, code, expected):
+    with pytest.raises(expected):
+        warehouse.query_rows(
+            f"SELECT throwIf(1, 'as told', {code}::Int16) SETTINGS allow_custom_error_code_in_throwif = 1"
+        )
+
+
 def test_a_reader_cannot_write(warehouse, warehouse_settings):
     reader = door.connect(warehouse_settings, readonly=True)
 

@@ -111,6 +111,29 @@ async def test_a_warehouse_that_is_away_is_waited_for_and_nothing_is_acknowledge
     assert warehouse.query_rows("SELECT count() FROM attempts FINAL") == [(5,)]
 
 
+async def test_a_warehouse_that_says_no_is_waited_for_until_somebody_mends_it(warehouse):
+    clock = ManualClock(AT)
+    queue = MemoryQueue(clock)
+    await publish(queue, encode_lines(sends(5)))
+    warehouse.command("RENAME TABLE send_events TO send_events_lost")
+    stop, pauses = asyncio.Event(), []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            warehouse.command("RENAME TABLE send_events_lost TO send_events")
+            stop.set()
+
+    ingester = StreamIngester(queue, Sink(warehouse, clock=clock), FAST, sleep=sleep)
+    await ingester.run(stop)
+    await ingester.step()
+
+    assert len(pauses) >= 2
+    assert (await queue.state(EVENTS, CONSUMER)).pending == 0
+    assert warehouse.query_rows("SELECT count() FROM send_events FINAL") == [(5,)]
+    assert warehouse.query_rows("SELECT count() FROM dead_letters") == [(0,)]
+
+
 async def test_redelivery_after_a_crash_changes_nothing(warehouse):
     queue = MemoryQueue()
     body = encode_lines(sends(20))
