@@ -293,11 +293,7 @@ class Dispatcher:
         """Whether the attempt that is there already is this one: a store that tried twice finds its own first try."""
         state = await self._store.request(attempt.request_id)
         kept = next((row for row in state.attempts if row.attempt == attempt.attempt), None) if state else None
-        return (
-            kept is not None
-            and kept.provider == attempt.provider
-            and abs((kept.at - attempt.at).total_seconds()) < 0.001
-        )
+        return kept == attempt  # to the microsecond, as every store keeps it
 
 
 def send_event(request: Request, attempt: Attempt, answer: Answer | AttemptOutcome) -> Send:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from core.events import Send
@@ -120,6 +122,24 @@ async def test_a_resend_goes_to_another_provider(tmp_path):
         by_request = Counter((row.request_id, row.provider) for row in house.facts(Attempt))
 
         assert set(by_request.values()) == {1}
+
+
+async def test_an_attempt_that_another_instance_made_in_the_same_millisecond_is_not_submitted_again(tmp_path):
+    async with await two_providers(tmp_path) as house:
+
+        async def fail_while_another_instance_sends_again() -> Answer:
+            (first,) = house.facts(Attempt)
+            other = next(name for name in house.providers if name != first.provider)
+            at = first.at + timedelta(microseconds=400)
+            await house.store.write([replace(first, attempt=2, at=at, provider=other, cause="resend")])
+            return FAILED
+
+        for provider in house.providers.values():
+            provider.answers = [fail_while_another_instance_sends_again]
+        await house.verify(a_number())
+
+        assert [row.attempt for row in house.facts(Attempt)] == [1, 2]
+        assert len(house.sent) == 1
 
 
 async def test_a_provider_of_another_country_or_without_weight_gets_nothing(tmp_path):
