@@ -23,7 +23,7 @@ from core.queue import ENCRYPTOR_CONSUMER, NUMBERS, Message, Queue
 from core.settings.servers import Encryption as EncryptionSettings
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, decode_number
-from service.stores import Store
+from service.stores import AT_ONCE, Store
 
 _log = structlog.get_logger(__name__)
 
@@ -183,7 +183,8 @@ class Encryptor:
         if len(facts) < len(opened):
             _log.error("the encryption service refuses some numbers", numbers=len(opened) - len(facts))
         self._step("encrypt-store")
-        await self._store.write(facts)
+        for start in range(0, len(facts), AT_ONCE):
+            await self._store.write(facts[start : start + AT_ONCE])
         self._step("encrypt-ack")
         return {str(fact.request_id) for fact in facts}
 

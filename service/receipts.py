@@ -28,7 +28,7 @@ from service.keywords import keyword_of
 from service.providers.base.provider import Provider
 from service.providers.base.pushed import Acknowledgement, InboundRow, ReceiptRow
 from service.publisher import Publisher
-from service.stores import Store
+from service.stores import AT_ONCE, Store
 from service.stores.faults import Unknowable
 
 _log = structlog.get_logger(__name__)
@@ -67,14 +67,16 @@ class Receipts:
         rows, bad = adapter.receipts(headers, body)
         now = self._clock()
         told = [receipt_fact(provider, row, now) for row in rows]
-        believed = await self._believed(told)
-        facts = {fact.key: fact for fact in reversed(believed)}
-        kept = await self._kept(list(reversed(facts.values())))
+        facts = list({fact.key: fact for fact in reversed(told)}.values())[::-1]  # of two with one key the first
+        kept: list[DeliveryReceipt] = []
+        for start in range(0, len(facts), AT_ONCE):  # a body may hold 12,000
+            kept += await self._kept(await self._believed(facts[start : start + AT_ONCE]))
         await self._publisher.tell([receipt_event(fact) for fact in kept])
-        strange = len(told) - len(believed)
+        keys = {fact.key for fact in kept}
+        strange = sum(fact.key not in keys for fact in told)
         if strange:
             _log.warning("receipts of another provider's attempts", provider=provider, rows=strange)
-        return Taken(len(believed), len(bad) + strange, adapter.receipt_reply)
+        return Taken(len(told) - strange, len(bad) + strange, adapter.receipt_reply)
 
     async def _believed(self, facts: Sequence[DeliveryReceipt]) -> Sequence[DeliveryReceipt]:
         """Those of attempts that went to the provider who tells of them, as far as anybody knows where they went: without
@@ -113,8 +115,9 @@ class Receipts:
             events.append(
                 Inbound(at=now, provider=provider, message_hash=message_hash, phone_hash=phone_hash, keyword=keyword)
             )
-        if facts:
-            await asyncio.gather(self._store.write(facts), self._publisher.tell(events))
+        for start in range(0, len(facts), AT_ONCE):
+            await self._store.write(facts[start : start + AT_ONCE])
+        await self._publisher.tell(events)
         unreadable = len(rows) - len(events)
         if unreadable:
             _log.warning("inbound messages from no number", provider=provider, rows=unreadable)

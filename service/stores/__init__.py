@@ -14,6 +14,9 @@ import msgspec
 from core.events import Category, CheckResult
 from service.facts import AnyFact, ApiKey, Check, IdempotencyAnswer, IdempotencyClaim, RequestState
 
+AT_ONCE = 500
+"""Facts that one caller writes, or requests that he asks for, at once: more take longer than a call waits, or overflow the lane."""
+
 
 class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
     """What was made before these times may go: keys of Idempotency-Keys, and all facts of requests."""

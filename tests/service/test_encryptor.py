@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import aiohttp
@@ -28,7 +28,7 @@ from core.settings.servers import Encryption
 from service.encryptor import EncryptionClient, Encryptor
 from service.facts import EncryptedNumber
 from service.sealed import SealedNumber, encode_numbers
-from service.stores.faults import FactRefused
+from service.stores.faults import FactRefused, FaultClass, StoreFault
 from service.stores.memory import MemoryStore
 from tests.support.providers import a_number
 from tests.support.until import until
@@ -239,6 +239,34 @@ async def test_what_the_store_refuses_costs_no_other_message():
 
         assert count == 2
         assert await bench.pending() == 1
+
+
+async def test_a_backlog_is_stored_in_parts_and_nothing_of_it_acknowledged_before_the_last():
+    class Tired(MemoryStore):
+        sizes: ClassVar[list[int]] = []
+
+        async def write(self, rows):
+            self.sizes.append(len(rows))
+            if len(self.sizes) == 2:
+                raise StoreFault("down", fault=FaultClass.FATAL)
+            return await super().write(rows)
+
+    async with open_bench(batch_max=1_000) as bench:
+        bench.store = store = Tired()
+        bench.worker = Encryptor(
+            queue=bench.queue, store=store, client=bench.worker._client, seal=bench.seal, clock=bench.clock
+        )
+        given = [numbers(300) for _ in range(3)]
+        for batch in given:
+            await bench.put(batch)
+        assert await bench.worker.turn(wait_seconds=0.01) == 0
+        assert await bench.pending() == 3
+        bench.clock.advance(seconds=60)
+        await bench.worker.turn(wait_seconds=0.01)
+
+        assert store.sizes == [500, 400, 500, 400]
+        assert set(bench.stored) == set().union(*given)
+        assert await bench.pending() == 0
 
 
 async def test_while_the_service_is_down_the_backlog_is_not_taken_and_given_back_without_a_pause():
