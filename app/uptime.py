@@ -5,9 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import shell, words
+from app import plots, shell, words
 from app.charts import operations as charts
-from app.charts.panels import CONFIG
 from app.data.uptime import Uptime
 from app.timeframe import Window
 from metrics.operations import AVAILABILITY_GOAL
@@ -22,10 +21,9 @@ def draw(found: Uptime, window: Window, zone: str, *, month: pd.Series[float] | 
     st.markdown(_sentence(whole, month))
     if found.course.empty:
         return
-    st.plotly_chart(
+    plots.draw(
         charts.availability(found.course, window=window, zone=zone, shade=shell.shade()),
         key="availability",
-        config=CONFIG,
         alt=f"Availability of the API over time: {percent(whole['availability'])} in all, the goal is {percent(AVAILABILITY_GOAL)}.",
     )
     st.caption(

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.frames import tick_time, wall_clock
+from app.charts.figures import BELOW, LEGEND_LINE, figure, room
+from app.charts.frames import tick_time, wall_clock, wall_time
 from app.palette import BAD, LINES, Shade, rgba
 from metrics.detection.incidents import Channel, Incident
 
@@ -28,6 +29,7 @@ def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now
     """`evidence` as `metrics.detection.records.evidence` gives it, not empty; times as the zone's clock shows them."""
     minutes = wall_clock(evidence["minute"], zone, now)
     band, usual, came = LINES[shade][6], LINES[shade][6], LINES[shade][0]
+    most = float(evidence[["high", "observed"]].max().max())
     traces: list[dict[str, Any]] = [
         _line(minutes, evidence["high"], color=band, width=0, name="", hover=False),
         _line(minutes, evidence["low"], color=band, width=0, name="expected, 95 of 100 minutes", hover=False)
@@ -35,7 +37,7 @@ def chart(one: Incident, evidence: pd.DataFrame, *, zone: str, shade: Shade, now
         _line(minutes, evidence["expected"], color=usual, width=1.5, name="expected") | {"line": _dashed(usual)},
         _line(minutes, evidence["observed"], color=came, width=2, name="what came"),
     ]
-    return go.Figure({"data": traces, "layout": _layout(one, minutes, zone, shade, now)})
+    return figure(traces, _layout(one, minutes, zone, shade, now, most=most), shade=shade)
 
 
 def told(one: Incident, evidence: pd.DataFrame) -> str:
@@ -66,13 +68,15 @@ def _dashed(colour: str) -> dict[str, Any]:
     return {"color": colour, "width": 1.5, "dash": "dash"}
 
 
-def _layout(one: Incident, minutes: pd.Series[pd.Timestamp], zone: str, shade: Shade, now: datetime) -> dict[str, Any]:
+def _layout(
+    one: Incident, minutes: pd.Series[pd.Timestamp], zone: str, shade: Shade, now: datetime, *, most: float
+) -> dict[str, Any]:
     marks = [("onset", one.onset), ("found", one.detected_at), ("over", one.resolved_at)]
     shapes, notes = [], []
     for place, (word, moment) in enumerate(marks):
         if moment is None:
             continue
-        at = wall_clock(pd.Series(pd.to_datetime([moment], utc=True)), zone, now).iloc[0]
+        at = wall_time(moment, zone, now)
         shapes.append(
             {
                 "type": "line",
@@ -99,22 +103,17 @@ def _layout(one: Incident, minutes: pd.Series[pd.Timestamp], zone: str, shade: S
         )
     return {
         "height": _HEIGHT,
-        "margin": {"l": 4, "r": 10, "t": 30, "b": 4},
+        "margin": {"l": room([f"{most:,.0f}"], titled=True), "r": 10, "t": LEGEND_LINE, "b": BELOW},
         "hovermode": "x unified",
-        "dragmode": False,
         "shapes": shapes,
         "annotations": notes,
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {
-            "fixedrange": True,
-            "showgrid": False,
             "hoverformat": f"%a %d %b, %H:%M {zone}",
             "tickformat": tick_time(minutes.iloc[-1] - minutes.iloc[0]),
         },
         "yaxis": {
             "title": {"text": CHANNEL_TITLES[one.channel]},
-            "fixedrange": True,
             "rangemode": "tozero",
-            "automargin": True,
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -61,7 +62,7 @@ def names(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
 
     They lie on the colour of the page: lines that fall run through them.
     """
-    middle = frame.clock(pd.Series(pd.to_datetime([frame.window.start + frame.window.span / 2], utc=True))).iloc[0]
+    middle = frame.moment(frame.window.start + frame.window.span / 2)
     return [
         {
             "xref": "x",
@@ -81,14 +82,13 @@ def names(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
     ]
 
 
-def _within(frame: Frame, incidents: Sequence[Incident]) -> list[tuple[Incident, pd.Timestamp, pd.Timestamp]]:
+def _within(frame: Frame, incidents: Sequence[Incident]) -> list[tuple[Incident, datetime, datetime]]:
     """The incidents of the panel's time, by their onset, with where they begin and end on its axis."""
     found = []
     for one in sorted(incidents, key=lambda one: one.onset):
         begin, end = max(one.onset, frame.window.start), min(one.resolved_at or frame.window.end, frame.window.end)
         if begin < end:
-            x0, x1 = frame.clock(pd.Series(pd.to_datetime([begin, end], utc=True)))
-            found.append((one, x0, x1))
+            found.append((one, frame.moment(begin), frame.moment(end)))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -43,12 +43,24 @@ class Frame:
         """Times on the axis of all panels."""
         return wall_clock(stamps, self.zone, self.window.end)
 
+    def moment(self, at: datetime) -> datetime:
+        """One time on it."""
+        return wall_time(at, self.zone, self.window.end)
+
 
 def wall_clock(stamps: pd.Series[pd.Timestamp], zone: str, at: datetime) -> pd.Series[pd.Timestamp]:
     """Times as the zone's clock shows them in the summer or winter of `at`: an axis on which no hour comes twice."""
-    offset = at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
-    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(offset)
+    shown: pd.Series[pd.Timestamp] = stamps.dt.tz_convert("UTC").dt.tz_localize(None) + pd.Timedelta(_offset(zone, at))
     return shown
+
+
+def wall_time(moment: datetime, zone: str, at: datetime) -> datetime:
+    """One moment as `wall_clock` shows it."""
+    return moment.astimezone(UTC).replace(tzinfo=None) + _offset(zone, at)
+
+
+def _offset(zone: str, at: datetime) -> timedelta:
+    return at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
 
 
 def tick_time(span: timedelta) -> str:
@@ -60,5 +72,4 @@ def tick_time(span: timedelta) -> str:
 
 def axis_range(window: Window, zone: str) -> list[datetime]:
     """The ends of an axis that shows all of a window, whatever of it has data."""
-    ends = pd.Series(pd.to_datetime([window.start, window.end], utc=True))
-    return [stamp.to_pydatetime() for stamp in wall_clock(ends, zone, window.end)]
+    return [wall_time(end, zone, window.end) for end in (window.start, window.end)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from app import words
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES
+from app.charts.figures import BELOW_TITLED, LEGEND_LINE, figure, room
 from app.palette import LINES, PAGE, Shade
 from metrics.funnel import LOST_STEPS, STEPS
 
@@ -54,8 +55,8 @@ def whole(counts: Mapping[str, int], shade: Shade) -> go.Figure:
         "marker": {"color": LINES[shade][1], "opacity": 0.55},
         "hovertemplate": "lost here: %{x:,}<extra></extra>",
     }
-    layout = _layout(len(STEPS), title="Code attempts (pale: lost at this step)", tickformat=",d")
-    return go.Figure({"data": [bars, lost], "layout": layout | {"barmode": "stack"}})
+    layout = _layout(bars["y"], title="Code attempts (pale: lost at this step)", tickformat=",d")
+    return figure([bars, lost], layout | {"barmode": "stack"}, shade=shade)
 
 
 def shares(parts: pd.DataFrame, dimension: str, shade: Shade) -> go.Figure:
@@ -66,7 +67,7 @@ def shares(parts: pd.DataFrame, dimension: str, shade: Shade) -> go.Figure:
     for step, place in zip(LOST_STEPS, _LOSS_PLACES, strict=True):
         lost = parts[STEPS[STEPS.index(step) - 1]] - parts[step]
         traces.append(_share(names, lost / total, lost, LOSS_TITLES[step], LINES[shade][place]))
-    layout = _layout(len(parts), title="Share of code attempts", tickformat=".0f", legend=_LEGEND_HEIGHT)
+    layout = _layout(names, title="Share of code attempts", tickformat=".0f", legend=_LEGEND_HEIGHT)
     layout |= {
         "barmode": "stack",
         "showlegend": True,
@@ -75,7 +76,7 @@ def shares(parts: pd.DataFrame, dimension: str, shade: Shade) -> go.Figure:
         "hovermode": "y unified",
     }
     layout["xaxis"] |= {"range": [0, 100], "ticksuffix": " %"}
-    return go.Figure({"data": traces, "layout": layout})
+    return figure(traces, layout, shade=shade)
 
 
 def told(counts: Mapping[str, int]) -> str:
@@ -96,19 +97,16 @@ def _share(names: list[str], share: pd.Series[float], count: pd.Series[int], lab
     }
 
 
-def _layout(rows: int, *, title: str, tickformat: str, legend: int = 0) -> dict[str, Any]:
+def _layout(names: Sequence[str], *, title: str, tickformat: str, legend: int = 0) -> dict[str, Any]:
     return {
-        "height": _HEAD_HEIGHT + _ROW_HEIGHT * rows + legend,
-        "margin": {"l": 4, "r": 24, "t": 34, "b": 4},
+        "height": _HEAD_HEIGHT + _ROW_HEIGHT * len(names) + legend,
+        "margin": {"l": room(names), "r": 24, "t": LEGEND_LINE, "b": BELOW_TITLED},
         "showlegend": False,
-        "dragmode": False,
         "bargap": 0.25,
         "xaxis": {
             "title": {"text": title},
             "tickformat": tickformat,
-            "fixedrange": True,
             "rangemode": "tozero",
-            "automargin": True,
         },
-        "yaxis": {"autorange": "reversed", "fixedrange": True, "automargin": True},
+        "yaxis": {"autorange": "reversed"},
     }

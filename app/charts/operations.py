@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from app.charts.figures import BELOW, LEGEND_LINE, figure, room
 from app.charts.frames import axis_range, tick_time, wall_clock
 from app.palette import BAD, LINES, Shade
 from app.timeframe import Window
@@ -33,7 +34,8 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
         "customdata": list(zip(course["n"], course["failed"], course["shed"], strict=True)),
         "hovertemplate": "%{y:.4f} % of %{customdata[0]:,} calls; failed %{customdata[1]:,}, of them shed %{customdata[2]:,}<extra></extra>",
     }
-    layout = _layout("Calls not failed", window, zone) | {
+    places = ".2f" if 100 - low > 0.2 else ".3f"
+    layout = _layout("Calls not failed", window, zone, widest=f"{99.9:{places}} %") | {
         "showlegend": False,
         "shapes": [
             {
@@ -62,10 +64,10 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
     }
     layout["yaxis"] |= {
         "ticksuffix": " %",
-        "tickformat": ".2f" if 100 - low > 0.2 else ".3f",
+        "tickformat": places,
         "range": [low - (100 - low) * 0.1 - 1e-3, 100 + (100 - low) * 0.05 + 1e-3],
     }
-    return go.Figure({"data": [trace], "layout": layout})
+    return figure([trace], layout, shade=shade)
 
 
 def arrivals(table: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
@@ -86,9 +88,10 @@ def arrivals(table: pd.DataFrame, *, window: Window, zone: str, shade: Shade) ->
                 "hovertemplate": f"{_KIND_TITLES[kind]}: %{{y:,.1f}} a minute<extra></extra>",
             }
         )
-    layout = _layout("Events a minute", window, zone)
+    most = float(table["events"].max())
+    layout = _layout("Events a minute", window, zone, widest=f"{most:,.0f}")
     layout["yaxis"]["rangemode"] = "tozero"
-    return go.Figure({"data": traces, "layout": layout})
+    return figure(traces, layout, shade=shade)
 
 
 def arrived(table: pd.DataFrame) -> str:
@@ -97,19 +100,16 @@ def arrived(table: pd.DataFrame) -> str:
     return "; ".join(f"{_KIND_TITLES[kind]} {means[kind]:,.1f} a minute" for kind in KINDS if kind in means) + "."
 
 
-def _layout(title: str, window: Window, zone: str) -> dict[str, Any]:
+def _layout(title: str, window: Window, zone: str, *, widest: str) -> dict[str, Any]:
     return {
         "height": _HEIGHT,
-        "margin": {"l": 4, "r": 10, "t": 24, "b": 4},
-        "dragmode": False,
+        "margin": {"l": room([widest], titled=True), "r": 10, "t": LEGEND_LINE, "b": BELOW},
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {
             "range": axis_range(window, zone),
-            "fixedrange": True,
-            "showgrid": False,
             "hoverformat": f"%a %d %b, %H:%M {zone}",
             "tickformat": tick_time(window.span),
         },
-        "yaxis": {"title": {"text": title}, "fixedrange": True, "automargin": True},
+        "yaxis": {"title": {"text": title}},
     }

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from app import words
 from app.charts.expected import USUAL_PLACE, names, spans, usual_band
+from app.charts.figures import BELOW, figure, room
 from app.charts.frames import Frame, axis_range, tick_time
 from app.palette import BAD, LINES
 from metrics.catalogue import Metric
@@ -28,11 +29,6 @@ PANEL_HEIGHT = 250
 N_OF_SCALE = 20
 """The scale fits the points with at least this sample: one lost message of two would flatten every other line."""
 
-CONFIG = {
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
-    "toImageButtonOptions": {"format": "png", "scale": 2},
-}
 N_OF_LINE = 10
 """A line whose points have a smaller sample on average is drawn thin: it is mostly chance."""
 
@@ -70,8 +66,7 @@ def panel(
     band = usual_band(frame, series, usual) if usual is not None and len(usual) else []
     layout = _layout(frame, _title(frame.metric, carrier, value, n))
     layout |= {"shapes": spans(frame, incidents), "annotations": names(frame, incidents)}
-    # In one piece: each later update of a figure checks all of it again (12 panels: 0.41 s against 0.15 s).
-    return go.Figure({"data": [*band, *_lines(frame, series)], "layout": layout})
+    return figure([*band, *_lines(frame, series)], layout, shade=frame.shade)
 
 
 def told(frame: Frame, carrier: str, value: float | None, n: int) -> str:
@@ -109,35 +104,30 @@ def _patch(colour: str) -> str:
 
 def _layout(frame: Frame, title: str) -> dict[str, Any]:
     low, high = frame.low * frame.factor, frame.high * frame.factor
-    room = (high - low) * 0.02  # a line along the edge keeps its whole width
+    edge = (high - low) * 0.02  # a line along it keeps its whole width
     return {
         "title": {
             "text": title,
             "x": 0,
             "xanchor": "left",
             "y": 0.97,
-            "font_size": 14,
+            "font": {"size": 14},
         },
         "height": PANEL_HEIGHT,
-        "margin": {"l": 4, "r": 10, "t": 44, "b": 4},
+        "margin": {"l": room([_widest(frame)]), "r": 10, "t": 44, "b": BELOW},
         "showlegend": False,
         "hovermode": "x unified",
         "hoverlabel": {"namelength": -1},
         "uirevision": f"{frame.metric.slug}{frame.window.span}",
-        "dragmode": False,
         "clickmode": "event+select",
         "xaxis": {
             "range": axis_range(frame.window, frame.zone),
-            "showgrid": False,
-            "fixedrange": True,
             "nticks": 6,
             "hoverformat": _hover_time(frame),
             "tickformat": tick_time(frame.window.span),
         },
         "yaxis": {
-            "range": [low - (room if low == 0 else 0), high + room],
-            "fixedrange": True,
-            "automargin": True,
+            "range": [low - (edge if low == 0 else 0), high + edge],
             "nticks": 5,
             **_ticks(frame),
         },
@@ -224,7 +214,7 @@ def _trace(
         f"{words.figure(value, frame.metric.unit)}  n {words.count(n)}{'' if settled else '  (settling)'}"
         for value, n, settled in zip(part.value.tolist(), part.n.tolist(), part.settled.tolist(), strict=True)
     ]
-    told = f"{escape(label)}  %{{customdata[0]}}<extra></extra>"
+    told = f"{escape(label)}  %{{text}}<extra></extra>"
     sizes = _marker_sizes(part.value)
     return {
         "type": "scatter",
@@ -237,7 +227,8 @@ def _trace(
         "marker": {"size": sizes, "color": colour, "line": {"width": 0}, "maxdisplayed": 0 if any(sizes) else 1},
         "opacity": 0.5 if thin else 1.0,
         "connectgaps": False,
-        "customdata": list(zip(hover, part.begins.tolist(), strict=True)),
+        "text": hover,
+        "customdata": part.begins.tolist(),
         "hovertemplate": ["<extra></extra>"] * silent + [told] * (len(part) - silent) if silent else told,
     }
 
@@ -254,6 +245,13 @@ def _marker_sizes(values: NDArray[np.float64]) -> list[int]:
 def _hover_time(frame: Frame) -> str:
     zone = frame.window.end.astimezone(frame.tzinfo).strftime("%Z")
     return "%a %d %b %Y" if frame.bucket == "1d" else f"%a %d %b, %H:%M {zone}"
+
+
+def _widest(frame: Frame) -> str:
+    """What the longest label of the axis may be."""
+    if frame.metric.unit != "ratio":
+        return f"{max(frame.high, 9.5):,.0f} s" if frame.high >= 10 else "0.5 s"
+    return "100 %" if frame.high - frame.low > 0.03 else "99.5 %"
 
 
 def _ticks(frame: Frame) -> dict[str, str]:

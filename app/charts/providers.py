@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import words
+from app.charts.figures import BELOW_TITLED, LEGEND_LINE, figure, room
 from app.palette import LINES, Colours, Shade
 from metrics.catalogue import Metric
 from metrics.mix import Adjusted
@@ -55,20 +56,17 @@ def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figur
     }
     layout = {
         "height": _HEAD_HEIGHT + _ROW_HEIGHT * len(rows),
-        "margin": {"l": 4, "r": 20, "t": 34, "b": 4},
-        "dragmode": False,
+        "margin": {"l": room(names), "r": 20, "t": LEGEND_LINE, "b": BELOW_TITLED},
         "hovermode": "y unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {
             "title": {"text": metric.title},
             "ticksuffix": " %",
             "tickformat": ".1f",
-            "fixedrange": True,
-            "automargin": True,
         },
-        "yaxis": {"autorange": "reversed", "fixedrange": True, "automargin": True, "showgrid": True},
+        "yaxis": {"autorange": "reversed"},
     }
-    return go.Figure({"data": [raw, equal], "layout": layout})
+    return figure([raw, equal], layout, shade=shade)
 
 
 def arrived_within(table: pd.DataFrame) -> str:
@@ -97,8 +95,7 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
         )
     layout = {
         "height": 380,
-        "margin": {"l": 4, "r": 10, "t": 30, "b": 4},
-        "dragmode": False,
+        "margin": {"l": room(["100 %"], titled=True), "r": 10, "t": LEGEND_LINE, "b": BELOW_TITLED},
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {
@@ -107,16 +104,12 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
             "tickvals": list(_TICKS),
             "ticktext": list(_TICK_TEXTS),
             "tickangle": 0,
-            "fixedrange": True,
-            "automargin": True,
         },
         "yaxis": {
             "title": {"text": "Delivered, of accepted"},
             "ticksuffix": " %",
             "tickformat": ".0f",
             "range": [0, 102],
-            "fixedrange": True,
-            "automargin": True,
         },
     }
-    return go.Figure({"data": traces, "layout": layout})
+    return figure(traces, layout, shade=shade)

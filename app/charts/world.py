@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from app import words
+from app.charts.figures import figure
 from app.palette import PAGE, Shade
 from app.world import Ring, atlas
 from metrics.catalogue import Metric
@@ -21,7 +22,8 @@ _SCALE = "Cividis"
 _DARKEST: dict[Shade, float] = {"light": 0.0, "dark": 0.3}
 """Where on it the colours begin: its first ones sink into a dark page."""
 _LAND: dict[Shade, str] = {"light": "#E4E8EE", "dark": "#222A34"}
-_HEIGHT = 440
+_HEIGHT, _ABOVE = 440, 104
+_STEPS = tuple(step / 10 for step in range(11))
 _MARK_SMALLEST, _MARK_LARGEST = 7, 34
 
 
@@ -38,7 +40,7 @@ def world(metric: Metric, countries: pd.DataFrame, *, low: float, high: float, s
     colours = dict(zip(defined["country"], _colours(places.tolist(), shade), strict=True))
     traces = [_land(shade), *(_filled(code, colour, shade) for code, colour in colours.items())]
     traces.append(_marks(metric, placed, low=low, high=high, shade=shade))
-    return go.Figure({"data": [trace for trace in traces if trace], "layout": _layout()})
+    return figure([trace for trace in traces if trace], _layout(), shade=shade)
 
 
 def bounds(metric: Metric, countries: pd.DataFrame) -> tuple[float, float]:
@@ -119,7 +121,7 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
             "color": (placed["value"].astype(float) * factor).tolist(),
             "cmin": low * factor,
             "cmax": high * factor,
-            "colorscale": _colours([step / 10 for step in range(11)], shade),
+            "colorscale": list(map(list, zip(_STEPS, _colours(_STEPS, shade), strict=True))),
             "line": {"color": "#FFFFFF" if shade == "light" else "#E6EAF0", "width": 1.5},
             "colorbar": {
                 "title": {"text": f"{metric.title} ({metric.good} is good)", "side": "top"},
@@ -137,11 +139,10 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
 
 
 def _layout() -> dict[str, Any]:
-    axis = {"visible": False, "fixedrange": True}
+    axis = {"visible": False}
     return {
         "height": _HEIGHT,
-        "margin": {"l": 0, "r": 0, "t": 56, "b": 0},
-        "dragmode": False,
+        "margin": {"l": 0, "r": 0, "t": _ABOVE, "b": 0, "pad": 0},
         "clickmode": "event+select",
         "hovermode": "closest",
         "xaxis": {**axis, "range": [-2.7, 2.85]},

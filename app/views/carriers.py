@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import cached, controls, downloads, shell, tables, words
+from app import cached, controls, downloads, plots, shell, tables, words
 from app.charts import panels as charts
 from app.charts.frames import Frame
 from app.controls import Opened
@@ -117,12 +117,10 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
                 incidents=incidents,
             )
             marked = tuple((one.id, one.onset, one.resolved_at) for one in incidents)
-            st.plotly_chart(
+            plots.draw(
                 cached.drawn((*shown, carrier, marked), draw),
                 key=f"panel-{carrier}",
-                config=charts.CONFIG,
-                on_select=partial(_point_chosen, carrier),
-                selection_mode="points",
+                chosen=partial(_point_chosen, carrier),
                 alt=charts.told(frame, carrier, reading.value, reading.n),
             )
 
@@ -136,7 +134,7 @@ def concerns(one: Incident, carrier: str, countries: Mapping[str, frozenset[str]
 
 def _point_chosen(carrier: str) -> None:
     state: Mapping[str, Any] = st.session_state[f"panel-{carrier}"]
-    begins = [point["customdata"][1] for point in state["selection"]["points"] if point.get("customdata")]
+    begins = [point["customdata"] for point in state["selection"]["points"] if point.get("customdata")]
     if begins:
         controls.keep_only("carrier", [carrier], point=str(int(begins[0])))
 

@@ -7,10 +7,9 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, words
+from app import cached, controls, downloads, plots, shell, words
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES, cause
 from app.charts import funnel as charts
-from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.funnel import FunnelData
 from app.filters import NO_SPLIT
@@ -39,9 +38,7 @@ def _draw(opened: Opened, window: Window) -> None:
         "Attempts of category code. Each is counted at the last step it reached; a code that was entered counts as "
         "accepted, received and delivered, whatever its receipts say. The newest are still on their way."
     )
-    st.plotly_chart(
-        charts.whole(answers.whole, shell.shade()), key="funnel", config=CONFIG, alt=charts.told(answers.whole)
-    )
+    plots.draw(charts.whole(answers.whole, shell.shade()), key="funnel", alt=charts.told(answers.whole))
     _causes(answers, window)
     if dimension:
         _parts(answers.parts, dimension, window)
@@ -86,10 +83,9 @@ def _causes(answers: FunnelData, window: Window) -> None:
 def _parts(parts: pd.DataFrame, dimension: str, window: Window) -> None:
     title = words.DIMENSION_TITLES[dimension]
     st.subheader(f"By {title.lower()}", anchor=False)
-    st.plotly_chart(
+    plots.draw(
         charts.shares(parts.head(_BARS_MAX), dimension, shell.shade()),
         key="shares",
-        config=CONFIG,
         alt=f"What became of code attempts, by {title.lower()}; the table below says the same.",
     )
     if len(parts) > _BARS_MAX:

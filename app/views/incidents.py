@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, moved, shell, spoken, words
+from app import cached, controls, downloads, moved, plots, shell, spoken, words
 from app.banners import banner, told
 from app.charts import evidence as charts
-from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.incidents import StoryData
 from app.filters import View, write
@@ -175,10 +174,9 @@ def _evidence(answers: StoryData, zone: str) -> None:
     if answers.evidence.empty:
         st.info("No minutes were kept for this incident.")
         return
-    st.plotly_chart(
+    plots.draw(
         charts.chart(answers.incident, answers.evidence, zone=zone, shade=shell.shade(), now=utc_now()),
         key="evidence",
-        config=CONFIG,
         alt=charts.told(answers.incident, answers.evidence),
     )
     downloads.csv("Download the minutes (CSV)", answers.evidence, f"incident-{answers.incident.id}.csv", key="evidence")

@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, jobs, mending, shell, texts, uptime, words
+from app import cached, controls, downloads, jobs, mending, plots, shell, texts, uptime, words
 from app.charts import operations as charts
-from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.operations import STREAMS, OperationsData
 from app.timeframe import Window
@@ -120,10 +119,9 @@ def _data(answers: OperationsData, zone: str, window: Window) -> None:
     if answers.arrivals.empty:
         st.info("No event in this range.")
         return
-    st.plotly_chart(
+    plots.draw(
         charts.arrivals(answers.arrivals, window=window, zone=zone, shade=shell.shade()),
         key="arrivals",
-        config=CONFIG,
         alt=f"Events a minute over time. {charts.arrived(answers.arrivals)}",
     )
     st.caption("Events count when they happened: a backlog that is made up later fills its gap.")

@@ -8,10 +8,9 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, shell, tables, words
+from app import cached, controls, downloads, plots, shell, tables, words
 from app.causes import ERROR_CLASSES
 from app.charts import providers as charts
-from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.providers import ProvidersData
 from app.timeframe import Window
@@ -58,10 +57,9 @@ def _compared(shown: Metric, answers: ProvidersData) -> None:
         f"with the mix of country, carrier and purpose that all providers have together (direct standardisation, strata of "
         f"n ≥ {STRATUM_N_MIN})."
     )
-    st.plotly_chart(
+    plots.draw(
         charts.compared(shown, answers.adjusted, shell.shade()),
         key="compared",
-        config=CONFIG,
         alt="; ".join(_in_words(row) for row in answers.adjusted),
     )
     st.markdown("\n".join(f"- {controls.plain(line)}" for line in why(answers.adjusted)))
@@ -113,10 +111,9 @@ def _delays(answers: ProvidersData) -> None:
     if answers.delays.empty:
         st.info("Nothing was accepted in this range.")
         return
-    st.plotly_chart(
+    plots.draw(
         charts.delays(answers.delays, cached.colours(), shell.shade()),
         key="delays",
-        config=CONFIG,
         alt=charts.arrived_within(answers.delays),
     )
     st.caption("A line that is steep on the left is fast; where it ends on the right is the delivery rate.")

@@ -8,9 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import cached, controls, downloads, shell, tables, words
+from app import cached, controls, downloads, plots, shell, tables, words
 from app.charts import world
-from app.charts.panels import CONFIG
 from app.controls import Opened
 from app.data.regions import RegionsData
 from app.timeframe import Window
@@ -46,12 +45,10 @@ def _map(shown: Metric, answers: RegionsData) -> None:
     st.caption(
         f"{shown.question} Colour is the value, the size of a mark the traffic; choose a mark to see that country alone."
     )
-    st.plotly_chart(
+    plots.draw(
         world.world(shown, answers.countries, low=low, high=high, shade=shell.shade()),
         key=_MAP,
-        config=CONFIG,
-        on_select=_chosen,
-        selection_mode="points",
+        chosen=_chosen,
         alt=f"{shown.title} by country; the table below says the same.",
     )
     away = answers.countries[~answers.countries["country"].isin(list(atlas().places))]

@@ -49,15 +49,15 @@ def series(*values: float | None, hours=None, settled=None, n: int = 100, line: 
     )
 
 
-def drawn(rows: pd.DataFrame, **changes):
-    return charts.panel(frame(**changes), "O2", rows, value=0.9, n=1234)
+def drawn(rows: pd.DataFrame, *, usual=None, incidents=(), **changes):
+    return charts.panel(frame(**changes), "O2", rows, value=0.9, n=1234, usual=usual, incidents=incidents)
 
 
 def test_missing_buckets_and_undefined_values_are_gaps() -> None:
     (line,) = drawn(series(0.9, 0.8, None, 0.7, hours=[0, 1, 2, 9])).data
 
     assert not line.connectgaps
-    assert list(pd.notna(line.y)) == [True, True, False, False, True]
+    assert [value is not None for value in line.y] == [True, True, False, False, True]
 
 
 def test_the_tail_that_has_not_settled_is_dotted_and_joined_to_the_rest() -> None:
@@ -76,7 +76,7 @@ def test_a_line_wholly_settled_or_wholly_young_is_one_trace(settled: list[bool])
 def test_every_point_tells_its_sample() -> None:
     (line,) = drawn(series(0.93, 0.8)).data
 
-    assert [text for text, _ in line.customdata] == ["93.0 %  n 100", "80.0 %  n 100"]
+    assert list(line.text) == ["93.0 %  n 100", "80.0 %  n 100"]
 
 
 def test_a_point_without_neighbours_is_a_dot() -> None:
