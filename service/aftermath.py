@@ -88,12 +88,12 @@ class Aftermath:
         self.take_up()
         self._task = asyncio.create_task(self._run(), name="aftermath")
 
-    async def stop(self) -> None:
-        """Stop; what is still to be told again is left for the next process."""
+    async def stop(self, *, all_told: bool = True) -> None:
+        """Stop; what is still to be told again is left for the next process, with this one's last seconds unless `all_told`."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._leave(Life(None, self._spans))
+            self._leave(Life(None if all_told else self._clock(), self._spans))
 
     async def look(self) -> None:
         """Leave a sign of life, and tell again what can be told. Raises `Unavailable`."""

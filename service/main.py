@@ -87,10 +87,11 @@ async def serve(
         aftermath.start()
         gc.freeze()  # what was made so far stays: collections need not look through it again and again
         gc.set_threshold(_YOUNG_MAX)
+        all_answered = False
         try:
-            await answer_calls(service.app, settings, on_ready=on_ready)
+            all_answered = await answer_calls(service.app, settings, on_ready=on_ready)
         finally:
-            await aftermath.stop()
+            await aftermath.stop(all_told=all_answered)
             await purge.stop()
             await herald.stop()
             await service.stop()

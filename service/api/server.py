@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import structlog
@@ -21,11 +23,14 @@ _GRACE_SECONDS = 2
 """Beyond the deadline of a send: calls in hand are answered before the process ends."""
 
 
-async def answer_calls(app: Express, settings: Settings, *, on_ready: Callable[[str], None]) -> None:
-    """Answer until a signal. `on_ready` is called once, with the address. Raises `ConfigurationError`."""
+async def answer_calls(app: Express, settings: Settings, *, on_ready: Callable[[str], None]) -> bool:
+    """Answer until SIGTERM or SIGINT; the caller then has to stop what it started. Says whether every call came to its end.
+
+    `on_ready` is called once, with the address. Raises `ConfigurationError`.
+    """
     config = uvicorn.Config(
         app,
-        http=_Connection,
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,
@@ -41,7 +46,9 @@ async def answer_calls(app: Express, settings: Settings, *, on_ready: Callable[[
             _log.info("service answers", address=address)
             on_ready(address)
 
-        await _Server(config, started).serve(sockets=[listening])
+        server = _Server(config, started)
+        await server.serve(sockets=[listening])
+        return not server.server_state.tasks
 
 
 class _Server(uvicorn.Server):
@@ -51,17 +58,105 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_started = on_started
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The library's own raises the signal again once calls are answered: the process would end there, with events
+        unpublished and nothing settled. A second signal, when no call is in hand any more, still ends it at once."""
+        loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+        for number in numbers:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
 
 
-class _Connection(HttpToolsProtocol):
-    """A connection of the server whose writes go through `Joined`."""
+class Connection(HttpToolsProtocol):
+    """A connection of the server, whose writes go through `Joined`. It waits for no endless head (measured, 50 MB of small
+    headers took a gigabyte) and for no call that does not come whole in time, for nobody knows yet whose it is."""
+
+    head_bytes_max = 64 * 1024
+    """Of a head, and of what follows the last piece of a body, beyond what is read with its first bytes."""
+    call_seconds_max = 10.0
+    """From the first bytes of a call, or from the start of the connection, to the last."""
+
+    _in_head = _is_whole = False
+    _head_bytes = 0
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
         self.transport = Joined(self.transport)
+        self._await_call()
+
+    def data_received(self, data: bytes) -> None:
+        self._is_whole = False
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._late is None and not self._is_whole:  # most calls come in one piece, and need no timer
+            self._await_call()
+        if self._in_head and self._head_bytes > self.head_bytes_max and not self.transport.is_closing():
+            self.send_400_response("The head of the call is too long.")
+
+    def on_message_begin(self) -> None:
+        self._is_whole = False
+        self._begin_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """Behind the last piece of a body there may be headers again."""
+        self._begin_head()
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head = False
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._is_whole = False, True
+        self._await_nothing()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._late is not None:  # nothing more was read while this call was answered
+            self._await_nothing()
+            self._await_call()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_nothing()
+        super().connection_lost(exc)
+
+    def _begin_head(self) -> None:
+        self._in_head, self._head_bytes = True, 0
+
+    def _await_call(self) -> None:
+        self._late = asyncio.get_running_loop().call_later(self.call_seconds_max, self._give_up)
+
+    def _await_nothing(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        if self._is_answering:
+            self._await_call()
+        else:
+            self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether a call that came whole waits for its answer."""
+        cycle = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.more_body and not cycle.response_complete)
 
 
 class Joined(asyncio.Transport):

@@ -115,6 +115,16 @@ async def test_after_a_good_end_nothing_is_told_again(life: Life):
     assert life.told == []
 
 
+async def test_calls_that_were_cut_off_at_the_end_are_told_again(life: Life):
+    await life.store.write(finished(begun_at(NOW)))
+    process = life.process()
+    process.start()
+    await process.stop(all_told=False)
+    await life.next()
+
+    assert {type(event) for event in life.told} == {Send, Verify}
+
+
 async def test_it_waits_until_the_journals_are_drained_through_a_second_kill_and_a_good_end(life: Life):
     request = begun_at(NOW)
     life.store.knows_all = False

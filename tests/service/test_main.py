@@ -1,8 +1,12 @@
-"""Starting the service: what is missing is named, with where and what to do; what may be absent is done without."""
+"""Starting the service: what is missing is named, with where and what to do; what may be absent is done without.
+Ending it: nothing is left undone."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -10,12 +14,19 @@ import pytest
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError, StoreUnavailable
+from core.journal import closed_files
 from core.settings import Settings, sending, servers
+from sandbox.children import launch, wait_until_ready
+from sandbox.stack import Ports, lay_out
+from service.aftermath import FILE
 from service.assembly import require_secrets
 from service.key_chores import create_key
 from service.main import serve
 from service.opening import open_store
+from service.publisher import EVENTS_FOLDER
 from tests.support.house import make_settings
+from tests.support.providers import a_number
+from tests.support.until import until
 
 NOBODY = "127.0.0.1:1"
 
@@ -94,3 +105,28 @@ async def test_it_serves_with_the_primary_store_alone(tmp_path: Path):
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_status_0_once_what_was_told_is_published(
+    tmp_path: Path, nats_url: str, number: signal.Signals
+):
+    absent = {"queue": {"url": nats_url}, "mirror": {"url": f"redis://{NOBODY}/0", "timeout_seconds": 0.2}}
+    stack = lay_out(tmp_path, Ports.pick(), changes=absent)
+    key, _ = await create_key(stack.settings, app="shop", scopes=frozenset({"send"}), label="")
+    process = launch(stack.plan_service(), tmp_path)
+    try:
+        await asyncio.to_thread(wait_until_ready, process)
+        with socket.create_connection(("127.0.0.1", stack.ports.api)):  # which asks nothing, and holds up nothing
+            async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+                wish = {"to": a_number(), "purpose": "login"}
+                async with session.post(f"{stack.api_url}/v1/verifications", json=wish) as answer:
+                    assert answer.status == 502  # the providers are absent, too
+            process.send_signal(number)
+            await until(lambda: process.exit_status is not None)
+    finally:
+        process.kill()
+
+    assert process.exit_status == 0, process.log_tail()
+    assert json.loads((stack.settings.journal.folder / FILE).read_bytes())["alive_at"] is None
+    assert list(closed_files(stack.settings.journal.folder / EVENTS_FOLDER)) == []
