@@ -23,6 +23,7 @@ from service.aftermath import Aftermath
 from service.api.server import answer_calls
 from service.assembly import Outside, build, open_providers, require, require_secrets
 from service.encryptor import EncryptionClient, Encryptor
+from service.failover import Failover
 from service.guards.exchange import RedisExchange
 from service.herald import Herald
 from service.opening import open_store
@@ -75,12 +76,7 @@ async def serve(
             raise
         await service.start()
         alerts.start()
-        purge = Purge(
-            store,
-            claims_kept=timedelta(hours=settings.api.idempotency_hours),
-            facts_kept=timedelta(days=settings.store.retention_days),
-            clock=clock,
-        )
+        purge = _purge(settings, store, clock)
         purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
         aftermath = Aftermath(settings.journal.folder, store, tell=service.publisher.tell, clock=clock)
@@ -97,6 +93,15 @@ async def serve(
             await service.stop()
             await asyncio.to_thread(alerts.close)
             attention.stop()
+
+
+def _purge(settings: Settings, store: Failover, clock: Clock) -> Purge:
+    return Purge(
+        store,
+        claims_kept=timedelta(hours=settings.api.idempotency_hours),
+        facts_kept=timedelta(days=settings.store.retention_days),
+        clock=clock,
+    )
 
 
 async def work_on_numbers(settings: Settings, *, step: Step = no_step, clock: Clock = utc_now) -> None:
