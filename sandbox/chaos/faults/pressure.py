@@ -11,7 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 
 from sandbox.chaos.cluster import INSTANCES
-from sandbox.chaos.faults.receipts import one_code_checked_at_once
+from sandbox.chaos.faults.receipts import a_code, check_at_once
 from sandbox.chaos.nemesis import Fault, Field
 from sandbox.children import Process, launch
 
@@ -60,6 +60,7 @@ async def _most_memory_mb(field: Field) -> float:
 async def processors_taken(field: Field) -> AsyncIterator[None]:
     """Programs that do nothing else take the processors from the service and its stores, though not from whoever calls it,
     while one code is checked a hundred times at once."""
+    sent = await a_code(field)
     behind_us = (_NICEST - os.getpriority(os.PRIO_PROCESS, 0)) // 2
     argv = ["nice", "-n", str(behind_us), "sh", "-c", "while :; do :; done"]
     with ExitStack() as taken:
@@ -67,8 +68,9 @@ async def processors_taken(field: Field) -> AsyncIterator[None]:
             hog = Process(name=f"hog-{number}", argv=argv, is_ready=lambda _child: True)
             taken.callback(launch(hog, field.cluster.folder / "hogs").kill)
         field.begins()
-        async with one_code_checked_at_once(field):
-            yield
+        if sent is not None:
+            await check_at_once(field, *sent)
+        yield
 
 
 FAULTS = (

@@ -25,25 +25,33 @@ _REFUSED = (401, 403)
 @asynccontextmanager
 async def one_code_checked_at_once(field: Field) -> AsyncIterator[None]:
     """One right code, entered a hundred times in the same moment through both instances."""
-    load, (here, there) = field.load, field.load.both()
+    if (sent := await a_code(field)) is not None:
+        await check_at_once(field, *sent)
+    yield
+
+
+async def a_code(field: Field) -> tuple[UUID, str] | None:
+    """A verification and its code. None when that never came, which is noted."""
+    load, (here, _) = field.load, field.load.both()
     number = load.new_number()
     with load.handsets.watch(number) as inbox:
-        code = None
         for _ in range(_TEXTS_MAX):  # now and then a handset is off
             sent, _ = await load.call("verify", here, "/v1/verifications", {"to": number, "purpose": "login"})
-            if (code := await load.text(inbox)) is not None:
-                break
-    if sent.request_id is None or code is None:
-        field.fail("I8", "the code that was to be checked never came")
-    else:
-        checks = [load.check((here, there)[i % 2], sent.request_id, code, is_right=True) for i in range(AT_ONCE)]
-        calls = await asyncio.gather(*checks)
-        approved = sum(call.result == "approved" for call in calls)
-        silent = sum(map(_had_no_answer, calls))
-        field.note(f"{AT_ONCE} checks of one code: {approved} approved, {silent} without an answer")
-        if approved > 1 or not (approved or silent):
-            field.fail("I2", f"verification {sent.request_id}: {approved} of {AT_ONCE} checks at once were approved")
-    yield
+            if (code := await load.text(inbox)) is not None and sent.request_id is not None:
+                return sent.request_id, code
+    field.fail("I8", "the code that was to be checked never came")
+    return None
+
+
+async def check_at_once(field: Field, verification: UUID, code: str) -> None:
+    """Enter a right code a hundred times in the same moment through both instances."""
+    both = field.load.both()
+    checks = [field.load.check(both[i % 2], verification, code, is_right=True) for i in range(AT_ONCE)]
+    calls = await asyncio.gather(*checks)
+    approved, silent = sum(call.result == "approved" for call in calls), sum(map(_had_no_answer, calls))
+    field.note(f"{AT_ONCE} checks of one code: {approved} approved, {silent} without an answer")
+    if approved > 1 or not (approved or silent):
+        field.fail("I2", f"verification {verification}: {approved} of {AT_ONCE} checks at once were approved")
 
 
 @asynccontextmanager
