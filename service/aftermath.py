@@ -1,7 +1,8 @@
 """After a crash: the warehouse is told again what a killed process had kept and perhaps not told any more.
 
 A fact is kept before its event is journaled, so a kill leaves no event without a fact. An event has the key of its fact:
-telling it twice is nothing, so all of the process's last seconds are told again, whoever wrote them.
+telling it twice is nothing, so all of the process's last seconds are told again, whoever wrote them. So are checks that
+got another number, or whose answer was lost.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from core.clock import Clock
+from core.clock import Clock, Timer
 from core.errors import HeliographError
 from core.events import Event
 from service.dispatch import send_event
@@ -31,6 +34,8 @@ FILE = "alive.json"
 _BEAT_SECONDS = 1.0
 _BEFORE, _AFTER = timedelta(seconds=20), timedelta(seconds=60)
 """Around the last sign of life: a call carries the time at which it began, and a power cut takes some signs back."""
+_OVER_SECONDS = 30.0
+"""No statement that a caller gave up is under way for longer, nor an event on its way to the warehouse."""
 _SLICE = timedelta(seconds=10)
 """Requests that are looked through at once: 10,000 at 1,000 a second."""
 _SPANS_MAX = 20
@@ -57,8 +62,8 @@ class Whole(Protocol):
         ...
 
     @property
-    def renumbered(self) -> set[UUID]:
-        """Requests of which a check got another number; whoever has told of them takes them out."""
+    def checks_to_tell(self) -> set[UUID]:
+        """Requests whose checks have to be told again; whoever has told of them takes them out."""
         ...
 
 
@@ -72,9 +77,10 @@ class Life(msgspec.Struct, frozen=True):
 class Aftermath:
     """A task between `start` and `stop` that leaves signs of life, and tells again what the process before left untold."""
 
-    def __init__(self, folder: Path, store: Whole, *, tell: Tell, clock: Clock) -> None:
+    def __init__(self, folder: Path, store: Whole, *, tell: Tell, clock: Clock, timer: Timer = monotonic) -> None:
         self._path = folder / FILE
-        self._store, self._tell, self._clock = store, tell, clock
+        self._store, self._tell, self._clock, self._timer = store, tell, clock, timer
+        self._once_more: dict[UUID, float] = {}  # requests of such checks, and when they are told for the last time
         self._spans: tuple[Span, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
@@ -93,14 +99,14 @@ class Aftermath:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._leave(Life(None if all_told else self._clock(), self._spans))
+            self._leave(Life(None if all_told else self._clock(), self._spans_left()))
 
     async def look(self) -> None:
         """Leave a sign of life, and tell again what can be told. Raises `Unavailable`."""
         await asyncio.to_thread(self._leave, Life(self._clock(), self._spans))
         if not self._store.knows_all:
             return
-        await self._tell_renumbered()
+        await self._tell_checks()
         while self._spans:
             told = await self._tell_span(self._spans[0])
             _log.info("told again after a crash", events=told, since=self._spans[0][0], until=self._spans[0][1])
@@ -155,12 +161,25 @@ class Aftermath:
         await self._tell(events)
         return len(events)
 
-    async def _tell_renumbered(self) -> None:
-        """All checks of such a request: the event of the one whose number was taken twice must be that of the fact."""
-        ids = set(self._store.renumbered)
-        states = await asyncio.gather(*map(self._store.request, ids))
+    async def _tell_checks(self) -> None:
+        """All checks of such a request: the event of the one whose number was taken twice must be that of the fact. Told at
+        once, and when whatever was under way must be over: a commit may be late, and so may an event that is wrong by now.
+        """
+        now = self._timer()
+        fresh = set(islice(self._store.checks_to_tell, _ASKED_MAX))
+        due = {request_id for request_id, at in self._once_more.items() if at <= now}
+        states = await asyncio.gather(*map(self._store.request, fresh | due))
         await self._tell(events_of_checks(states))
-        self._store.renumbered.difference_update(ids)
+        self._store.checks_to_tell.difference_update(fresh)
+        for request_id in due:
+            del self._once_more[request_id]
+        self._once_more |= dict.fromkeys(fresh, now + _OVER_SECONDS)
+
+    def _spans_left(self) -> tuple[Span, ...]:
+        if not (self._store.checks_to_tell or self._once_more):
+            return self._spans
+        now = self._clock()
+        return (*self._spans, (now - timedelta(seconds=2 * _OVER_SECONDS), now + _AFTER))[-_SPANS_MAX:]
 
 
 def events_of(state: RequestState) -> list[tuple[AnyFact, Event]]:

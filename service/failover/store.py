@@ -59,6 +59,7 @@ from service.stores.faults import Unknowable
 
 Answer = TypeVar("Answer")
 
+_DOUBTS_MAX = 100_000
 STORE_FOLDER = "store"
 """Below the journal's folder: the files of the primary store."""
 
@@ -66,7 +67,8 @@ STORE_FOLDER = "store"
 class Failover:
     """A `Store` made of two. `start` it before use; one instance of it in a process.
 
-    `renumbered` are requests of which a check got another number than it was told of under; whoever has told of them takes
+    `checks_to_tell` are requests whose checks have to be told again: one got another number than it was told of under, or may
+    be counted although nobody was told; whoever has told of them takes
     them out.
     """
 
@@ -89,8 +91,8 @@ class Failover:
         self._state = state = State(
             settings, folder=self._folder, clock=clock, timer=timer, on_notice=on_notice, step=hooks.step
         )
-        self.renumbered: set[UUID] = set()
-        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.renumbered.add)
+        self.checks_to_tell: set[UUID] = set()
+        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.checks_to_tell.add)
         self._mirroring = Mirroring(
             backup,
             # It copies as soon as the backup answers: what was done without it must be there before it is asked.
@@ -161,17 +163,22 @@ class Failover:
             backup=self._choosing.run_backup,
             remembered=recent.state,
             is_on=lambda: not self._state.backup_down,
-            on_renumbered=self.renumbered.add,
+            on_renumbered=self.checks_to_tell.add,
         )
         return Writes(
             self._choosing,
             self._stateless,
+            on_doubt=self._doubt,
             together=together,
             owed=self._owed,
             record=self._backlog.record,
             recent=recent,
             mirroring=self._mirroring,
         )
+
+    def _doubt(self, request_id: UUID) -> None:
+        if len(self.checks_to_tell) < _DOUBTS_MAX:
+            self.checks_to_tell.add(request_id)
 
     # ---- life
 

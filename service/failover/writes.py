@@ -42,7 +42,9 @@ _MIRROR_WAIT_SECONDS = 0.05
 
 
 class Writes:
-    """The writing half of a `Store`. `record` makes facts durable, `recent` is what this instance remembers."""
+    """The writing half of a `Store`. `record` makes facts durable, `recent` is what this instance remembers. `on_doubt` hears
+    of a request of which a check may be counted although its caller was not told.
+    """
 
     def __init__(
         self,
@@ -54,7 +56,9 @@ class Writes:
         record: Callable[[Sequence[AnyFact]], Coroutine[Any, Any, None]],
         recent: Recent,
         mirroring: Mirroring,
+        on_doubt: Callable[[UUID], None],
     ) -> None:
+        self._on_doubt = on_doubt
         self._choosing, self._stateless = choosing, stateless
         self._together, self._owed, self._record = together, owed, record
         self._recent, self._mirroring = recent, mirroring
@@ -128,7 +132,11 @@ class Writes:
             return verdict
 
         again = partial(on_primary, msgspec.structs.replace(order, again=True))
-        return await self._choosing.serve(on_primary, on_backup, on_neither, again=again)
+        try:
+            return await self._choosing.serve(on_primary, on_backup, on_neither, again=again)
+        except BaseException:
+            self._on_doubt(order.request_id)
+            raise
 
     async def claim(self, claim: IdempotencyClaim) -> Claim:
         async def on_primary() -> Claim:

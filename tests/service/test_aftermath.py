@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from core.clock import ManualTimer
 from core.errors import JournalWriteFailed
 from core.events import Event, Send, Verify
 from core.ids import uuid7_from
@@ -19,6 +20,7 @@ from service.stores.memory import MemoryStore
 from service.verifications import verify_event
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW
+from tests.support.until import until
 
 
 class Stores(MemoryStore):
@@ -27,7 +29,7 @@ class Stores(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.knows_all = True
-        self.renumbered: set[UUID] = set()
+        self.checks_to_tell: set[UUID] = set()
 
 
 class Life:
@@ -35,11 +37,12 @@ class Life:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.store, self.now = folder, Stores(), NOW
+        self.timer = ManualTimer()
         self.told: list[Event] = []
         self.refuses = False
 
     def process(self) -> Aftermath:
-        return Aftermath(self.folder, self.store, tell=self._tell, clock=lambda: self.now)
+        return Aftermath(self.folder, self.store, tell=self._tell, clock=lambda: self.now, timer=self.timer)
 
     async def _tell(self, events: Sequence[Event]) -> None:
         if self.refuses:
@@ -156,11 +159,38 @@ async def test_what_could_not_be_told_is_told_later(life: Life):
 async def test_all_checks_of_a_request_are_told_again_when_one_got_another_number(life: Life):
     request = begun_at(NOW - timedelta(minutes=3))
     await life.store.write([*finished(request), facts.check(request, 2)])
-    life.store.renumbered.add(request.id)
+    life.store.checks_to_tell.add(request.id)
     await life.killed()
 
     assert [event.check for event in life.told if isinstance(event, Verify)] == [1, 2]
-    assert life.store.renumbered == set()
+    assert life.store.checks_to_tell == set()
+
+
+async def test_they_are_told_once_more_for_what_was_committed_late(life: Life):
+    request = begun_at(NOW - timedelta(minutes=3))
+    life.store.checks_to_tell.add(request.id)
+    process = life.process()
+    process.take_up()
+    await process.look()
+    await life.store.write(finished(request))
+    for _ in range(8):
+        life.timer.advance(seconds=10)
+        await process.look()
+
+    assert [event.check for event in life.told if isinstance(event, Verify)] == [1]
+
+
+async def test_what_is_still_to_be_told_once_more_when_a_process_ends_is_told_by_the_next(life: Life):
+    request = begun_at(NOW - timedelta(seconds=20))
+    life.store.checks_to_tell.add(request.id)
+    process = life.process()
+    process.start()
+    await until(lambda: not life.store.checks_to_tell)
+    await process.stop()
+    await life.store.write(finished(request))
+    await life.next()
+
+    assert [event.check for event in life.told if isinstance(event, Verify)] == [1]
 
 
 async def test_a_sign_of_life_that_cannot_be_read_stops_no_start(life: Life):

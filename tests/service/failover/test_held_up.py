@@ -46,6 +46,21 @@ async def test_nothing_is_decided_elsewhere_however_often_nobody_listened(make: 
     assert twins.journaled == 0
 
 
+async def test_a_check_that_may_be_counted_although_its_caller_was_not_told_is_told_again(
+    make: Make, twins: Twins, primary: LateStore
+):
+    failover = await make()
+    request = facts.request()
+    await failover.write([request])
+    await failover.check(order(request))
+    told = set(failover.checks_to_tell)
+    primary.late = 2
+    with pytest.raises(StoreUnavailable):
+        await failover.check(order(request, attempt=1, at=1))
+
+    assert (told, failover.checks_to_tell) == (set(), {request.id})
+
+
 async def test_what_became_of_a_message_that_is_out_is_kept_all_the_same(make: Make, twins: Twins, primary: LateStore):
     failover = await make()
     request = facts.request()
