@@ -36,7 +36,7 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
             texts.Column("Job", list(jobs)),
             texts.Column("Due", [due for due, _, _ in jobs.values()]),
             texts.Column("Last", [_last(at, zone, now) for _, at, _ in jobs.values()]),
-            texts.Column("That is", [about for _, _, about in jobs.values()], "long"),
+            texts.Column("About", [about for _, _, about in jobs.values()], "long"),
         ],
     )
 

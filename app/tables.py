@@ -10,7 +10,6 @@ import streamlit as st
 
 from app import words
 from metrics.catalogue import Metric
-from metrics.readings import interval
 
 _ROWS_MAX = 30
 _WIDTH = 1000
@@ -32,7 +31,10 @@ def readings(
         settled=["settled" if done else "settling" for done in table["settled"]],
     )
     if shown.unit == "ratio":
-        seen["between"] = [_between(value, n) for value, n in zip(table["value"], table["n"], strict=True)]
+        seen["between"] = [
+            words.between(None if pd.isna(value) else float(value), int(n))
+            for value, n in zip(table["value"], table["n"], strict=True)
+        ]
     wide = 200 if len(dimensions) == 1 else 130  # so that a telephone shows the value beside them
     columns = (*dimensions, "value", "between", "p95", "n", "volume", "settled")
     st.dataframe(
@@ -47,9 +49,7 @@ def readings(
         column_config={
             **{name: st.column_config.TextColumn(words.DIMENSION_TITLES[name], width=wide) for name in dimensions},
             "value": st.column_config.NumberColumn(_title(shown), format=number, help=words.explained(shown)),
-            "between": st.column_config.TextColumn(
-                "95 % between", help="Wilson interval: how far chance may have moved it."
-            ),
+            "between": st.column_config.TextColumn("95 % between", help=words.BETWEEN),
             "p95": st.column_config.NumberColumn("p95", format=number),
             "n": st.column_config.NumberColumn("n", format="localized", help="The sample the value is computed from."),
             "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
@@ -64,11 +64,6 @@ def chosen_row(key: str, names: Sequence[str]) -> str | None:
     state: Mapping[str, Any] = st.session_state[key]
     rows = state["selection"]["rows"]
     return names[rows[0]] if rows and rows[0] < len(names) else None
-
-
-def _between(value: float, n: int) -> str:
-    bounds = interval(None if pd.isna(value) else float(value), int(n))
-    return "" if bounds is None else f"{bounds[0] * 100:.1f} – {bounds[1] * 100:.1f} %"
 
 
 def _title(shown: Metric) -> str:

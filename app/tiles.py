@@ -50,7 +50,7 @@ def tile(
 ) -> str:
     """One tile: title, value, change (unless there is no `before`), course, sample size and whether it has settled."""
     title = escape(metric.title)
-    about = escape(words.explained(metric))
+    about = escape(f"{words.explained(metric)}{f' Beside it: {words.BETWEEN}' if metric.unit == 'ratio' else ''}")
     tip = f"hg-tip-{metric.slug}"
     return f"""
 <section class="hg-tile" aria-label="{title}">
@@ -71,8 +71,14 @@ def _value(metric: Metric, now: Reading) -> str:
     if not words.defined(now.value):
         return f'<div class="hg-value">{words.UNDEFINED}</div><div class="hg-why">{words.why_undefined(now.n)}</div>'
     number, _, unit = words.figure(now.value, metric.unit).partition(" ")
-    beside = f'<span class="hg-p95">p95 {words.figure(now.p95, metric.unit)}</span>' if now.p95 is not None else ""
-    return f'<div class="hg-value">{number}<small> {unit}</small>{beside}</div>'
+    return f'<div class="hg-value"><span>{number}<small> {unit}</small></span>{_beside(metric, now)}</div>'
+
+
+def _beside(metric: Metric, now: Reading) -> str:
+    """What else there is to say of a value: how far chance may have moved it, or how long the slow ones take."""
+    if metric.unit == "ratio":
+        return f'<span class="hg-p95" title="{words.BETWEEN}">{words.between(now.value, now.n)}</span>'
+    return f'<span class="hg-p95">p95 {words.figure(now.p95, metric.unit)}</span>' if now.p95 is not None else ""
 
 
 def _change(metric: Metric, now: Reading, before: Reading | None, *, compared: str) -> str:

@@ -8,8 +8,10 @@ from math import isfinite
 from zoneinfo import ZoneInfo
 
 from metrics.catalogue import Metric
+from metrics.readings import interval
 
 UNDEFINED = "–"
+BETWEEN = "Wilson interval, 95 %: how far chance may have moved the value."
 UNKNOWN = "(unknown)"
 """How an empty dimension value stands in a link."""
 
@@ -51,6 +53,15 @@ def figure(value: float | None, unit: str) -> str:
     if value is None or not isfinite(value):
         return UNDEFINED
     return f"{value * 100:.{_ratio_places(value)}f} %" if unit == "ratio" else seconds(value)
+
+
+def between(value: float | None, n: int) -> str:
+    """The ends of a ratio's Wilson interval; empty where undefined."""
+    ends = interval(value, n)
+    if value is None or ends is None:
+        return ""
+    places = _ratio_places(value)
+    return f"{ends[0] * 100:.{places}f} – {ends[1] * 100:.{places}f} %"
 
 
 def _ratio_places(value: float) -> int:

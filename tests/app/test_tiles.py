@@ -54,6 +54,26 @@ def test_the_good_direction_of_the_metric_judges_a_change(shown, now, before, wo
     assert ("hg-bad" in html) == (word == "worse")
 
 
+@pytest.mark.parametrize(
+    ("value", "n", "told"),
+    [
+        (0.9, 100, "82.6 – 94.5 %"),
+        (0.9, 10_000, "89.4 – 90.6 %"),
+        (0.9995, 10_000, "99.88 – 99.98 %"),
+        (1.0, 4, "51.0 – 100.0 %"),
+    ],
+)
+def test_how_far_chance_may_have_moved_a_ratio_stands_beside_it(value: float, n: int, told: str) -> None:
+    assert told in tile(now=reading(value, n), before=reading(0.9))
+
+
+def test_beside_a_median_stand_the_slow_ones_and_no_interval() -> None:
+    html = tile(TIME, now=Reading(4.2, 10_000, p95=21.6), before=reading(4.2))
+
+    assert "p95 21.6 s" in html
+    assert words.BETWEEN not in html
+
+
 def test_the_same_change_on_a_small_sample_is_not_judged() -> None:
     assert "within chance" in tile(now=reading(0.85, 40), before=reading(0.90, 40))
 
