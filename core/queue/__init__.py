@@ -1,4 +1,4 @@
-"""The queue: two streams, messages kept until they are acknowledged, duplicates dropped by message id.
+"""The queue: two streams with one consumer each, messages kept until it acknowledges them, duplicates dropped by message id.
 
 `core.queue.jetstream` is the real one, `core.queue.memory` its twin in the process. A message may carry a batch.
 """
@@ -30,7 +30,7 @@ def events_subject(kind: str) -> str:
 
 @dataclass(frozen=True)
 class StreamState:
-    """How much lies in a stream and how much of it a consumer has not finished."""
+    """How much lies in a stream and how many messages of it a consumer has not finished."""
 
     messages: int
     bytes: int

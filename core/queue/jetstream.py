@@ -17,13 +17,16 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, Header, Retent
 from nats.js.errors import NoStreamResponseError, NotFoundError
 
 from core.errors import QueueUnavailable
-from core.queue import DEDUPLICATION_SECONDS, NUMBERS, STREAM_SUBJECTS, StreamState
+from core.queue import DEDUPLICATION_SECONDS, STREAM_SUBJECTS, StreamState
 from core.settings.servers import Queue as QueueSettings
 
 _log = structlog.get_logger(__name__)
 
 _FAILURES = (NatsError, OSError, asyncio.TimeoutError, ValueError)
 """ValueError too: the client raises it for an answer that is not JSON, as a wrong server on the port gives."""
+
+_SETTINGS = ("max_age", "max_bytes", "num_replicas")
+"""Of a stream, what our settings say."""
 
 ACK_WAIT = timedelta(seconds=30)
 ACK_PENDING_MAX = 10_000
@@ -76,6 +79,7 @@ class JetStreamQueue:
         self._context: JetStreamContext | None = None
         self._connecting = asyncio.Lock()
         self._subscriptions: dict[tuple[str, str], JetStreamContext.PullSubscription] = {}
+        self._let_go_to: dict[str, int] = {}  # by streams of an earlier version, which keep what was taken
 
     async def publish(self, subject: str, body: bytes, *, message_id: str) -> None:
         context = await self._connected()
@@ -93,6 +97,8 @@ class JetStreamQueue:
         self, stream: str, consumer: str, *, batch_max: int, wait_seconds: float
     ) -> Sequence[JetStreamMessage]:
         subscription = await self._subscription(stream, consumer)
+        if stream in self._let_go_to:
+            await self._let_go(stream, consumer)
         try:
             messages = await subscription.fetch(batch_max, timeout=wait_seconds)
         except TimeoutError:
@@ -120,6 +126,22 @@ class JetStreamQueue:
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
+
+    async def _let_go(self, stream: str, consumer: str) -> None:
+        """Do what a work queue does by itself: up to here everything was acknowledged, and nobody else reads it. The server
+        makes no work queue of a stream that is none, and to delete it could lose what is published meanwhile.
+        """
+        context = await self._connected()
+        try:
+            floor = (await context.consumer_info(stream, consumer)).ack_floor
+            if floor is not None and floor.stream_seq > self._let_go_to[stream]:
+                # Only then: what was given back comes again after a purge no sooner than if it had not been given back.
+                await context.purge_stream(stream, seq=floor.stream_seq + 1)
+                self._let_go_to[stream] = floor.stream_seq
+        except NotFoundError:
+            self._let_go_to[stream] = 0  # it is made again by whoever finds nothing to pull
+        except _FAILURES as error:
+            raise self._unavailable(error) from None
 
     async def _again(self, context: JetStreamContext, subject: str, body: bytes, headers: dict[str, str]) -> None:
         try:
@@ -201,8 +223,8 @@ class JetStreamQueue:
                 subjects=[subject],
                 storage=StorageType.FILE,
                 num_replicas=self._settings.replicas,
-                # a number leaves the queue once it is encrypted; events stay a while, to be read again
-                retention=RetentionPolicy.WORK_QUEUE if name == NUMBERS else RetentionPolicy.LIMITS,
+                # What was taken leaves: were it kept, 14 logins a second would fill 4 GiB in three days with what nobody needs.
+                retention=RetentionPolicy.WORK_QUEUE,
                 max_age=self._settings.retention_hours * 3600,
                 max_bytes=self._settings.bytes_max,
                 discard=DiscardPolicy.NEW,  # a full stream says no, and the publisher spools; OLD would drop silently
@@ -210,15 +232,22 @@ class JetStreamQueue:
             )
             try:
                 await context.add_stream(config)
+                self._let_go_to.pop(name, None)
             except _FAILURES as error:
-                await self._accept_existing(context, name, error)
+                await self._accept_existing(context, name, config, error)
 
-    async def _accept_existing(self, context: JetStreamContext, name: str, error: BaseException) -> None:
+    async def _accept_existing(
+        self, context: JetStreamContext, name: str, wanted: StreamConfig, error: BaseException
+    ) -> None:
         try:
-            await context.stream_info(name)
+            found = (await context.stream_info(name)).config
         except _FAILURES:
             raise self._unavailable(error) from None
-        _log.warning("stream exists with other settings and is used as it is", stream=name)
+        if found.retention == RetentionPolicy.LIMITS:  # the client leaves it a text
+            self._let_go_to.setdefault(name, 0)
+        others = [setting for setting in _SETTINGS if getattr(found, setting) != getattr(wanted, setting)]
+        if others:
+            _log.warning("stream exists with other settings and is used as it is", stream=name, settings=others)
 
     def _unavailable(self, error: BaseException | None) -> QueueUnavailable:
         reason = f": {type(error).__name__}" if error else ""

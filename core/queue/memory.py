@@ -1,4 +1,4 @@
-"""The twin of JetStream in the process: same promises, nothing survives the process."""
+"""The twin of JetStream in the process: same promises, nothing survives the process. It lets more than one consumer look."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ class _Stored:
 
 @dataclass
 class _Consumer:
-    acknowledged: set[int] = field(default_factory=set)
     deliveries: dict[int, int] = field(default_factory=dict)
     not_before: dict[int, datetime] = field(default_factory=dict)
 
@@ -32,16 +31,17 @@ class _Consumer:
 class MemoryMessage:
     """A message of `MemoryQueue`."""
 
-    def __init__(self, stored: _Stored, consumer: _Consumer, clock: Clock) -> None:
+    def __init__(self, stored: _Stored, stream: dict[int, _Stored], consumer: _Consumer, clock: Clock) -> None:
         self.subject = stored.subject
         self.body = stored.body
         self.sequence = stored.sequence
         self.deliveries = consumer.deliveries[stored.sequence]
+        self._stream = stream
         self._consumer = consumer
         self._clock = clock
 
     async def ack(self) -> None:
-        self._consumer.acknowledged.add(self.sequence)
+        self._stream.pop(self.sequence, None)
 
     async def nak(self, *, delay_seconds: float = 0.0) -> None:
         self._consumer.not_before[self.sequence] = self._clock() + timedelta(seconds=delay_seconds)
@@ -53,7 +53,8 @@ class MemoryQueue:
     def __init__(self, clock: Clock = utc_now) -> None:
         self.available = True
         self._clock = clock
-        self._streams: dict[str, list[_Stored]] = {name: [] for name in STREAM_SUBJECTS}
+        self._streams: dict[str, dict[int, _Stored]] = {name: {} for name in STREAM_SUBJECTS}
+        self._published = dict.fromkeys(STREAM_SUBJECTS, 0)
         self._seen: dict[str, datetime] = {}
         self._consumers: dict[tuple[str, str], _Consumer] = {}
         self._arrived = asyncio.Event()
@@ -65,8 +66,9 @@ class MemoryQueue:
         if seen is not None and now - seen < timedelta(seconds=DEDUPLICATION_SECONDS):
             return
         self._seen[message_id] = now
-        stream = self._streams[_stream_of(subject)]
-        stream.append(_Stored(subject, body, len(stream) + 1))
+        stream = _stream_of(subject)
+        self._published[stream] = sequence = self._published[stream] + 1
+        self._streams[stream][sequence] = _Stored(subject, body, sequence)
         self._arrived.set()
 
     async def pull(self, stream: str, consumer: str, *, batch_max: int, wait_seconds: float) -> Sequence[MemoryMessage]:
@@ -83,9 +85,8 @@ class MemoryQueue:
 
     async def state(self, stream: str, consumer: str) -> StreamState:
         self._require()
-        stored = self._streams[stream]
-        done = self._consumers.get((stream, consumer), _Consumer()).acknowledged
-        return StreamState(len(stored), sum(len(item.body) for item in stored), len(stored) - len(done))
+        stored = self._streams[stream].values()
+        return StreamState(len(stored), sum(len(item.body) for item in stored), len(stored))
 
     async def close(self) -> None:
         self._arrived.set()
@@ -94,13 +95,12 @@ class MemoryQueue:
         state = self._consumers.setdefault((stream, consumer), _Consumer())
         now = self._clock()
         taken = []
-        for stored in self._streams[stream]:
-            number = stored.sequence
-            if number in state.acknowledged or state.not_before.get(number, now) > now:
+        for number, stored in self._streams[stream].items():
+            if state.not_before.get(number, now) > now:
                 continue
             state.deliveries[number] = state.deliveries.get(number, 0) + 1
             state.not_before[number] = now + timedelta(seconds=ACK_WAIT_SECONDS)
-            taken.append(MemoryMessage(stored, state, self._clock))
+            taken.append(MemoryMessage(stored, self._streams[stream], state, self._clock))
             if len(taken) == batch_max:
                 break
         return taken

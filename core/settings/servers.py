@@ -58,7 +58,9 @@ class Queue(Section):
     )
     timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for JetStream to confirm a message.")
     replicas: int = Field(1, ge=1, le=5, description="Copies of each stream in a cluster.")
-    retention_hours: float = Field(72.0, gt=0, description="How long a stream keeps messages that nobody took.")
+    retention_hours: float = Field(
+        72.0, gt=0, description="How long a stream keeps a message that nobody took; what was taken leaves at once."
+    )
     bytes_max: int = Field(4 * 1024**3, ge=1024**2, description="Size at which a stream refuses more.")
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
-from core.queue import EVENTS, INGEST_CONSUMER, NUMBERS
+from core.queue import EVENTS, INGEST_CONSUMER, NUMBERS, STREAM_SUBJECTS
 from sandbox.chaos.cluster import INSTANCES
 from sandbox.chaos.nemesis import Fault, Field
 from sandbox.chaos.proxy import BLACK_HOLE, DOWN, NONE, Trouble
@@ -49,15 +51,20 @@ async def unreachable(field: Field) -> AsyncIterator[None]:
 async def full(field: Field) -> AsyncIterator[None]:
     """Both streams are at their limit and refuse more."""
     async with administration(field) as server:
-        before = {}
-        for name in (EVENTS, NUMBERS):
-            info = await server.stream_info(name)
-            before[name] = info.config.max_bytes
-            await server.update_stream(info.config, max_bytes=max(1, info.state.bytes))
+        before = {name: (await server.stream_info(name)).config.max_bytes for name in (EVENTS, NUMBERS)}
+        # A limit below what is there would drop it: first nothing more comes in, then what is there goes out.
+        await _limit(server, before, max_msg_size=1)
+        if not await _is_drained(server):
+            field.note("the streams were not empty when they were full")
+        await _limit(server, dict.fromkeys(before, 1), max_msg_size=-1)
         yield
-        for name, limit in before.items():
-            info = await server.stream_info(name)
-            await server.update_stream(info.config, max_bytes=limit)
+        await _limit(server, before, max_msg_size=-1)
+
+
+async def _limit(server: JetStreamContext, bytes_max: Mapping[str, int | None], *, max_msg_size: int) -> None:
+    for name, limit in bytes_max.items():
+        info = await server.stream_info(name)
+        await server.update_stream(info.config, max_bytes=limit, max_msg_size=max_msg_size)
 
 
 @asynccontextmanager
@@ -78,18 +85,35 @@ async def deleted(field: Field) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redelivered(field: Field) -> AsyncIterator[None]:
-    """The consumer of ingest is deleted: it is made again and gets every event of the stream a second time."""
-    async with administration(field) as server:
-        await server.delete_consumer(EVENTS, INGEST_CONSUMER)
-    yield
+    """The consumer of ingest is deleted and made again, and every event that is published meanwhile comes a second time."""
+    async with connected(field) as connection:
+        await connection.jetstream().delete_consumer(EVENTS, INGEST_CONSUMER)
+        heard: list[Msg] = []
+
+        async def hear(message: Msg) -> None:
+            heard.append(message)
+
+        listening = await connection.subscribe(STREAM_SUBJECTS[EVENTS], cb=hear)
+        yield
+        await listening.unsubscribe()  # else it would hear itself
+        for message in heard:
+            await connection.jetstream().publish(message.subject, message.data)
+    field.note(f"{len(heard)} batches of events came a second time")
 
 
 @asynccontextmanager
 async def administration(field: Field) -> AsyncIterator[JetStreamContext]:
     """The server itself, past every link."""
+    async with connected(field) as connection:
+        yield connection.jetstream()
+
+
+@asynccontextmanager
+async def connected(field: Field) -> AsyncIterator[Client]:
+    """A connection of its own, past every link."""
     connection = await nats.connect(field.cluster.settings.queue.url.get_secret_value())
     try:
-        yield connection.jetstream()
+        yield connection
     finally:
         await connection.close()
 

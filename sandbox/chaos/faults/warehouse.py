@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from core import warehouse as door
-from core.queue import EVENTS, events_subject
-from sandbox.chaos.faults.queue import administration
+from core.queue import events_subject
+from sandbox.chaos.faults.queue import connected
 from sandbox.chaos.nemesis import Fault, Field
 
+_HEARD_SECONDS = 10.0
 _BURIED_SECONDS = 20.0
 _POLL_SECONDS = 0.2
 
@@ -49,12 +50,11 @@ async def killed_again_and_again(field: Field) -> AsyncIterator[None]:
 async def bad_row(field: Field) -> AsyncIterator[None]:
     """A batch that came before comes once more, with two lines in it that are no events."""
     before = await asyncio.to_thread(dead_letters, field)
-    async with administration(field) as server:
-        last = (await server.stream_info(EVENTS)).state.last_seq
-        good = (await server.get_msg(EVENTS, last)).data or b""
-        lines = good.splitlines()
-        spoilt = b"\n".join([b"no event", *lines, b'{"kind":"send","v":1}'])
-        await server.publish(events_subject("send"), spoilt, headers={"Nats-Msg-Id": uuid4().hex})
+    async with connected(field) as connection:
+        overheard = await connection.subscribe(events_subject("send"))
+        good = (await overheard.next_msg(timeout=_HEARD_SECONDS)).data
+        spoilt = b"\n".join([b"no event", *good.splitlines(), b'{"kind":"send","v":1}'])
+        await connection.jetstream().publish(events_subject("send"), spoilt, headers={"Nats-Msg-Id": uuid4().hex})
     yield
     for _ in range(int(_BURIED_SECONDS / _POLL_SECONDS)):
         buried = await asyncio.to_thread(dead_letters, field) - before
