@@ -4,12 +4,13 @@ says here), colours. The questions are asked at the desk (`app.desk`): whoever l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 import pandas as pd
@@ -34,6 +35,7 @@ from app.palette import Colours
 from app.timeframe import Window
 from core.archive import Content, SentReport, content_of, sent_reports
 from core.clock import utc_now
+from core.errors import Unavailable, WarehouseRefused
 from core.queue import StreamState
 from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
@@ -95,6 +97,27 @@ class Source:
         return self.settings.metrics.on_time_seconds
 
 
+@dataclass(frozen=True)
+class About(Generic[T]):
+    """A question with what it is asked about. Calling it answers it; within `early` it is on its way meanwhile."""
+
+    answer: Callable[[], T]
+    early: Callable[[], AbstractContextManager[None]]
+
+    def __call__(self) -> T:
+        return self.answer()
+
+
+@contextmanager
+def early(questions: Iterable[About[Any]]) -> Iterator[None]:
+    """Have them asked while something else is done; who asks one of them within waits for that answer."""
+    with ExitStack() as begun:
+        with suppress(Unavailable, WarehouseRefused):  # whoever calls for an answer says what is wrong
+            for question in questions:
+                begun.enter_context(question.early())
+        yield
+
+
 class Kept(Generic[P, T]):
     """A question as the pages ask it: they call it with what it is asked about. Raises what it raises; Streamlit's own, too, to
     end a run whose reader has left or chosen something else meanwhile."""
@@ -113,6 +136,10 @@ class Kept(Generic[P, T]):
         """Have it asked while something else is done, and call for the answer before the end of the block."""
         key, work = self._question(*args, **kwargs)
         return desk().early(key, work, keep_seconds=self._seconds)
+
+    def about(self, *args: P.args, **kwargs: P.kwargs) -> About[T]:
+        """The question about this, to be asked later."""
+        return About(partial(self, *args, **kwargs), partial(self.early, *args, **kwargs))
 
     def _question(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Key, Callable[[], T]]:
         source = Source(warehouse(), settings())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from app import cached, filters, words
+from app.cached import About
 from app.filters import COMPARISONS, NO_SPLIT, PANEL_COUNTS, View
-from app.timeframe import AUTO, CUSTOM, PRESETS, zones
+from app.timeframe import AUTO, CUSTOM, PRESETS, Window, problem, zones
 from core.clock import utc_now
 from core.errors import Unavailable, WarehouseRefused
 from core.events import DIMENSIONS
@@ -22,6 +25,9 @@ from metrics.query import BUCKETS
 _VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
 _WRITTEN = "heliograph_written"
 _CHOICES_PAUSE = timedelta(seconds=10)
+First = Callable[[View, Window], Iterable[About[Any]]]
+"""The questions that a page asks first of a view and its window."""
+
 _RANGES = {"1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days", CUSTOM: "Custom"}
 _BUCKETS = {AUTO: "Automatic", **words.BUCKET_TITLES}
 
@@ -34,19 +40,32 @@ class Opened:
     notices: tuple[str, ...]
 
 
-def open_view(*, filtered: bool = True, compares: bool = False) -> Opened:
+@contextmanager
+def opened(first: First, *, filtered: bool = True, compares: bool = False) -> Iterator[Opened]:
     """The view of the link, with filter values that do not occur left out. On the way from another page the link of that
     one is kept, but for the incident or the request that it told of.
 
-    A page whose figures have no dimensions is not `filtered`: it keeps the filters in the link and offers none. One that
-    `compares` lets the earlier period be chosen.
+    `first` names what the page will ask of the view, so that it is on its way while the widgets are drawn. A page whose
+    figures have no dimensions is not `filtered`: it keeps the filters in the link and offers none. One that `compares` lets
+    the earlier period be chosen.
     """
+    view, notices = _linked()
+    window = view.window(utc_now())
+    with cached.early(() if problem(window) else first(view, window)):
+        yield _opened(view, notices, filtered=filtered, compares=compares)
+
+
+def _linked() -> tuple[View, list[str]]:
     params: dict[str, Sequence[str]] = {key: st.query_params.get_all(key) for key in st.query_params}
     if not params and _LINK in st.session_state:
         params = {key: [value] if isinstance(value, str) else value for key, value in st.session_state[_LINK].items()}
         st.query_params.from_dict(st.session_state[_LINK])
     view, notices = filters.read(params, zone=_usual_zone())
     st.session_state[_LINK] = filters.write(filters.without_subject(view))
+    return view, notices
+
+
+def _opened(view: View, notices: list[str], *, filtered: bool, compares: bool) -> Opened:
     found = _choices(view)
     if found is not None:
         st.session_state[_NO_CHOICES] = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -15,15 +17,19 @@ def name(what: str, window: Window) -> str:
 
 
 def csv(label: str, frame: pd.DataFrame, file_name: str, *, key: str) -> None:
-    """A button that hands out the frame as it is."""
-    texts = frame.select_dtypes(include=["object", "string"]).columns
-    named = {column: frame[column].map(lambda value: words.cell(str(value))) for column in texts}
+    """A button that hands out the frame as it is; written only when somebody wants it."""
     st.download_button(
         label,
-        # A spreadsheet reads UTF-8 as such only when the file says so.
-        data=frame.assign(**named).to_csv(index=False).encode("utf-8-sig"),
+        data=partial(_written, frame),
         file_name=file_name,
         mime="text/csv",
         key=f"download-{key}",
         on_click="ignore",
     )
+
+
+def _written(frame: pd.DataFrame) -> bytes:
+    texts = frame.select_dtypes(include=["object", "string"]).columns
+    named = {column: frame[column].map(lambda value: words.cell(str(value))) for column in texts}
+    # A spreadsheet reads UTF-8 as such only when the file says so.
+    return frame.assign(**named).to_csv(index=False).encode("utf-8-sig")

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from app import cached, controls, downloads, plots, shell, tables, words
+from app.cached import About
 from app.charts import panels as charts
 from app.charts.frames import Frame
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
 from app.data.incidents import touches
 from app.data.usual import WEEKS
-from app.filters import NO_SPLIT, write
+from app.filters import NO_SPLIT, View, write
 from app.timeframe import CUSTOM, Window, clock_changes
 from metrics.catalogue import Metric, metric
 from metrics.detection.incidents import Incident
@@ -34,16 +35,34 @@ _POINT_DIGITS = 11  # seconds since 1970 until the year 5138
 def page() -> None:
     """Draw it."""
     st.title("Carriers", anchor=False)
-    opened = controls.open_view()
-    controls.chart_bar(opened.view)
-    shell.live(opened, _draw)
+    with controls.opened(_first) as opened:
+        controls.chart_bar(opened.view)
+        shell.live(opened, _draw)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [_question(view, window), cached.newest.about()]
+
+
+def _question(view: View, window: Window) -> About[CarriersData]:
+    return cached.carriers.about(
+        window,
+        view.zone,
+        view.filter_key(),
+        slug=view.metric,
+        split=_split(view),
+        wanted=view.bucket,
+        panels=int(view.panels),
+    )
+
+
+def _split(view: View) -> str | None:
+    return None if view.split == NO_SPLIT else view.split
 
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    split = None if view.split == NO_SPLIT else view.split
-    ask = partial(cached.carriers, slug=view.metric, split=split, wanted=view.bucket, panels=int(view.panels))
-    answers = shell.answered(opened, window, partial(ask, window, view.zone, view.filter_key()))
+    answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
     shown = metric(view.metric)
@@ -55,7 +74,7 @@ def _draw(opened: Opened, window: Window) -> None:
         window=window.from_bucket(answers.bucket, view.zone),
         zone=view.zone,
         bucket=answers.bucket,
-        split=split,
+        split=_split(view),
         shade=shell.shade(),
         colours=cached.colours(),
     )
@@ -93,13 +112,14 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
     view = opened.view
     by_carrier, readings = dict(iter(answers.series.groupby("carrier"))), answers.readings()
     carriers = tuple(name for name in readings if name in by_carrier)
-    usual = cached.usual(
+    usual = cached.usual.about(
         frame.window.of_buckets(frame.bucket, frame.zone), view.zone, view.filter_key(),
         slug=view.metric, bucket=frame.bucket, carriers=carriers,
     )  # fmt: skip
-    by_usual = dict(iter(usual.groupby("carrier")))
-    broken = cached.incidents(frame.window, view.filter_key()).within
-    countries = cached.countries_of(frame.window) if broken else {}
+    with cached.early([usual]):
+        broken = cached.incidents(frame.window, view.filter_key()).within
+        countries = cached.countries_of(frame.window) if broken else {}
+        by_usual = dict(iter(usual().groupby("carrier")))
     shown = (answers.asked_at, view.filter_key(), frame.metric.slug, frame.window, frame.zone, frame.bucket, frame.split,
              frame.shade)  # fmt: skip
     with st.grid(min_column_width=_PANEL_WIDTH):

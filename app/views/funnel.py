@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import cached, controls, downloads, plots, shell, words
+from app.cached import About
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES, cause
 from app.charts import funnel as charts
 from app.controls import Opened
 from app.data.funnel import FunnelData
-from app.filters import NO_SPLIT
+from app.filters import NO_SPLIT, View
 from app.timeframe import Window
 from metrics.funnel import STEPS
 
@@ -22,16 +23,27 @@ _BARS_MAX = 15
 def page() -> None:
     """Draw it."""
     st.title("Funnel", anchor=False)
-    opened = controls.open_view()
-    controls.split_bar(opened.view)
-    shell.live(opened, _draw)
+    with controls.opened(_first) as opened:
+        controls.split_bar(opened.view)
+        shell.live(opened, _draw)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [_question(view, window), cached.newest.about()]
+
+
+def _question(view: View, window: Window) -> About[FunnelData]:
+    return cached.funnel.about(window, view.filter_key(), dimension=_dimension(view))
+
+
+def _dimension(view: View) -> str | None:
+    return None if view.split == NO_SPLIT else view.split
 
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    dimension = None if view.split == NO_SPLIT else view.split
-    ask = partial(cached.funnel, window, view.filter_key(), dimension=dimension)
-    answers = shell.answered(opened, window, ask)
+    dimension = _dimension(view)
+    answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
     st.caption(

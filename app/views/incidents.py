@@ -15,6 +15,7 @@ import streamlit as st
 
 from app import cached, controls, downloads, moved, plots, shell, spoken, words
 from app.banners import banner, told
+from app.cached import About
 from app.charts import evidence as charts
 from app.controls import Opened
 from app.data.incidents import StoryData
@@ -33,8 +34,13 @@ _EVENTS = {"opened": "opened", "updated": "known better", "resolved": "over", "r
 def page() -> None:
     """Draw it."""
     st.title("Incidents", anchor=False)
-    opened = controls.open_view()
-    shell.live(opened, _one if opened.view.incident else _all)
+    with controls.opened(_first) as opened:
+        shell.live(opened, _one if opened.view.incident else _all)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    about = cached.incident.about(view.incident) if view.incident else cached.incidents.about(window, view.filter_key())
+    return [about, cached.standing.about()]
 
 
 def _all(opened: Opened, window: Window) -> None:

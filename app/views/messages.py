@@ -10,8 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, controls, downloads, shell, stories, texts, words
+from app.cached import About
 from app.controls import Opened
 from app.data.messages import LISTED_MAX
+from app.filters import View
 from app.timeframe import Window
 from core.clock import utc_now
 from core.errors import InvalidNumber
@@ -39,14 +41,22 @@ _COLUMNS = {
 def page() -> None:
     """Draw it."""
     st.title("Messages", anchor=False)
-    opened = controls.open_view()
-    _search()
-    if opened.view.request:
-        shell.live(opened, _story)
-        return
-    if not st.session_state.get(_HASH):
-        controls.show_bar(opened.view)
-    shell.live(opened, _list)
+    with controls.opened(_first) as opened:
+        _search()
+        if opened.view.request:
+            shell.live(opened, _story)
+            return
+        if not st.session_state.get(_HASH):
+            controls.show_bar(opened.view)
+        shell.live(opened, _list)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [] if view.request or st.session_state.get(_HASH) else [_listed(view, window)]
+
+
+def _listed(view: View, window: Window) -> About[pd.DataFrame]:
+    return cached.messages.about(window, view.filter_key(), troubled=view.show == "troubled")
 
 
 def _search() -> None:
@@ -101,7 +111,7 @@ def _list(opened: Opened, window: Window) -> None:
         found = cached.messages_of_number(phone_hash)
         st.caption("Attempts of the last 30 days to the number you asked for.")
     else:
-        found = cached.messages(window, view.filter_key(), troubled=view.show == "troubled")
+        found = _listed(view, window)()
     if found.empty:
         newest = cached.newest()
         if newest is None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
 
 from app import cached, controls, downloads, jobs, mending, plots, shell, texts, uptime, words
+from app.cached import About
 from app.charts import operations as charts
 from app.controls import Opened
 from app.data.operations import STREAMS, OperationsData
+from app.filters import View
 from app.timeframe import Window
 from core.clock import utc_now
 
@@ -30,7 +33,12 @@ _PAYLOAD_LETTERS = 240
 def page() -> None:
     """Draw it."""
     st.title("Operations", anchor=False)
-    shell.live(controls.open_view(filtered=False), _draw)
+    with controls.opened(_first, filtered=False) as opened:
+        shell.live(opened, _draw)
+
+
+def _first(_view: View, window: Window) -> list[About[Any]]:
+    return [cached.operations.about(window), cached.newest.about(), cached.retries.about()]
 
 
 def _draw(opened: Opened, window: Window) -> None:

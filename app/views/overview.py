@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import cached, controls, downloads, shell, tiles, uptime, words
 from app.banners import banner
+from app.cached import About
 from app.controls import Opened
 from app.data.overview import OverviewData
 from app.filters import View, write
@@ -21,14 +22,22 @@ from metrics.catalogue import METRICS
 def page() -> None:
     """Draw it."""
     st.title("Overview", anchor=False)
-    shell.live(controls.open_view(compares=True), _draw)
+    with controls.opened(_first, compares=True) as opened:
+        shell.live(opened, _draw)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [_question(view, window), cached.incidents.about(window, view.filter_key()), cached.newest.about()]
+
+
+def _question(view: View, window: Window) -> About[OverviewData]:
+    return cached.overview.about(window, view.zone, view.filter_key(), compare=view.compare)
 
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
     banner(cached.incidents(window, view.filter_key()).open, view)
-    ask = partial(cached.overview, window, view.zone, view.filter_key(), compare=view.compare)
-    answers = shell.answered(opened, window, ask)
+    answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
     # The tile adds its own metric to the link, so the view's is left out of it.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from app import cached, controls, downloads, plots, shell, tables, words
+from app.cached import About
 from app.causes import ERROR_CLASSES
 from app.charts import providers as charts
 from app.controls import Opened
 from app.data.providers import ProvidersData
+from app.filters import View
 from app.timeframe import Window
 from core.words import percent
 from metrics.catalogue import Metric, metric
@@ -25,15 +27,22 @@ _WHOLE = 0.995
 def page() -> None:
     """Draw it."""
     st.title("Providers", anchor=False)
-    opened = controls.open_view()
-    controls.metric_bar(opened.view)
-    shell.live(opened, _draw)
+    with controls.opened(_first) as opened:
+        controls.metric_bar(opened.view)
+        shell.live(opened, _draw)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [_question(view, window), cached.newest.about()]
+
+
+def _question(view: View, window: Window) -> About[ProvidersData]:
+    return cached.providers.about(window, view.zone, view.filter_key(), slug=view.metric)
 
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    ask = partial(cached.providers, window, view.zone, view.filter_key(), slug=view.metric)
-    answers = shell.answered(opened, window, ask)
+    answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
     shown = metric(view.metric)

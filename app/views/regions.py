@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from app import cached, controls, downloads, plots, shell, tables, words
+from app.cached import About
 from app.charts import world
 from app.controls import Opened
 from app.data.regions import RegionsData
+from app.filters import View
 from app.timeframe import Window
 from app.world import atlas
 from metrics.catalogue import Metric, metric
@@ -22,15 +23,22 @@ _MAP = "world"
 def page() -> None:
     """Draw it."""
     st.title("Regions", anchor=False)
-    opened = controls.open_view()
-    controls.metric_bar(opened.view)
-    shell.live(opened, _draw)
+    with controls.opened(_first) as opened:
+        controls.metric_bar(opened.view)
+        shell.live(opened, _draw)
+
+
+def _first(view: View, window: Window) -> list[About[Any]]:
+    return [_question(view, window), cached.newest.about()]
+
+
+def _question(view: View, window: Window) -> About[RegionsData]:
+    return cached.regions.about(window, view.zone, view.filter_key(), slug=view.metric)
 
 
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
-    ask = partial(cached.regions, window, view.zone, view.filter_key(), slug=view.metric)
-    answers = shell.answered(opened, window, ask)
+    answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
     shown = metric(view.metric)
