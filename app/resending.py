@@ -17,7 +17,6 @@ from core.wishes import Wish
 LOOK_SECONDS = 5
 """How often the page looks what became of a wish."""
 
-_FORM = "resend"
 _SHOWN = 5
 _TAKEN_UP_WITHIN = timedelta(minutes=1)
 _ENDED_WITHIN = timedelta(minutes=11)
@@ -60,9 +59,9 @@ def _ask(report: SentReport, *, waits: bool, wishes: int) -> None:
         st.caption("It cannot be sent again: nobody is named in `[mail] recipients` of the settings.")
         return
     # Under another key after each wish, so that it closes.
-    with st.popover("Send again", disabled=waits, icon=":material/outgoing_mail:", key=f"resend-{report.id}-{wishes}"):
+    with st.popover("Send again", disabled=waits, icon=":material/outgoing_mail:", key=f"{_form(report)}-{wishes}"):
         _confirm(report, recipients)
-    deeds.refusal(_FORM)
+    deeds.refusal(_form(report))
 
 
 def _confirm(report: SentReport, recipients: Sequence[str]) -> None:
@@ -73,7 +72,11 @@ def _confirm(report: SentReport, recipients: Sequence[str]) -> None:
     st.caption(
         f"`heliograph report --again {day}--day {report.begins}` makes it anew instead, from what is known of that time by now."
     )
-    st.button("Send it", on_click=deeds.attempt, args=(_FORM, _send, report.id))
+    st.button("Send it", on_click=deeds.attempt, args=(_form(report), _send, report.id))
+
+
+def _form(report: SentReport) -> str:
+    return f"resend-{report.id}"
 
 
 def _send(report_id: str) -> str:

@@ -52,7 +52,7 @@ def _title(one: SentReport, *, zone: str) -> str:
 
 
 def _show(one: SentReport, zone: str) -> None:
-    st.query_params["report"] = one.id
+    st.query_params.update({"report": one.id, "tz": zone})
     people = "recipient" if one.recipients == 1 else "recipients"
     st.caption(f"{controls.plain(one.subject)} – {words.count(one.recipients)} {people}")
     content = cached.report(cached.settings().reports.folder, one.id, one.sent_at)

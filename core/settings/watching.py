@@ -125,7 +125,7 @@ class Dashboard(Section):
     )
     operators: list[MailAddress] = Field(
         [],
-        description="Addresses that may silence, comment and retry; `@example.org` stands for all of a domain.",
+        description="Addresses that may silence, comment, retry and send again; `@example.org` stands for all of a domain.",
     )
     viewers: list[MailAddress] = Field(
         [], description="Addresses that may look, likewise; empty means everybody whom the provider lets sign in."

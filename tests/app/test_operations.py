@@ -159,3 +159,15 @@ def test_a_link_names_its_report(warehouse: Warehouse, reports: AppTest, tmp_pat
     keep_report(tmp_path / "reports", date(2026, 3, 2))
 
     assert words in text(run(reports, report=f"daily-{day}-0123456789abcdef")).replace("\\", "")
+
+
+@pytest.mark.parametrize(("link", "told"), [("Asia/Shanghai", "2026-03-02 16:00 CST"), ("no/zone", "08:00 UTC")])
+def test_times_are_in_the_zone_of_the_link_and_stay_in_it(
+    warehouse: Warehouse, reports: AppTest, tmp_path: Path, link: str, told: str
+) -> None:
+    keep_report(tmp_path / "reports", date(2026, 3, 2))
+
+    shown = run(reports, tz=link)
+
+    assert told in shown.selectbox[0].options[0]
+    assert (shown.query_params["tz"] in (link, [link])) == (link == "Asia/Shanghai")
