@@ -7,9 +7,10 @@ a slow provider costs the calls that wait for it and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from uuid import UUID
 
 import structlog
 
@@ -19,7 +20,7 @@ from core.events import Cause, ErrorClass, Outcome, Send
 from core.numbers import Number, Seal
 from core.settings.sending import Routing
 from service.errors import NoRoute, NotSent, NumberRefused
-from service.facts import AnyFact, Attempt, AttemptOutcome, Request
+from service.facts import AnyFact, Attempt, AttemptOutcome, Request, RequestState
 from service.providers.base.provider import HELD_UP, Provider
 from service.providers.base.references import reference_of
 from service.providers.base.submission import Answer, Submission
@@ -34,6 +35,7 @@ LEAST_SECONDS = 0.25
 """Less than this of the deadline is no time to ask another provider."""
 _NUMBER_FAULTS: tuple[ErrorClass, ...] = ("number", "opted_out")
 """Refusals that are the number's: another provider would say the same, and might send all the same."""
+_MAY_ARRIVE: tuple[Outcome, ...] = ("accepted", "unknown")
 _PROVIDER_FAULTS: tuple[ErrorClass, ...] = ("provider", "account", "throttled", "timeout", "route")
 
 
@@ -197,7 +199,8 @@ class Dispatcher:
             following = None if _is_settled(answer) else self._next(order, tried, underway.deadline)
             sent = _taken(attempt, answer, in_doubt) if following is None else None
             others = beside(sent) if sent is not None else ()
-            if not await self._keep(order, attempt, answer, following, others) or following is None:
+            goes_on = await self._keep(order, attempt, answer, following, others, is_in_doubt=in_doubt is not None)
+            if not goes_on or following is None:
                 return _conclude(order, attempt, answer, in_doubt)
             attempt, provider = following
 
@@ -241,32 +244,35 @@ class Dispatcher:
         answer: Answer,
         following: tuple[Attempt, Provider] | None,
         others: Sequence[AnyFact],
+        *,
+        is_in_doubt: bool,
     ) -> bool:
         """The outcome and, in the same transaction, the attempt that follows or else `others`; then the event.
 
         In this order: an outcome without its event is told again after a crash, an event without its outcome stays one.
-        False when somebody else, a resend, made the attempt that was to follow.
+        False when the attempt that was to follow was made by somebody else, a resend, or cannot be kept while a message
+        may have gone out (`is_in_doubt`).
         """
         try:
             return await self._write_outcome(
-                self._outcome(attempt, answer), following[0] if following else None, others
+                self._outcome(attempt, answer), following[0] if following else None, others, is_in_doubt=is_in_doubt
             )
         finally:
             await self._publisher.tell_if_possible([send_event(order.request, attempt, answer)])
 
     async def _write_outcome(
-        self, outcome: AttemptOutcome, following: Attempt | None, others: Sequence[AnyFact]
+        self, outcome: AttemptOutcome, following: Attempt | None, others: Sequence[AnyFact], *, is_in_doubt: bool
     ) -> bool:
-        if following is not None:
-            written = await self._store.write([outcome, following])
-            return written[-1] or await self._is_ours(following)
         try:
-            await self._store.write([outcome, *others])
+            written = await self._store.write([outcome, *([following] if following else others)])
+            return following is None or written[-1] or await self._is_ours(following)
         except HeliographError as error:
+            if following is not None and not is_in_doubt:
+                raise
             # The message is out and its attempt is kept: to answer with an error would only have it sent twice.
             _log.error("an outcome could not be kept", request_id=str(outcome.request_id), reason=str(error))
             self._telemetry.outcomes_unkept.inc()
-        return True
+            return False
 
     def _outcome(self, attempt: Attempt, answer: Answer) -> AttemptOutcome:
         return AttemptOutcome(
@@ -327,11 +333,23 @@ def _taken(attempt: Attempt, answer: Answer, in_doubt: Sent | None) -> Sent | No
 
 def _conclude(order: Order, attempt: Attempt, answer: Answer, in_doubt: Sent | None) -> Sent:
     sent = _taken(attempt, answer, in_doubt)
-    if sent is not None:
-        return sent
-    if answer.error_class in _NUMBER_FAULTS:
-        raise NumberRefused(order.request.id, answer.error_class)
-    raise NotSent(order.request.id, answer.error_class)
+    if sent is None:
+        raise _refusal(order.request.id, answer.error_class)
+    return sent
+
+
+def sent_of(state: RequestState, attempts: Iterable[Attempt]) -> Sent:
+    """What `deliver` returned to the call that made these attempts, or would have, from facts. Raises like it."""
+    ended = {row.attempt: row for row in state.outcomes}
+    words = {row.attempt: ended[row.attempt].outcome if row.attempt in ended else "unknown" for row in attempts}
+    for outcome in _MAY_ARRIVE:
+        if taken := [attempt for attempt, word in words.items() if word == outcome]:
+            return Sent(taken[-1], outcome)
+    raise _refusal(state.request.id, ended[max(words)].error_class)
+
+
+def _refusal(request_id: UUID, error_class: ErrorClass) -> NotSent | NumberRefused:
+    return (NumberRefused if error_class in _NUMBER_FAULTS else NotSent)(request_id, error_class)
 
 
 def _serves(provider: Provider, country: str) -> bool:

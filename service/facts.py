@@ -177,6 +177,10 @@ class EncryptedNumber(Fact, tag="encrypted_number", frozen=True, kw_only=True):
     ciphertext: bytes
 
 
+FOLLOWS = "."
+"""What comes behind the name of an Idempotency-Key whose time is over, to name the one that follows."""
+
+
 class IdempotencyClaim(Fact, tag="idempotency_claim", frozen=True, kw_only=True):
     """A caller's Idempotency-Key was taken for a call with this fingerprint, which got this request id."""
 

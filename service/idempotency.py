@@ -19,7 +19,7 @@ import structlog
 from core.clock import Clock
 from core.errors import HeliographError
 from service.errors import CallInFlight, KeyReused
-from service.facts import AnyFact, IdempotencyAnswer, IdempotencyClaim
+from service.facts import FOLLOWS, AnyFact, IdempotencyAnswer, IdempotencyClaim
 from service.stores import Claim, Store
 from service.telemetry import Telemetry
 
@@ -70,7 +70,8 @@ class Idempotency:
         self._store = store
         self._keyed = hmac.new(secret.encode(), digestmod=sha256)
         self._keep = timedelta(hours=keep_hours)
-        self._in_flight_max = timedelta(seconds=in_flight_seconds)
+        self.in_flight_max = timedelta(seconds=in_flight_seconds)
+        """How long after its claim a call may still send."""
         self._clock = clock
         self._ids = ids
         self._telemetry = telemetry
@@ -130,11 +131,11 @@ class Idempotency:
         if place in self._released and place not in self._here:
             return
         age = self._clock() - holder.at
-        if place in self._here or age < self._in_flight_max:
+        if place in self._here or age < self.in_flight_max:
             raise CallInFlight("the first call with this Idempotency-Key is not done")
 
     async def _claim(self, app: str, key: str, fingerprint: str) -> Claim:
-        """The claim that counts now: a key whose time is over is followed by a new one, made from it."""
+        """The claim that counts now: a key whose time is over is followed by a new one of the name that comes after it."""
         name = self._digest(f"{app}\0{key}".encode())
         while True:
             now = self._clock()
@@ -144,7 +145,7 @@ class Idempotency:
             claim = await self._store.claim(wanted)
             if claim.ours or now - claim.holder.at < self._keep:
                 return claim
-            name = self._digest(f"{name}\0{claim.holder.request_id}".encode())
+            name += FOLLOWS
 
     def _digest(self, words: bytes) -> str:
         keyed = self._keyed.copy()  # `hmac.digest` lets go of the interpreter each time

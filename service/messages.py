@@ -11,8 +11,8 @@ from core.errors import HeliographError
 from core.events import Category
 from core.numbers import Number
 from service.desk import Desk
-from service.dispatch import Order, Sent
-from service.errors import CoolingDown, NotConvertible, NotSent, TextUnusable, UnknownRequest
+from service.dispatch import Order, Sent, sent_of
+from service.errors import CoolingDown, NotConvertible, TextUnusable, UnknownRequest
 from service.facts import AnyFact, Approval, Check, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY, require_welcome
@@ -114,14 +114,11 @@ class Messages:
         return state
 
     async def sending(self, *, app: str, request_id: UUID) -> MessageSending | None:
-        """A sending from its facts: for a call whose answer was lost with its process."""
+        """A sending from its facts, for a call whose answer was lost. Raises `NotSent`, `NumberRefused`."""
         state = await self._desk.store.request(request_id)
         if state is None or state.request.app != app or state.request.kind != "message" or not state.attempts:
             return None
-        last = state.outcomes[-1] if state.outcomes else None
-        if last is not None and last.outcome in ("rejected", "failed", "refused"):
-            raise NotSent(request_id, last.error_class)
-        return MessageSending(state.request, Sent(state.attempts[-1].attempt, last.outcome if last else "unknown"))
+        return MessageSending(state.request, sent_of(state, state.attempts))
 
     async def converted(self, *, app: str, request_id: UUID, attempt: int | None) -> int:
         """Keep the word of a sender that the code in this message was used; returns the attempt it is counted for.

@@ -6,9 +6,10 @@ Unknown, foreign and expired verifications look alike to a caller, so that an id
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import dropwhile, takewhile
 from typing import Literal
 from uuid import UUID
 
@@ -21,9 +22,9 @@ from core.numbers import Number
 from core.settings.sending import Code as CodeSettings
 from service.codes import Codes
 from service.desk import Desk
-from service.dispatch import Order, Sent, Underway
-from service.errors import CoolingDown, NotSent, UnknownRequest
-from service.facts import AnyFact, Request, RequestState
+from service.dispatch import Order, Sent, Underway, sent_of
+from service.errors import CoolingDown, UnknownRequest
+from service.facts import AnyFact, Attempt, Request, RequestState
 from service.guards.quotas import Subject
 from service.limits import DAY
 from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, SendSubject
@@ -141,16 +142,26 @@ class Verifications:
         return state
 
     async def sending(self, *, app: str, request_id: UUID) -> Sending | None:
-        """The first sending of a verification from its facts: for a call whose answer was lost with its process."""
+        """The first sending of a verification from its facts, for a call whose answer was lost. Raises `NotSent`, `NumberRefused`."""
         state = await self._desk.store.request(request_id)
         if state is None or not _belongs(state, app, "verification") or not state.attempts:
             return None
-        last = state.outcomes[-1] if state.outcomes else None
-        if last is not None and last.outcome in ("rejected", "failed", "refused"):
-            raise NotSent(request_id, last.error_class)
-        taken = Sent(state.attempts[-1].attempt, last.outcome if last else "unknown")
+        return self._sending_of(state, takewhile(_is_no_resend, state.attempts), is_new=True)
+
+    async def resending(self, wish: Wish, *, since: datetime, until: datetime) -> Sending | None:
+        """The same for a call that began in this span and sent again for a verification that lived then."""
+        now = self._desk.clock()
+        state = await self._desk.store.living(app=wish.app, phone_hash=wish.phone_hash, purpose=wish.purpose, now=now)
+        later = dropwhile(lambda row: _is_no_resend(row) or row.at < since, state.attempts if state else ())
+        first = next(later, None)
+        if state is None or first is None or first.at > until:
+            return None
+        return self._sending_of(state, [first, *takewhile(_is_no_resend, later)], is_new=False)
+
+    def _sending_of(self, state: RequestState, attempts: Iterable[Attempt], *, is_new: bool) -> Sending:
+        sent = sent_of(state, attempts)
         wait_seconds = self._desk.limits.resend_after_seconds(state, self._desk.clock())
-        return Sending(state.request, taken, True, math.ceil(wait_seconds))
+        return Sending(state.request, sent, is_new, math.ceil(wait_seconds))
 
     def checks_left(self, state: RequestState) -> int:
         """How often a code may still be entered."""
@@ -317,6 +328,10 @@ def verify_event(
         result=result,
         source=source,
     )
+
+
+def _is_no_resend(attempt: Attempt) -> bool:
+    return attempt.cause != "resend"
 
 
 def _belongs(state: RequestState, app: str, kind: str) -> bool:

@@ -58,7 +58,7 @@ async def send_once(
     async def recovering(request_id: UUID) -> Reply | None:
         try:
             return await recover(request_id)
-        except NotSent as error:
+        except (NotSent, NumberRefused) as error:
             return _refusal(error)
 
     return await parts.idempotency.once(app=app, key=key or "", call=call, do=doing, recover=recovering)

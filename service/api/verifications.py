@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody
 
 from core.errors import InvalidNumber, Overloaded, Unavailable, UnknownTemplate
+from core.ids import time_of
 from service import errors
 from service.api.auth import app_of, requires
 from service.api.parts import Parts
@@ -146,7 +147,11 @@ async def sent(parts: Parts, *, app: str, data: NewVerification, key: str | None
 
     async def recover(request_id: UUID) -> Reply | None:
         sending = await parts.verifications.sending(app=app, request_id=request_id)
-        return reply_of(verification_sent(sending), status=201) if sending else None
+        if sending is None:  # the id was not used: the call may have sent again for a verification that lived
+            since = time_of(request_id)
+            until = since + parts.idempotency.in_flight_max
+            sending = await parts.verifications.resending(wish, since=since, until=until)
+        return told(sending) if sending else None
 
     return await send_once(parts, app=app, key=key, call=call, do=do, recover=recover)
 

@@ -14,6 +14,7 @@ from core.errors import MirrorUnavailable, StoreUnavailable
 from core.events import Category
 from core.ids import time_of
 from service.facts import (
+    FOLLOWS,
     OWN_APP,
     AnyFact,
     ApiKey,
@@ -238,11 +239,15 @@ class MemoryStore:
             (kind, key)
             for kind in (IdempotencyClaim, IdempotencyAnswer)
             for key, fact in self._facts[kind].items()
-            if fact.at < cutoffs.claims
+            if fact.at < cutoffs.claims and not self._is_followed(fact)
         ]
         for kind, key in old[:batch_max]:
             del self._facts[kind][key]
         return len(old[:batch_max])
+
+    def _is_followed(self, fact: AnyFact) -> bool:
+        claims = self._facts[IdempotencyClaim]
+        return isinstance(fact, IdempotencyClaim) and (fact.app, fact.idempotency_key + FOLLOWS) in claims
 
     async def note(self) -> bytes:
         """The note that instances leave for each other; empty when there is none."""

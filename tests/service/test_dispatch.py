@@ -175,6 +175,37 @@ async def test_a_provider_to_whom_nobody_listened_does_not_rest_for_it(house, co
     assert ("provider rests" in [row["event"] for row in logs]) is rests
 
 
+async def test_what_may_arrive_is_said_when_no_further_attempt_can_be_kept(tmp_path):
+    async with await two_providers(tmp_path) as house:
+
+        async def go_down() -> Answer:
+            house.store.available = False
+            return UNKNOWN
+
+        for provider in house.providers.values():
+            provider.answers = [go_down]
+        sent = await house.verify(a_number())
+        house.store.available = True
+        code = house.code()
+
+        assert (sent.status_code, sent.json()["sent"], sent.json()["attempt"]) == (201, "unknown", 1)
+        assert len(house.sent) == len(house.facts(Attempt)) == 1
+        assert (await house.check(sent.json()["id"], code)).json()["status"] == "approved"
+
+
+async def test_a_message_that_nobody_took_is_an_error_when_no_further_attempt_can_be_kept(tmp_path):
+    async with await two_providers(tmp_path) as house:
+
+        async def go_down() -> Answer:
+            house.store.available = False
+            return FAILED
+
+        for provider in house.providers.values():
+            provider.answers = [go_down]
+
+        assert (await house.verify(a_number())).status_code == 503
+
+
 async def test_providers_share_messages_by_weight(tmp_path):
     async with open_house(tmp_path, providers={"big": {"weight": 3.0}, "small": {"weight": 1.0}}) as house:
         breaker = Breaker(failures=5, seconds=15, timer=lambda: 0.0)

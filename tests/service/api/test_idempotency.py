@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,8 @@ import pytest
 
 from service.facts import AnyFact, Attempt, AttemptOutcome, IdempotencyAnswer, IdempotencyClaim, Request
 from service.providers.base.submission import Answer
+from service.stores import Cutoffs
+from service.stores.faults import FaultClass, StoreFault
 from service.stores.memory import MemoryStore
 from tests.support.house import ACCEPTED, House, open_house
 from tests.support.providers import a_number
@@ -184,3 +187,102 @@ async def test_a_call_whose_process_died_is_answered_from_facts_or_done_once(hou
     assert again.status_code == 201
     assert lost in (None, again.json()["id"])
     assert len(house.facts(Request)) == len(house.sent) == 1
+
+
+class Forgetful(MemoryStore):
+    """Loses what became of attempts, and answers with them, while it is told to."""
+
+    loses = False
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        if self.loses and any(isinstance(fact, AttemptOutcome) for fact in facts):
+            raise StoreFault("down", fault=FaultClass.FATAL)
+        return (
+            []
+            if self.loses and any(isinstance(fact, IdempotencyAnswer) for fact in facts)
+            else await super().write(facts)
+        )
+
+
+async def test_a_call_that_sent_again_and_whose_answer_was_lost_does_not_send_once_more(tmp_path: Path):
+    number, headers = a_number(), keyed()
+    async with open_house(tmp_path, store=(store := Forgetful())) as house:
+        begun = await house.verify(number)
+        house.clock.advance(seconds=30)
+        store.loses = True
+        first = await house.verify(number, headers=headers)
+        store.loses = False
+        house.clock.advance(seconds=60)
+        again = await house.verify(number, headers=headers)
+
+        assert (first.status_code, first.json()["attempt"]) == (again.status_code, again.json()["attempt"]) == (200, 2)
+        assert again.json()["id"] == begun.json()["id"]
+        assert again.json()["sent"] == "unknown"
+        assert len(house.sent) == 2
+
+
+async def test_a_call_that_died_before_it_sent_again_is_not_answered_by_what_another_sent_later(house: House):
+    number, headers = a_number(), keyed()
+    await house.verify(number)
+    await house.verify(number, headers=headers)  # too early: a claim, and nothing done
+    house.clock.advance(seconds=60)
+    await house.verify(number)
+    house.clock.advance(seconds=60)
+    again = await house.verify(number, headers=headers)
+
+    assert (again.status_code, again.json()["attempt"]) == (200, 3)
+
+
+@pytest.mark.parametrize("path", ["/v1/verifications", "/v1/messages"])
+async def test_a_lost_answer_of_a_message_that_may_arrive_is_given_as_it_was(tmp_path: Path, path: str):
+    body = {"purpose": "login"} if "verifications" in path else {"category": "code", "text": "hello"}
+    call = {"to": a_number(), **body}
+    headers = keyed()
+    async with open_house(tmp_path, providers={"one": {}, "two": {}}, store=(store := NotingStore())) as house:
+        order = iter([Answer("unknown", "timeout"), Answer("rejected", "route")])
+
+        async def following() -> Answer:
+            return next(order)
+
+        for provider in house.providers.values():
+            provider.answers = [following]
+        first = await house.call("POST", path, call, headers=headers)
+        store._facts[IdempotencyAnswer].clear()
+        house.clock.advance(seconds=20)
+        again = await house.call("POST", path, call, headers=headers)
+
+        assert again.status_code == first.status_code == 201
+        assert again.json()["attempt"] == first.json()["attempt"] == 1
+        assert len(house.sent) == 2
+
+
+async def test_a_lost_answer_is_not_that_of_a_later_call(house: House):
+    number, headers = a_number(), keyed()
+    first = await house.verify(number, headers=headers)
+    house.store._facts[IdempotencyAnswer].clear()
+    house.clock.advance(seconds=30)
+    house.providers["route"].answers = [Answer("failed", "provider")]
+    later = await house.verify(number)
+    again = await house.verify(number, headers=headers)
+
+    assert later.status_code == 502
+    assert (again.status_code, again.json()["attempt"]) == (first.status_code, first.json()["attempt"]) == (201, 1)
+
+
+async def test_a_key_that_counts_anew_counts_on_when_its_old_claim_may_go(house: House):
+    body, headers = {"to": a_number(), "category": "notification", "text": "your parcel"}, keyed("daily")
+    kept = timedelta(hours=house.settings.api.idempotency_hours)
+
+    async def send() -> str:
+        return (await house.call("POST", "/v1/messages", body, headers=headers)).json()["id"]
+
+    first = await send()
+    house.clock.advance(seconds=kept.total_seconds() + 1)
+    anew = await send()
+    house.clock.advance(seconds=1)
+    now = house.clock()
+    await house.store.purge(Cutoffs(now=now, claims=now - kept, facts=now - timedelta(days=400)), batch_max=500)
+
+    assert first != anew
+    assert await send() == anew
+    assert len(house.sent) == 2

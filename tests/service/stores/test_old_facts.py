@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from core.ids import uuid7_from
 from service.facts import (
+    FOLLOWS,
     OWN_APP,
     AnyFact,
     ApiKey,
@@ -68,6 +72,21 @@ async def test_a_key_whose_claim_is_gone_is_free_again(sql_store: SqlStore):
     [again, _] = claim(NOW, "order")
 
     assert (await sql_store.claim(again)).ours
+
+
+@pytest.mark.parametrize(
+    ("ages_hours", "left"),
+    [((25, 1), 2), ((49, 25, 1), 3), ((50, 25), 0), ((75, 50, 25), 0), ((24 * 31, 25, 1), 2)],
+    ids=["used again", "used again twice", "over", "all over", "too long ago"],
+)
+async def test_a_claim_stays_while_another_follows_it(sql_store: SqlStore, ages_hours: Sequence[int], left: int):
+    names = ["order" + FOLLOWS * number for number in range(len(ages_hours))]
+    rows = [claim(NOW - timedelta(hours=age), name)[0] for age, name in zip(ages_hours, names, strict=True)]
+    await sql_store.write(rows)
+    await purged(sql_store, batch_max=100)
+    written = await sql_store.write(rows)
+
+    assert written.count(False) == left
 
 
 async def test_a_backup_is_told_everything_it_has_to_know_once_and_nothing_else(sql_store: SqlStore):
