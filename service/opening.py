@@ -16,7 +16,7 @@ from core.settings import Settings
 from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.note import decode_note, load_note
 from service.failover.notices import OnNotice
-from service.failover.presumption import Presumption
+from service.failover.presumption import ATTEMPTS_MAX, Presumption
 from service.limits import TEN_MINUTES
 from service.request_ids import SealedIds
 from service.stores.redis import RedisStore
@@ -66,10 +66,11 @@ def presumption_of(settings: Settings) -> Presumption:
     code = settings.code
     is_short = code.lifetime_seconds <= TEN_MINUTES.total_seconds()
     sends_max = code.sends_per_ten_minutes if is_short else code.sends_per_day
+    providers_max = min(settings.routing.attempts_max, len(settings.providers) or settings.routing.attempts_max)
     return Presumption(
         ids=SealedIds(code.secret.get_secret_value(), clock=utc_now),
         lifetime_seconds=code.lifetime_seconds,
-        attempts_max=sends_max + settings.routing.attempts_max - 1,  # the last send may take several providers
+        attempts_max=min(ATTEMPTS_MAX, sends_max * providers_max),  # every send may take several providers
     )
 
 

@@ -18,6 +18,8 @@ from service.stores import Candidate, CheckSubject
 MAKERS = 4
 """Instances whose codes another instance can check by number: each one more makes a guess that much likelier to hit."""
 ATTEMPTS_BY_NUMBER = 3
+ATTEMPTS_MAX = 255
+"""An attempt's number is a byte of what its code is made of."""
 WINDOWS = 2
 _SKEW = timedelta(seconds=5)  # another instance's clock may be ahead
 

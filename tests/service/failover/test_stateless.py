@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,9 @@ from core.ids import uuid7_from
 from service.facts import OWN_APP, Approval, Attempt, Check, IdempotencyClaim, Request
 from service.failover import Status
 from service.keys import new_key
+from service.providers.base.submission import Answer
 from service.stores.memory import MemoryStore
-from tests.support.house import NOW, House, open_house
+from tests.support.house import CODE, NOW, House, open_house
 from tests.support.providers import a_number
 from tests.support.until import until
 
@@ -287,3 +289,34 @@ async def test_guesses_by_number_count_against_every_verification_they_were_comp
 
     assert [row.json()["checks_left"] for row in told] == [4, 3, 2, 1, 0]
     assert by_id.json()["status"] == later.json()["status"] == "too_many"
+
+
+async def test_without_a_store_the_last_code_after_many_failovers_is_known_to_another_instance(tmp_path: Path):
+    primary, backup = MemoryStore(), MemoryStore(as_mirror=True)
+    names: dict[str, dict[str, Any]] = {"a": {}, "b": {}, "c": {}}
+    async with AsyncExitStack() as stack:
+        one, other = [
+            await stack.enter_async_context(
+                open_house(
+                    tmp_path / name, store=primary, backup=backup, providers=names, code={"cooldown_seconds": [1]}
+                )
+            )
+            for name in ("one", "other")
+        ]
+        fleet = Fleet(one, other, primary, backup)
+        for provider in one.providers.values():
+            provider.answers = [Answer("unknown", "timeout")] * 5
+        number = a_number()
+        for _ in range(5):
+            sent = await one.verify(number)
+            for house in (one, other):
+                house.clock.advance(seconds=2)
+        await fleet.warm()
+        await fleet.lose_both()
+        last = max(one.sent, key=lambda row: int(row.reference.rpartition("-")[2]))
+        found = CODE.search(last.text)
+        assert found is not None
+        answer = await other.check(sent.json()["id"], found[0])
+
+        assert last.reference.endswith("-15")
+        assert answer.json()["status"] == "approved"
