@@ -55,7 +55,9 @@ async def send_message(
     parts: NamedDependency[Parts],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Send a notification, marketing, or a code that you made yourself. Subscribers who said STOP get codes only."""
+    """Send a notification, marketing, or a code that you made yourself. Subscribers who said STOP get codes only. Between
+    two codes of your own there is no cool-down: see to that yourself; what a number may be sent in a day holds for them too.
+    """
     app = app_of(request)
     wish = parts.messages.read(
         app=app,

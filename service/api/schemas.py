@@ -101,7 +101,8 @@ class NewNumberCheck(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class CheckAnswer(msgspec.Struct, kw_only=True):
-    """`expired` also when there is no such verification."""
+    """Only `approved` is a success; `already_approved` is none, whatever the code. `expired` also when there is no such
+    verification."""
 
     status: CheckResult
     checks_left: int
@@ -149,7 +150,7 @@ class NewMessage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MessageSent(msgspec.Struct, kw_only=True):
-    """`sent` is "unknown" when no provider confirmed in time: the message may arrive."""
+    """`status` is "unknown" when no provider confirmed in time: the message may arrive."""
 
     id: UUID
     status: Literal["accepted", "unknown"]

@@ -67,6 +67,8 @@ async def send_verification(
 ) -> Response[bytes]:
     """Send a code to a number. The same number and purpose again, within the lifetime, is a resend of the same
     verification: a new attempt with a code of its own, after the cool-down. All codes of a verification are good.
+    The cool-down is of the number and purpose; how often codes are sent to a number counts over all purposes and apps,
+    with codes that senders made.
     """
     call = await call_of(request)
     return response_of(await sent(parts, app=app_of(request), data=data, key=idempotency_key, call=call))
@@ -86,8 +88,9 @@ async def check_code(
     data: JSONBody[NewCheck],
     parts: NamedDependency[Parts],
 ) -> CheckAnswer:
-    """Check what a user entered. A verification that does not exist, or is another app's, is answered like one that has
-    expired."""
+    """Check what a user entered. Only `approved` is a success. `already_approved` says that this verification was approved
+    before, and nothing about the code, which is no longer looked at: who gets it has not shown that the number is theirs.
+    A verification that does not exist, or is another app's, is answered like one that has expired."""
     return await checked(parts, app=app_of(request), verification_id=verification_id, data=data)
 
 
@@ -102,7 +105,8 @@ async def check_code(
 async def check_number(
     request: Request[Any, Any, Any], data: JSONBody[NewNumberCheck], parts: NamedDependency[Parts]
 ) -> CheckAnswer:
-    """Check what a user entered against the newest living verification of this number and purpose."""
+    """Check what a user entered against the newest living verification of this number and purpose. Only `approved` is a
+    success. One that is approved lives no longer: after it the answer is `expired`, where by id it is `already_approved`."""
     found = await parts.verifications.check_number(
         app=app_of(request), to=data.to, purpose=data.purpose, code=data.code
     )
