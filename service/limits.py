@@ -16,6 +16,8 @@ from service.facts import Attempt, RequestState
 
 TEN_MINUTES = timedelta(minutes=10)
 DAY = timedelta(days=1)
+_AT_ONCE_MAX = 8
+"""Calls for one number, the one that is served and those that wait for it: each holds a place among all calls in hand."""
 
 
 class Limits:
@@ -96,7 +98,10 @@ class KeyedLocks:
 
     @asynccontextmanager
     async def hold(self, key: str) -> AsyncIterator[None]:
+        """Raises `TooManySends` when too many hold or await it."""
         lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        if users >= _AT_ONCE_MAX:
+            raise TooManySends("too many calls for this number at once", retry_after_seconds=1)
         self._locks[key] = (lock, users + 1)
         try:
             async with lock:

@@ -1,7 +1,9 @@
-"""What has to be waited for, when clocks step back between two messages."""
+"""What has to be waited for: when clocks step back between two messages, and when others wait already."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,7 @@ from core.settings.sending import Code
 from core.settings.sending import Limits as LimitsSettings
 from service.errors import TooManySends
 from service.facts import RequestState
-from service.limits import Limits
+from service.limits import KeyedLocks, Limits
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW
 
@@ -55,3 +57,23 @@ def test_a_limit_of_0_is_none_and_the_other_one_still_holds():
     LIMITS.require_room("marketing", [NOW] * 9, NOW)
     with pytest.raises(TooManySends):
         LIMITS.require_room("marketing", [NOW] * 10, NOW)
+
+
+async def test_few_calls_wait_for_one_number_and_the_others_are_told_to_come_back():
+    locks = KeyedLocks()
+
+    async def wait() -> None:
+        async with locks.hold("a"):
+            pass
+
+    async with asyncio.timeout(10), AsyncExitStack() as held:
+        await held.enter_async_context(locks.hold("a"))
+        waiting = [asyncio.create_task(wait()) for _ in range(7)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManySends, match="at once") as refused:
+            await wait()
+        await held.enter_async_context(locks.hold("b"))
+    await asyncio.gather(*waiting)
+    await wait()
+
+    assert refused.value.retry_after_seconds == 1

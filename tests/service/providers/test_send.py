@@ -273,3 +273,25 @@ async def _answering(**response):
     app.router.add_route("*", "/{any:.*}", answer)
     async with TestServer(app) as server:
         yield str(server.make_url("")).rstrip("/"), seen
+
+
+async def test_a_provider_that_does_not_answer_takes_no_connection_of_another_one():
+    let_go = asyncio.Event()
+
+    async def never(_request: web.Request) -> web.Response:
+        await let_go.wait()
+        return web.Response()
+
+    async def at_once(_request: web.Request) -> web.Response:
+        return web.Response()
+
+    slow, quick = web.Application(), web.Application()
+    slow.router.add_post("/", never)
+    quick.router.add_post("/", at_once)
+    async with TestServer(slow) as hung, TestServer(quick) as well, open_session(connections_max=2) as session:
+        waiting = [asyncio.create_task(session.post(hung.make_url("/"))) for _ in range(3)]
+        async with asyncio.timeout(10), session.post(well.make_url("/")) as answer:
+            assert answer.status == 200
+        let_go.set()
+        for response in await asyncio.gather(*waiting):
+            response.close()
