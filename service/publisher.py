@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -33,6 +34,8 @@ GATHER_SECONDS = 0.2
 """Time to let events gather into a batch: what the dashboard lags behind, and five small files a second at most."""
 LOOK_SECONDS = 5.0
 """Time between looks for what another process left behind."""
+SYNC_SECONDS_MAX = 2.0
+"""A disk that takes longer hangs: callers wait for it, and the queue may be well."""
 RECORDS_MAX = 1_000
 NEARLY_FULL = 0.8
 """Share of the journal's limit at which somebody is told."""
@@ -54,6 +57,7 @@ class Publisher:
         telemetry: Telemetry,
         hooks: Hooks = NO_HOOKS,
         progress: Callable[[str, int], None] = lambda _file, _number: None,
+        sync_seconds_max: float = SYNC_SECONDS_MAX,
     ) -> None:
         self._queue = queue
         self.folder = folder
@@ -62,6 +66,7 @@ class Publisher:
         self._bytes_max = settings.total_bytes_max
         self._told_nearly_full = False
         self._progress = progress
+        self._sync_seconds_max = sync_seconds_max
         self._journal = Journal(
             folder,
             file_bytes_max=settings.file_bytes_max,
@@ -83,9 +88,12 @@ class Publisher:
         if not payloads:
             return
         try:
-            await self._lane.do(payloads)
-        except (JournalWriteFailed, Overloaded) as error:
-            _log.error("events could not be journalled and go to the queue directly", reason=str(error))
+            # While it hangs for so long already nobody waits for it once more.
+            left_seconds = max(0.0, self._sync_seconds_max - self._lane.busy_seconds)
+            await self._lane.do(payloads, within_seconds=left_seconds)
+        except (JournalWriteFailed, Overloaded, TimeoutError) as error:  # what comes both ways has one key
+            reason = str(error) or "the disk does not answer"
+            _log.error("events could not be journalled and go to the queue directly", reason=reason)
             await self._publish(payloads)
         for event in events:
             self._telemetry.told.labels(event.kind).inc()
@@ -152,15 +160,19 @@ class Publisher:
             if not await self.publish_waiting() and not was_up:
                 await self._queue.state(EVENTS, "publisher")  # nothing was published: ask
             self.is_up = True
-        except (QueueUnavailable, Overloaded, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, somebody has to go on publishing
             self.is_up = False
             self._told.set()  # there is something to publish, whether or not more comes
             if was_up:
-                _log.warning("events stay in the journal until the queue is back", reason=str(error))
+                is_known = isinstance(error, QueueUnavailable | Overloaded | OSError)
+                _log.warning(
+                    "events stay in the journal until the queue is back", reason=str(error), exc_info=not is_known
+                )
         if self.is_up and not was_up:
             _log.info("the queue is back, and has all events")
         self._telemetry.queue_up.set(self.is_up)
-        self._watch_backlog(await asyncio.to_thread(self.backlog_bytes))
+        with suppress(OSError):  # the journals tell of a disk that fails
+            self._watch_backlog(await asyncio.to_thread(self.backlog_bytes))
 
     def _watch_backlog(self, size_bytes: int) -> None:
         self._telemetry.backlog_bytes.set(size_bytes)

@@ -26,6 +26,8 @@ from service.stores import schema
 
 _BATCH_MAX = 500
 _WAITING_MAX = 10_000
+_SYNC_SECONDS_MAX = 5.0
+"""A disk that takes longer hangs, and is answered for like one that fails."""
 
 
 def _name(kind: type[Fact]) -> str:
@@ -90,8 +92,18 @@ def decode(payload: bytes) -> AnyFact:
 class Recorder:
     """The writing side of the journal: callers share a sync, and wait for it without holding up the event loop."""
 
-    def __init__(self, settings: JournalSettings, folder: Path, *, clock: Clock, hooks: Hooks = NO_HOOKS) -> None:
+    def __init__(
+        self,
+        settings: JournalSettings,
+        folder: Path,
+        *,
+        clock: Clock,
+        hooks: Hooks = NO_HOOKS,
+        sync_seconds_max: float = _SYNC_SECONDS_MAX,
+    ) -> None:
         self._clock = clock
+        self._sync_seconds_max = sync_seconds_max
+        self._folder = folder
         self._journal = Journal(
             folder,
             file_bytes_max=settings.file_bytes_max,
@@ -107,7 +119,11 @@ class Recorder:
     async def record(self, facts: Sequence[AnyFact]) -> None:
         """Make the writes of `facts` durable. Raises `JournalWriteFailed`, `Overloaded`."""
         at = self._clock()
-        await self._lane.do(tuple(encode(fact, at) for fact in facts))
+        try:
+            await self._lane.do(tuple(encode(fact, at) for fact in facts), within_seconds=self._sync_seconds_max)
+        except TimeoutError:
+            hint = f"see what holds up the disk of {self._folder}"
+            raise JournalWriteFailed("the journal could not be written in time", hint=hint) from None
 
     def rotate(self) -> None:
         """Close the open file, so that it can be replayed. Blocks while a batch is written."""

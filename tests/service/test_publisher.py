@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from core.journal import JournalFile, backlog_bytes
 from core.queue import EVENTS, NUMBERS
 from core.queue.memory import MemoryQueue
 from core.settings.servers import Journal as JournalSettings
-from service.publisher import Publisher
+from service.publisher import SYNC_SECONDS_MAX, Publisher
 from service.sealed import SealedNumber, decode_number
 from service.telemetry import Telemetry
 from tests.support.until import until
@@ -29,11 +30,22 @@ _ids = RequestIds(lambda: NOW)
 
 
 def make(
-    folder: Path, queue: MemoryQueue, *, clock: Clock | None = None, hooks: Hooks = NO_HOOKS, **limits: int
+    folder: Path,
+    queue: MemoryQueue,
+    *,
+    clock: Clock | None = None,
+    hooks: Hooks = NO_HOOKS,
+    sync_seconds_max: float = SYNC_SECONDS_MAX,
+    **limits: int,
 ) -> Publisher:
-    settings, telemetry = JournalSettings(folder=folder, **limits), Telemetry(CollectorRegistry())
     return Publisher(
-        queue, folder, settings=settings, clock=clock or ManualClock(NOW), telemetry=telemetry, hooks=hooks
+        queue,
+        folder,
+        settings=JournalSettings(folder=folder, **limits),
+        clock=clock or ManualClock(NOW),
+        telemetry=Telemetry(CollectorRegistry()),
+        hooks=hooks,
+        sync_seconds_max=sync_seconds_max,
     )
 
 
@@ -232,6 +244,47 @@ async def test_a_disk_that_does_not_confirm_acknowledges_nothing_unless_the_queu
 
     assert directly == [event]
     assert later in await events_of(queue)
+
+
+async def test_a_disk_that_hangs_is_not_waited_for_and_what_comes_both_ways_has_one_key(tmp_path):
+    well = threading.Event()
+    queue, event, next_event = MemoryQueue(), an_event(1), an_event(2)
+    publisher = make(tmp_path, queue, hooks=Hooks(sync=lambda _descriptor: well.wait() and None), sync_seconds_max=0.2)
+    try:
+        await publisher.tell([event])
+        await publisher.tell([next_event])
+        directly = await events_of(queue)
+    finally:
+        well.set()
+    await publisher.publish_waiting()
+    await publisher.stop()
+
+    assert directly == [event, next_event]
+    assert {row.event_id for row in await events_of(queue)} <= {event.event_id, next_event.event_id}
+
+
+class BrokenQueue(MemoryQueue):
+    """Its client has a fault while `broken`: what it raises is nobody's error."""
+
+    broken = True
+
+    async def publish(self, subject: str, body: bytes, *, message_id: str) -> None:
+        if self.broken:
+            raise AttributeError("'NoneType' object has no attribute 'is_closed'")
+        await super().publish(subject, body, message_id=message_id)
+
+
+async def test_whatever_the_client_of_the_queue_raises_it_is_tried_again(tmp_path):
+    queue, event = BrokenQueue(), an_event()
+    publisher = make(tmp_path, queue)
+    await publisher.start()
+    await publisher.tell([event])
+    await until(lambda: not publisher.is_up)
+    queue.broken = False
+    await until(lambda: publisher.is_up)
+    await publisher.stop()
+
+    assert await events_of(queue) == [event]
 
 
 async def test_a_file_that_another_process_publishes_is_left_to_it(tmp_path):

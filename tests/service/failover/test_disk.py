@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
-from core.errors import StoreUnavailable
+from core.clock import utc_now
+from core.errors import JournalWriteFailed, StoreUnavailable
 from core.hooks import Hooks
 from core.journal import JournalFile
+from core.settings.servers import Journal as JournalSettings
 from service.failover import STORE_FOLDER, Status
+from service.failover.journaling import Recorder
 from tests.service.failover.twins import Make, Twins, fallen_over
 from tests.service.stores import facts
 from tests.service.stores.facts import order
@@ -92,3 +97,18 @@ async def test_a_journal_that_another_process_replays_is_not_taken_for_drained(m
     assert merged is not None
     assert while_held == []
     assert twins.primary.facts() == [request]
+
+
+async def test_a_disk_that_hangs_is_answered_for_like_one_that_fails(tmp_path: Path):
+    well = threading.Event()
+    hooks = Hooks(sync=lambda _descriptor: well.wait() and None)
+    settings = JournalSettings(folder=tmp_path)
+    recorder = Recorder(settings, tmp_path, clock=utc_now, hooks=hooks, sync_seconds_max=0.1)
+    try:
+        with pytest.raises(JournalWriteFailed) as told:
+            await recorder.record([facts.request()])
+    finally:
+        well.set()
+        recorder.close()
+
+    assert str(tmp_path) in told.value.hint
