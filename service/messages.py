@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -132,16 +131,20 @@ class Messages:
         counted = attempt if attempt is not None else max(numbers, default=0)
         if counted not in numbers:
             raise NotConvertible("this message has no such attempt")
-        if state.approval is None:
-            await self._keep_conversion(state, counted)
-        return state.approval.attempt if state.approval else counted
+        kept = state.approval or await self._keep_conversion(state, counted)
+        # One that was kept before, too: whoever kept it may not have told.
+        event = verify_event(state, kept.attempt, kept.check, "approved", kept.at, source="conversion")
+        await self._desk.publisher.tell([event])
+        return kept.attempt
 
-    async def _keep_conversion(self, state: RequestState, attempt: int) -> None:
+    async def _keep_conversion(self, state: RequestState, attempt: int) -> Approval:
+        """Returns the one that the store holds: of several at once, for different attempts, the first."""
         now, request_id = self._desk.clock(), state.request.id
         check = Check(request_id=request_id, check=1, at=now, attempt=attempt, result="approved", source="conversion")
         approval = Approval(request_id=request_id, at=now, check=1, attempt=attempt)
-        event = verify_event(state, attempt, 1, "approved", now, source="conversion")
-        await asyncio.gather(self._desk.store.write([check, approval]), self._desk.publisher.tell([event]))
+        _, is_first = await self._desk.store.write([check, approval])
+        held = None if is_first else await self._desk.store.request(request_id)
+        return (held and held.approval) or approval
 
     async def _require_allowed(self, wish: MessageWish) -> None:
         now = self._desk.clock()

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from core.events import Send, Verify
 from core.settings.sending import Template
-from service.facts import Approval
+from service.facts import AnyFact, Approval, RequestState
 from service.providers.base.submission import Answer
+from service.stores.faults import FaultClass, StoreFault
+from service.stores.memory import MemoryStore
 from tests.support.house import House, open_house
 from tests.support.providers import a_number
+
+
+class Crowded(MemoryStore):
+    """The next so many `readers` of a request have all read it before any of them goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers = 0
+        self._all = asyncio.Event()
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        state = await super().request(request_id)
+        if self.readers:
+            self.readers -= 1
+            if not self.readers:
+                self._all.set()
+            await self._all.wait()
+        return state
+
+
+class Forgetful(MemoryStore):
+    """Reads, and writes all but approvals."""
+
+    takes_approvals = True
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        if not self.takes_approvals and any(isinstance(fact, Approval) for fact in facts):
+            raise StoreFault("a test said so", fault=FaultClass.FATAL)
+        return await super().write(facts)
 
 
 async def send(house: House, **fields: Any):
@@ -47,6 +81,44 @@ async def test_a_conversion_counts_once_for_the_last_attempt(house: House):
     assert [answer.json()["attempt"] for answer in answers] == [1, 1, 1]
     assert [(event.source, event.attempt, event.result) for event in told.values()] == [("conversion", 1, "approved")]
     assert len(house.facts(Approval)) == 1
+
+
+async def test_conversions_for_different_attempts_at_once_agree_on_what_is_kept(tmp_path):
+    store = Crowded()
+    async with open_house(tmp_path, store=store, providers={"route": {"weight": 1e9}, "reserve": {}}) as house:
+        house.providers["route"].answers = [Answer("failed", "provider")]
+        sent = (await send(house, category="code", text="Use the word apple")).json()
+        store.readers = 2
+        words = [{"id": sent["id"], "attempt": number} for number in (1, 2)]
+        answers = await asyncio.gather(*[house.call("POST", "/v1/conversions", word) for word in words])
+        [approval] = house.facts(Approval)
+        told = {event.attempt for event in await house.events() if isinstance(event, Verify)}
+
+    assert [answer.json()["attempt"] for answer in answers] == [approval.attempt] * 2
+    assert told == {approval.attempt}
+
+
+async def test_a_conversion_that_cannot_be_kept_is_not_told(tmp_path):
+    store = Forgetful()
+    async with open_house(tmp_path, store=store) as house:
+        sent = (await send(house, category="code", text="Use the word apple")).json()
+        store.takes_approvals = False
+        answer = await house.call("POST", "/v1/conversions", {"id": sent["id"]})
+        told = [event for event in await house.events() if isinstance(event, Verify)]
+
+    assert answer.status_code == 503
+    assert told == []
+
+
+async def test_a_conversion_that_was_kept_and_not_told_is_told_when_it_comes_again(house: House):
+    sent = (await send(house, category="code", text="Use the word apple")).json()
+    kept = Approval(request_id=UUID(sent["id"]), at=house.clock(), check=1, attempt=1)
+    await house.store.write([kept])
+    house.clock.advance(seconds=60)
+    await house.call("POST", "/v1/conversions", {"id": sent["id"]})
+    [told] = [event for event in await house.events() if isinstance(event, Verify)]
+
+    assert told.at == kept.at
 
 
 async def test_only_a_code_of_the_senders_own_converts(house: House):
