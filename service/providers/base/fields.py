@@ -10,12 +10,19 @@ class RowUnreadable(ValueError):
     """Raised by a vendor's parsing for one row. The text is shown to people, so it repeats no value of the row."""
 
 
+_TELLING_DIGITS = 7
 _NOT_TOLD = re.compile(r"[\x00-\x1f\x7f-\x9f]|\d{7,}")
 
 
 def told(text: str) -> str:
     """A vendor's word or code in the form events take: short, printable, and never long enough to be a number."""
     return _NOT_TOLD.sub("#", text.strip())[:48]
+
+
+def untraceable(reference: str, number: str) -> str:
+    """A vendor's id of a message, "" where the number's last digits are in it, however they are spaced."""
+    digits = "".join(filter(str.isdigit, reference))
+    return "" if number[-_TELLING_DIGITS:] in digits else reference
 
 
 def time_utc(text: str) -> datetime | None:

@@ -28,7 +28,7 @@ from core.events import ErrorClass
 from core.redact import redact
 from core.settings.sending import Provider as ProviderSettings
 from service.errors import ForgedReceipt, ReceiptUnreadable
-from service.providers.base.fields import RowUnreadable, told
+from service.providers.base.fields import RowUnreadable, told, untraceable
 from service.providers.base.pushed import BODY_BYTES_MAX, Acknowledgement, BadRow, InboundRow, ReceiptRow
 from service.providers.base.segments import segments_of
 from service.providers.base.submission import Answer, AnswerUnreadable, HttpAnswer, Submission
@@ -95,6 +95,7 @@ class Provider(ABC):
         answer = replace(
             answer,
             error_code=told(answer.error_code),
+            provider_reference=untraceable(answer.provider_reference, submission.number),
             latency_ms=max(0, round(seconds * 1000)),
             segments=max(answer.segments, segments_of(submission.text)),
         )

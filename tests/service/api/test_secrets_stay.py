@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from core.queue import EVENTS
+from service.facts import AttemptOutcome
 from service.providers.base.submission import Answer
 from tests.support.house import CODE, House, open_house
 from tests.support.providers import a_number
@@ -39,7 +40,7 @@ async def live_through_everything(house: House, number: str) -> list[str]:
         Answer("unknown", "timeout"),
         Answer("rejected", "blocked", "spam"),
         break_down,
-        Answer("accepted"),
+        Answer("accepted", provider_reference=number.lstrip("+")),
     ]
     for purpose in ("a", "b", "c", "d"):
         answers.append(await house.verify(number, purpose, headers={"Idempotency-Key": number + purpose}))
@@ -83,3 +84,22 @@ async def test_no_number_and_no_code_is_left_anywhere(tmp_path, logged):
             assert number.lstrip("+") not in text, place
             # hex digests and ids may hold six digits of a code by chance: a code stands by itself
             assert not [code for code in codes if re.search(rf"(?<![0-9a-f.\-]){code}(?![0-9a-f\-Z])", text)], place
+
+
+REFERENCES = {
+    "SM{}": "",
+    "0{}-1": "",
+    "{0[0]}{0[1]}{0[2]}-{0[3]}{0[4]}{0[5]}-{0[6]}{0[7]}{0[8]}": "",
+    "0b1c7d7e-4a55-4f0e-9a1d-2f6d4b0a77aa": "0b1c7d7e-4a55-4f0e-9a1d-2f6d4b0a77aa",
+}
+"""By what a provider calls a message to a number that ends in nine digits: what is kept of that."""
+
+
+@pytest.mark.parametrize(("told", "kept"), REFERENCES.items())
+async def test_no_name_of_a_message_that_holds_the_number_is_kept(house: House, told: str, kept: str):
+    number = a_number()
+    house.providers["route"].answers = [Answer("accepted", provider_reference=told.format(number[-9:]))]
+    await house.verify(number)
+    [outcome] = house.facts(AttemptOutcome)
+
+    assert outcome.provider_reference == kept
