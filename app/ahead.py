@@ -1,4 +1,4 @@
-"""Has the browser fetch what draws charts before there is one to draw. Where Streamlit keeps it elsewhere, nothing is fetched."""
+"""Has the browser fetch and run what draws charts before there is one to draw. Where Streamlit keeps it elsewhere, it does neither."""
 
 from __future__ import annotations
 
