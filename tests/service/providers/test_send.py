@@ -276,9 +276,10 @@ async def _answering(**response):
 
 
 async def test_a_provider_that_does_not_answer_takes_no_connection_of_another_one():
-    let_go = asyncio.Event()
+    arrived, let_go = asyncio.Semaphore(0), asyncio.Event()
 
     async def never(_request: web.Request) -> web.Response:
+        arrived.release()
         await let_go.wait()
         return web.Response()
 
@@ -290,8 +291,11 @@ async def test_a_provider_that_does_not_answer_takes_no_connection_of_another_on
     quick.router.add_post("/", at_once)
     async with TestServer(slow) as hung, TestServer(quick) as well, open_session(connections_max=2) as session:
         waiting = [asyncio.create_task(session.post(hung.make_url("/"))) for _ in range(3)]
-        async with asyncio.timeout(10), session.post(well.make_url("/")) as answer:
-            assert answer.status == 200
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                await arrived.acquire()
+            async with session.post(well.make_url("/")) as answer:
+                assert answer.status == 200
         let_go.set()
         for response in await asyncio.gather(*waiting):
             response.close()
