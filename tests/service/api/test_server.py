@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 import uvicorn
 
-from service.api.server import Connection, Joined
+from service.api.server import Connection, Joined, answer_calls
+from tests.support.house import make_settings
 
 
 class Wire(asyncio.Transport):
@@ -180,6 +184,33 @@ async def test_a_call_may_come_in_many_pieces():
             await asyncio.sleep(0)
 
         assert await body_of_answer(reader) == b" 100000"
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+async def test_it_says_whether_a_call_was_cut_off_at_the_end(tmp_path: Path, signals: int):
+    begun, let_go = asyncio.Event(), asyncio.Event()
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def slow(scope, receive, send):
+        begun.set()
+        await let_go.wait()
+        await app(scope, receive, send)
+
+    settings = make_settings(tmp_path, api={"port": 0})
+    serving = asyncio.create_task(answer_calls(slow, settings, on_ready=address.set_result))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int((await address).rpartition(":")[2]))
+    writer.write(HEAD + b"\r\n")
+    await begun.wait()
+    for _ in range(signals):  # the second one waits for nobody
+        os.kill(os.getpid(), signal.SIGINT)
+    if signals == 1:
+        let_go.set()
+    all_answered = await serving
+    let_go.set()
+    await reader.read()
+    writer.close()
+
+    assert all_answered is (signals == 1)
 
 
 async def body_of_answer(reader: StreamReader) -> bytes:
