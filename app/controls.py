@@ -284,10 +284,13 @@ def plain(text: str) -> str:
 
 
 def _choices(view: View) -> dict[str, list[str]] | None:
+    window = view.window(utc_now())
+    if problem(window):
+        return {}  # the page below says what is wrong with the range
     try:
-        return cached.choices(view.window(utc_now()))
+        return cached.choices(window)
     except (Unavailable, WarehouseRefused):
-        return None  # the page below says what is wrong with the warehouse
+        return None  # nor does it answer the page, which says what is wrong with the warehouse
 
 
 def reader_zone() -> str:

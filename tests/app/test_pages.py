@@ -49,6 +49,12 @@ def test_the_overview_shows_ten_tiles_and_how_fresh_they_are(warehouse: Warehous
     assert re.search(r">9\d\.\d+<small> %<", shown)
 
 
+def test_a_range_that_ends_weeks_before_it_begins_is_said_in_words(warehouse: Warehouse, page: AppTest) -> None:
+    shown = text(run(page, range="custom", **{"from": "2026-03-20T10:00", "to": "2026-03-01T10:00"}))
+
+    assert "The range ends before it begins." in shown
+
+
 def test_a_range_without_data_says_until_when_there_is_some(warehouse: Warehouse, page: AppTest) -> None:
     load(warehouse, until=datetime.now(UTC) - timedelta(days=3), hours=2)
 
