@@ -21,6 +21,8 @@ COMPARISONS = (*COMPARED, "none")
 PANEL_COUNTS = ("6", "12", "24", "48")
 _LOCAL = "%Y-%m-%dT%H:%M"
 _EMBED = ("embed", "embed_options")  # Streamlit's own
+_YEARS = range(1971, 2200)
+"""Of links; around year 1 and year 9999 another zone or an earlier week is no date any more."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def write(view: View) -> dict[str, str | list[str]]:
     if view.range != plain.range:
         params["range"] = view.range
     if view.range == CUSTOM and view.start and view.end:
-        params |= {"from": view.start.strftime(_LOCAL), "to": view.end.strftime(_LOCAL)}
+        params |= {"from": _local(view.start, view.zone), "to": _local(view.end, view.zone)}
     params["tz"] = view.zone
     if not view.live:
         params["live"] = "off"
@@ -166,10 +168,17 @@ def _with_times(view: View, params: Mapping[str, Sequence[str]], notices: list[s
     return replace(view, start=start, end=end)
 
 
+def _local(at: datetime, zone: str) -> str:
+    """As `_time` reads it: with its offset where the clock of the zone shows the same time for the second time."""
+    return at.strftime(_LOCAL) + (at.replace(tzinfo=ZoneInfo(zone)).isoformat()[-6:] if at.fold else "")
+
+
 def _time(key: str, params: Mapping[str, Sequence[str]], zone: str) -> datetime | None:
-    """A wall-clock time of the zone; a time that carries its own offset is turned into one."""
+    """A wall-clock time of the zone; a time that carries its own offset is turned into one. None for a year without data."""
     try:
         at = datetime.fromisoformat(next(iter(params.get(key, ())), ""))
     except ValueError:
+        return None
+    if at.year not in _YEARS:
         return None
     return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if at.tzinfo else at

@@ -63,6 +63,8 @@ def test_an_empty_link_is_the_last_day_by_provider_in_the_readers_zone() -> None
         ({"tz": ["Mars/Base"]}, "Mars/Base"),
         ({"colour": ["red"]}, "colour"),
         ({"range": ["custom"], "from": ["yesterday"], "to": ["2026-01-01T00:00"]}, "custom range"),
+        ({"range": ["custom"], "from": ["0001-01-01T00:00+14:00"], "to": ["2026-01-01T00:00"]}, "custom range"),
+        ({"range": ["custom"], "from": ["2026-01-01T00:00"], "to": ["9999-12-31T23:59"]}, "custom range"),
     ],
 )
 def test_what_a_link_asks_for_and_nobody_knows_is_left_out_with_a_notice(link: dict[str, list[str]], said: str) -> None:
@@ -94,3 +96,12 @@ def test_a_time_in_a_link_may_carry_its_own_offset() -> None:
     link = {"range": ["custom"], "from": ["2026-07-01T10:00+08:00"], "to": ["2026-07-01T05:00"], "tz": ["UTC"]}
 
     assert datetime(2026, 7, 1, 2, tzinfo=UTC) == filters.read(link, zone="UTC")[0].window(NOW).start
+
+
+def test_an_hour_that_the_clock_shows_twice_is_still_the_second_one_in_the_next_link() -> None:
+    link = {"range": ["custom"], "from": ["2026-10-25T02:55+02:00"], "to": ["2026-10-25T02:10+01:00"]}
+    view = filters.read(link, zone="Europe/Berlin")[0]
+
+    window = filters.read(as_link(view), zone="UTC")[0].window(NOW)
+
+    assert (datetime(2026, 10, 25, 0, 55, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)) == (window.start, window.end)
