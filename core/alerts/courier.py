@@ -41,7 +41,7 @@ class Courier:
                 self._end(told, "superseded", "something newer was told before it could go")
             self._send_in_order(self._waiting())
             still = self._waiting()
-            again = [self._outbox.passage(told, name).again_at for told in still]
+            again = [self._due_at(still[index:]) for index in _first_of_threads(still)]
         self._telemetry.waiting.labels(name).set(len(still))
         return min(again, default=None)
 
@@ -52,10 +52,20 @@ class Courier:
 
     def _send_in_order(self, waiting: list[Told]) -> None:
         held: set[str] = set()
-        for told in waiting:
-            is_due = self._outbox.passage(told, self.channel.name).again_at <= self._clock()
+        for index, told in enumerate(waiting):
+            is_due = self._due_at(waiting[index:]) <= self._clock()
             if told.thread in held or not is_due or not self._send(told):
                 held.add(told.thread)  # what follows must not arrive before it
+
+    def _due_at(self, waiting: list[Told]) -> datetime:
+        """When the first of these goes: one that only waits for the end of quiet hours goes before what is critical in its
+        thread, which does not wait for it."""
+        first, *later = waiting
+        passage = self._outbox.passage(first, self.channel.name)
+        if passage.tries:
+            return passage.again_at
+        urgent = [one for one in later if one.thread == first.thread and one.alert.severity == "critical"]
+        return min([passage.again_at, *(self._outbox.passage(one, self.channel.name).again_at for one in urgent)])
 
     def _send(self, told: Told) -> bool:
         whole = self._outbox.whole(told.name)
@@ -96,6 +106,12 @@ class Courier:
         now, was = self._clock(), self._outbox.passage(told, self.channel.name)
         passage = Passage(state=state, since=was.since, at=now, again_at=now, tries=was.tries + 1, reason=reason)
         self._outbox.keep(told, self.channel.name, passage)
+
+
+def _first_of_threads(waiting: list[Told]) -> list[int]:
+    """Where the first of each thread stands: what follows it is not tried before."""
+    threads = [told.thread for told in waiting]
+    return [index for index, thread in enumerate(threads) if thread not in threads[:index]]
 
 
 def _superseded(waiting: list[Told]) -> list[Told]:

@@ -55,6 +55,40 @@ def test_in_quiet_hours_all_but_critical_alerts_wait_for_the_morning(hour, waits
     assert routing.channels_of(an_alert(severity="critical"), now=now) == {"mail": now}
 
 
+def test_what_turns_critical_in_quiet_hours_does_not_wait_for_the_warning_before_it(open_desk, kept, clock):
+    routes = [AlertRoute(channels=[kept.name], quiet_hours="14:00-15:00")]
+    desk = open_desk(kept, routes=routes)
+    desk.tell(an_alert(severity="warning", title="Delivery falls")).result(10)
+    morning = desk.deliver()
+    clock.advance(seconds=60)
+    desk.tell(an_alert("updated", title="Delivery has stopped", at=clock.now)).result(10)
+    desk.deliver()
+
+    assert morning == datetime(2026, 3, 2, 15, tzinfo=UTC)
+    assert [told.alert.title for told in kept.taken] == ["Delivery falls", "Delivery has stopped"]
+
+
+def test_what_is_over_in_quiet_hours_wakes_nobody(open_desk, kept, clock):
+    desk = open_desk(kept, routes=[AlertRoute(channels=[kept.name], severities=["warning"], quiet_hours="14:00-15:00")])
+    desk.tell(an_alert(severity="warning")).result(10)
+    clock.advance(seconds=60)
+    desk.tell(an_alert("resolved", severity="info", at=clock.now)).result(10)
+
+    assert desk.deliver() == datetime(2026, 3, 2, 15, tzinfo=UTC)
+    assert kept.taken == []
+
+
+def test_what_follows_a_failed_alert_is_not_due_before_it(open_desk, kept, clock):
+    desk = open_desk(kept)
+    kept.available = False
+    desk.tell(an_alert()).result(10)
+    desk.deliver()
+    clock.advance(seconds=1)
+    desk.tell(an_alert("resolved", at=clock.now)).result(10)
+
+    assert desk.deliver() == NOW + timedelta(seconds=5)
+
+
 def test_whoever_heard_that_it_began_hears_that_it_is_over(open_desk, clock):
     from core.alerts.channels import KeptChannel  # noqa: PLC0415
 
