@@ -29,7 +29,8 @@ class Reason:
 @dataclass(frozen=True)
 class Adjusted:
     """`value` is the ratio on the common mix, None when too little is comparable; `covered` is the share of all traffic
-    that lies in strata where this provider has a sample. `reasons`: what moves raw away from adjusted, largest first."""
+    that lies in strata where this provider has a sample, elsewhere it counts as all do: on its own strata alone, who
+    carries only the easy ones would look the best. `reasons`: what moves raw away from adjusted, largest first."""
 
     provider: str
     raw: float | None
@@ -61,7 +62,8 @@ def _of_provider(name: str, part: pd.DataFrame, keys: list[str], overall: float,
     n = int(part["n"].sum())
     solid = part[part["n"] >= STRATUM_N_MIN]
     covered = float(solid["weight"].sum())
-    value = float((solid["value"] * solid["weight"]).sum() / covered) if covered >= covered_min else None
+    better = float(((solid["value"] - solid["usual"]) * solid["weight"]).sum())
+    value = overall + better if covered >= covered_min else None
     own = part["n"] / n
     effects = part.assign(own=own, effect=(own - part["weight"]) * (part["usual"] - overall))
     largest = effects.reindex(effects["effect"].abs().sort_values(ascending=False).index).head(_REASONS_MAX)

@@ -64,7 +64,7 @@ def _compared(shown: Metric, answers: ProvidersData) -> None:
     st.caption(
         f"{shown.question} A provider with the difficult routes looks worse than it is: the diamond is what it would reach "
         f"with the mix of country, carrier and purpose that all providers have together (direct standardisation, strata of "
-        f"n ≥ {STRATUM_N_MIN})."
+        f"n ≥ {STRATUM_N_MIN}; where its sample is smaller it counts as all do)."
     )
     plots.draw(
         charts.compared(shown, answers.adjusted, shell.shade()),
@@ -106,7 +106,7 @@ def _unexplained(row: Adjusted) -> str:
     told = "no single destination makes the difference"
     if row.covered > _WHOLE:
         return told
-    return f"{told}; it has a sample (n ≥ {STRATUM_N_MIN}) for {percent(row.covered)} of all traffic, and is compared on that"
+    return f"{told}; it has a sample (n ≥ {STRATUM_N_MIN}) for {percent(row.covered)} of all traffic, and counts as all do elsewhere"
 
 
 def _table(shown: Metric, answers: ProvidersData, window: Window) -> None:

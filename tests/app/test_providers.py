@@ -38,7 +38,7 @@ def test_providers_stand_side_by_side_with_delays_and_failures(warehouse: Wareho
     [
         (0.9, 1.0, "its mix makes no difference."),
         (0.8, 1.0, "no single destination makes the difference."),
-        (0.8, 0.76, "it has a sample (n ≥ 30) for 76\xa0% of all traffic, and is compared on that."),
+        (0.8, 0.76, "it has a sample (n ≥ 30) for 76\xa0% of all traffic, and counts as all do elsewhere."),
         (None, 0.3, "only 30\xa0% of all traffic goes where it has a sample, too little to compare."),
     ],
 )
