@@ -51,7 +51,7 @@ def _guarded(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
         if error.code in NOT_THERE:
             nothing_at_all()
         else:
-            st.error(f"The warehouse refused the question. {error}. {error.hint}")
+            st.error(controls.plain(f"The warehouse refused the question. {error}. {error.hint}"))
         return
     if controls.choices_are_due():
         st.rerun()  # the warehouse is back: the filters can be filled, too

@@ -142,7 +142,7 @@ def _incident_form(one: Incident) -> None:
     name = f"quiet-{one.id}"
     with st.form(name):
         left, right = st.columns(2)
-        left.selectbox("Silence", [_THIS, _SCOPE], key=f"{name}-what", help=f"Its scope: {where(one.scope)}.")
+        left.selectbox("Silence", [_THIS, _SCOPE], key=f"{name}-what", help=controls.plain(f"Its scope: {where(one.scope)}."))
         right.selectbox("For", list(DURATIONS), index=1, key=f"{name}-for")
         st.text_input("Why", key=f"{name}-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
         deeds.refusal(name)

@@ -126,7 +126,7 @@ def _one(opened: Opened, _window: Window) -> None:
         st.warning("**No incident has this id.** The link may be older than the warehouse, or cut short.")
         return
     one = answers.incident
-    st.subheader(f"{NAMES[one.kind]} {where(one.scope)}", anchor=False)
+    st.subheader(controls.plain(f"{NAMES[one.kind]} {where(one.scope)}"), anchor=False)
     st.markdown(controls.plain(told(one, view.zone)) + ".")
     _figures(one, view.zone)
     _evidence(answers, view.zone)

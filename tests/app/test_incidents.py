@@ -44,6 +44,14 @@ def test_open_ones_stand_on_top_and_past_ones_in_the_list(warehouse: Warehouse, 
     assert list(shown.dataframe[0].value["state"]) == ["open", "over"]
 
 
+def test_a_name_in_a_scope_is_shown_and_not_obeyed(warehouse: Warehouse, page: AppTest) -> None:
+    keep(warehouse, [incident(scope={"template": ("![](//evil.example/x.png)",)})])
+
+    shown = run(page, incident="one")
+
+    assert all("![](" not in heading.value for heading in shown.subheader)
+
+
 def test_filters_keep_the_incidents_that_may_concern_them(warehouse: Warehouse, page: AppTest) -> None:
     load(warehouse, until=datetime.now(UTC), hours=24)
     keep(warehouse, [incident(), incident("other", scope={"provider": ("beacon",)})])
