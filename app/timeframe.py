@@ -63,7 +63,7 @@ class Window:
         """Every bucket that the window touches, whole: the same as long as no new one begins."""
         end = floor(self.end, bucket, zone)
         if end < self.end:
-            end += timedelta(seconds=BUCKETS[bucket])
+            end = next_bucket(end, bucket, zone)
         return Window(floor(self.start, bucket, zone), end, self.step_seconds)
 
     def from_bucket(self, bucket: str, zone: str) -> Window:
@@ -134,6 +134,14 @@ def floor(at: datetime, bucket: str, zone: str) -> datetime:
     past = (local.replace(tzinfo=None) - midnight.replace(tzinfo=None)).total_seconds()
     begins = midnight.replace(tzinfo=None) + timedelta(seconds=past // size * size)
     return begins.replace(tzinfo=ZoneInfo(zone), fold=local.fold).astimezone(UTC)
+
+
+def next_bucket(begins: datetime, bucket: str, zone: str) -> datetime:
+    """Where the one after the bucket that begins there begins: a day of 25 hours ends an hour later than others."""
+    seconds = BUCKETS[bucket]
+    if seconds <= BUCKETS["1h"]:
+        return begins + timedelta(seconds=seconds)
+    return floor(begins + timedelta(seconds=seconds, hours=1), bucket, zone)  # an hour more lies within the next one
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -33,12 +34,14 @@ def usual(
     `COLUMNS`; a bucket of which no week has a value is absent. The clock of the zone decides what the same hour is.
     """
 
+    clock = ZoneInfo(zone)
+
     def week(back: int) -> pd.DataFrame:
-        past = window.earlier(back * WEEK)
+        start, end = ((at.astimezone(clock) - back * WEEK).astimezone(UTC) for at in (window.start, window.end))
         question = Question(
             metrics=(slug,),
-            start=past.start,
-            end=past.end,
+            start=start,
+            end=max(end, start + window.span),  # where the clock shows an hour twice, it may not advance
             dimensions=("carrier",),
             bucket=bucket,
             time_zone=zone,

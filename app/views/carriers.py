@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from html import escape
 from typing import Any
@@ -22,10 +22,9 @@ from app.data.carriers import LINES_MAX, CarriersData
 from app.data.incidents import touches
 from app.data.usual import WEEKS
 from app.filters import NO_SPLIT, View, write
-from app.timeframe import CUSTOM, Window, clock_changes
+from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
 from metrics.catalogue import Metric, metric
 from metrics.detection.incidents import Incident
-from metrics.query import BUCKETS
 
 _PANEL_WIDTH = 340
 _TABLE = "carriers-table"
@@ -172,10 +171,8 @@ def _picked(opened: Opened, answers: CarriersData) -> None:
         return
     zone = ZoneInfo(view.zone)
     begin = datetime.fromtimestamp(int(view.point), zone)
-    end = begin + timedelta(seconds=BUCKETS[answers.bucket])
-    there = replace(
-        view, range=CUSTOM, start=begin.replace(tzinfo=None), end=end.astimezone(zone).replace(tzinfo=None), point=""
-    )
+    end = next_bucket(begin.astimezone(UTC), answers.bucket, view.zone).astimezone(zone)
+    there = replace(view, range=CUSTOM, start=begin.replace(tzinfo=None), end=end.replace(tzinfo=None), point="")
     links = " · ".join(
         f'<a href="messages?{escape(urlencode(write(replace(there, show=show)), doseq=True))}" target="_self">{text}</a>'
         for show, text in (("all", "all messages of that time"), ("troubled", "those that did not arrive"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -96,6 +97,30 @@ def test_usual_is_the_mean_of_the_same_hours_of_the_weeks_before(warehouse: Ware
     assert rows["bucket"].dt.tz_convert(UTC).tolist() == [now - timedelta(hours=2), now - timedelta(hours=1)]
     assert rows["usual"].mean() == pytest.approx(0.8, abs=0.05)
     assert set(rows["usual_n"]) == {48}
+
+
+def test_the_last_hour_has_its_usual_value_when_summer_time_began_meanwhile(warehouse: Warehouse) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    now = datetime(2026, 4, 1, 12, tzinfo=berlin)
+    load(warehouse, until=datetime(2026, 3, 25, 18, tzinfo=berlin), hours=30)
+
+    rows = usual(
+        warehouse, fixed(now - timedelta(hours=2), now), "Europe/Berlin", (), slug="delivery_rate", bucket="1h",
+        carriers=("O2",), now=now, on_time_seconds=60,
+    )  # fmt: skip
+
+    assert [at.hour for at in rows["bucket"]] == [10, 11]
+
+
+def test_what_was_usual_is_asked_while_the_clock_shows_an_hour_twice(warehouse: Warehouse) -> None:
+    now = datetime(2026, 10, 25, 1, 20, tzinfo=UTC)
+
+    rows = usual(
+        warehouse, fixed(now - timedelta(hours=1), now), "Europe/Berlin", (), slug="delivery_rate", bucket="5m",
+        carriers=("O2",), now=now, on_time_seconds=60,
+    )  # fmt: skip
+
+    assert rows.empty
 
 
 def test_without_a_past_nothing_is_usual(warehouse: Warehouse) -> None:

@@ -90,6 +90,13 @@ def test_a_bucket_begins_at_or_before_its_moments_and_within_its_length(at: date
     assert timedelta(0) <= at - begins < timedelta(seconds=BUCKETS[bucket] + 3600)
 
 
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
+def test_a_day_ends_at_midnight_however_long_it_is(day: str, hours: int) -> None:
+    begins = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo("Europe/Berlin")).astimezone(UTC)
+
+    assert timeframe.next_bucket(begins, "1d", "Europe/Berlin") == begins + timedelta(hours=hours)
+
+
 def test_the_comparison_is_the_same_span_a_week_before() -> None:
     shown = timeframe.moving("24h", NOON)
 
