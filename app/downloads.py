@@ -20,7 +20,7 @@ def csv(label: str, frame: pd.DataFrame, file_name: str, *, key: str) -> None:
     """A button that hands out the frame as it is; written only when somebody wants it."""
     st.download_button(
         label,
-        data=partial(_written, frame),
+        data=partial(content, frame),
         file_name=file_name,
         mime="text/csv",
         key=f"download-{key}",
@@ -28,8 +28,9 @@ def csv(label: str, frame: pd.DataFrame, file_name: str, *, key: str) -> None:
     )
 
 
-def _written(frame: pd.DataFrame) -> bytes:
+def content(frame: pd.DataFrame) -> bytes:
+    """What is in the file. What is undefined is empty, also in a column that has no value at all."""
     texts = frame.select_dtypes(include=["object", "string"]).columns
-    named = {column: frame[column].map(lambda value: words.cell(str(value))) for column in texts}
+    named = {column: frame[column].map(lambda value: words.cell(str(value)), na_action="ignore") for column in texts}
     # A spreadsheet reads UTF-8 as such only when the file says so.
     return frame.assign(**named).to_csv(index=False).encode("utf-8-sig")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from app import tiles, words
+from app import downloads, tiles, words
 from app.data.overview import OverviewData, Spark
 from app.data.uptime import Uptime
 from metrics.catalogue import METRICS, metric
@@ -147,3 +147,9 @@ def test_a_value_reads_with_its_unit(value: float | None, unit: str, text: str) 
 @pytest.mark.parametrize(("name", "written"), [("=1+1", "'=1+1"), ("@x", "'@x"), ("O2", "O2"), ("", "")])
 def test_a_name_in_a_csv_file_is_never_a_formula(name: str, written: str) -> None:
     assert words.cell(name) == written
+
+
+def test_what_is_undefined_is_empty_in_a_csv_file() -> None:
+    table = pd.DataFrame({"metric": ["=fill_rate", "success"], "value": [None, None], "n": [0, 0]})
+
+    assert downloads.content(table).decode("utf-8-sig") == "metric,value,n\n'=fill_rate,,0\nsuccess,,0\n"
