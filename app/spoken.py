@@ -31,6 +31,7 @@ DURATIONS = {
 }
 KINDS = {"silence": "Silence", "maintenance": "Maintenance window"}
 _THIS, _SCOPE = "this incident", "everything in its scope"
+_WORD_ZONE = "spoken-zone"
 _TEXT_MAX = 2_000
 _ROWS_MAX = 50
 
@@ -100,6 +101,9 @@ def _row(word: Word, zone: str, now: datetime) -> str:
 def _scope_form(view: View) -> None:
     """Scope and times are those of the page until others are chosen."""
     now = utc_now().astimezone(ZoneInfo(view.zone)).replace(tzinfo=None, second=0, microsecond=0)
+    if st.session_state.get(_WORD_ZONE, view.zone) != view.zone:
+        _clear("word-start", "word-end")  # they were times of another clock
+    st.session_state[_WORD_ZONE] = view.zone
     st.session_state.setdefault("word-start", now)
     st.session_state.setdefault("word-end", now + timedelta(hours=1))
     with st.form("word-scope", border=False):
@@ -142,7 +146,9 @@ def _incident_form(one: Incident) -> None:
     name = f"quiet-{one.id}"
     with st.form(name):
         left, right = st.columns(2)
-        left.selectbox("Silence", [_THIS, _SCOPE], key=f"{name}-what", help=controls.plain(f"Its scope: {where(one.scope)}."))
+        left.selectbox(
+            "Silence", [_THIS, _SCOPE], key=f"{name}-what", help=controls.plain(f"Its scope: {where(one.scope)}.")
+        )
         right.selectbox("For", list(DURATIONS), index=1, key=f"{name}-for")
         st.text_input("Why", key=f"{name}-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
         deeds.refusal(name)

@@ -63,6 +63,14 @@ def test_an_operator_silences_a_scope_in_the_time_zone_of_the_page(warehouse: Wa
     assert shown.text_input(key="word-why").value == ""
 
 
+def test_the_form_begins_now_in_a_time_zone_chosen_later_too(warehouse: Warehouse, page: AppTest) -> None:
+    shown = run(page, tz="UTC")
+    shown.selectbox(key="zone").set_value("America/New_York").run()
+
+    begins = shown.datetime_input(key="word-start").value
+    assert begins.replace(tzinfo=ZoneInfo("America/New_York")) - NOW < timedelta(hours=1)
+
+
 def test_maintenance_is_announced_ahead_and_can_be_withdrawn(warehouse: Warehouse, page: AppTest) -> None:
     shown = run(page, tz="UTC")
     shown.segmented_control(key="word-kind").set_value("maintenance")
