@@ -130,6 +130,9 @@ def _delays(answers: ProvidersData) -> None:
 
 def _costs(answers: ProvidersData, window: Window) -> None:
     st.subheader("What it costs", anchor=False)
+    if answers.costs.empty and cached.settings().prices:
+        st.info("Nothing in this range was accepted by a provider of the price list, `[[prices]]` in the settings.")
+        return
     if answers.costs.empty:
         st.info(
             "No price list is set: `[[prices]]` in the settings names what a part of a message costs, by provider and country."

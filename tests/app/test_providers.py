@@ -61,6 +61,14 @@ def test_with_a_price_list_it_says_what_a_delivery_costs(warehouse: Warehouse, p
     assert costs["per_delivered"].iloc[0] == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_price_list_of_others_is_not_called_none(warehouse: Warehouse, pages: Pages, tmp_path: Path) -> None:
+    config = tmp_path / "prices.toml"
+    config.write_text('[[prices]]\nprovider = "nobody"\nper_part = 0.09\n')
+    load(warehouse, until=datetime.now(UTC), hours=24)
+
+    assert "accepted by a provider of the price list" in text(run(pages.view("providers", config=str(config))))
+
+
 def test_seconds_are_not_made_equal(warehouse: Warehouse, page: AppTest) -> None:
     load(warehouse, until=datetime.now(UTC), hours=24)
 
