@@ -12,7 +12,7 @@ from app.timeframe import Window
 from core.warehouse import Warehouse
 from metrics.trace import MessagesQuestion, messages, requests_of, story
 
-LISTED_MAX = 200
+LISTED_MAX, OF_NUMBER_MAX = 200, 1_000
 _NUMBER_DAYS = 30
 
 
@@ -23,7 +23,13 @@ def of_request(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
 
 def of_number(warehouse: Warehouse, phone_hash: str, *, now: datetime) -> pd.DataFrame:
     """The attempts to a number in the last thirty days: `metrics.trace.MESSAGE_COLUMNS`."""
-    return requests_of(warehouse, phone_hash, start=now - timedelta(days=_NUMBER_DAYS), end=now + timedelta(minutes=1))
+    return requests_of(
+        warehouse,
+        phone_hash,
+        start=now - timedelta(days=_NUMBER_DAYS),
+        end=now + timedelta(minutes=1),
+        most=OF_NUMBER_MAX,
+    )
 
 
 def within(warehouse: Warehouse, window: Window, filters: FilterKey, *, troubled: bool) -> pd.DataFrame:

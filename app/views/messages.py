@@ -12,7 +12,7 @@ import streamlit as st
 from app import cached, controls, downloads, shell, stories, texts, words
 from app.cached import About
 from app.controls import Opened
-from app.data.messages import LISTED_MAX
+from app.data.messages import LISTED_MAX, OF_NUMBER_MAX
 from app.filters import View
 from app.timeframe import Window
 from core.clock import utc_now
@@ -121,10 +121,10 @@ def _list(opened: Opened, window: Window) -> None:
         else:
             shell.nothing_here(newest, opened)
         return
-    _table(found, view.zone, window)
+    _table(found, view.zone, window, most=OF_NUMBER_MAX if phone_hash else LISTED_MAX)
 
 
-def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
+def _table(found: pd.DataFrame, zone: str, window: Window, *, most: int) -> None:
     st.session_state["messages-ids"] = found["request_id"].tolist()
     shown = found.assign(submitted_at=found["submitted_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
     shown = shown.assign(filled=["yes" if filled else "no" for filled in found["filled"]])
@@ -145,8 +145,8 @@ def _table(found: pd.DataFrame, zone: str, window: Window) -> None:
             "delivery_seconds": st.column_config.NumberColumn("Delivered after", format="%.1f s"),
         },
     )
-    most = f" The newest {LISTED_MAX} are listed." if len(found) >= LISTED_MAX else ""
-    st.caption(f"Choose a row to read its story.{most}")
+    told = f" The newest {words.count(most)} are listed." if len(found) >= most else ""
+    st.caption(f"Choose a row to read its story.{told}")
     downloads.csv("Download this list (CSV)", found, downloads.name("messages", window), key="messages")
 
 
