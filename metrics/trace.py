@@ -66,10 +66,14 @@ def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
     `kind` is send, receipt or verify; `what` is the outcome, the status or the result in our words; `detail` says more:
     the cause of an attempt, the provider's raw status, who told of a check. `at` is by our clock, UTC.
     """
+    try:
+        made, until = time_of(request_id), time_of(request_id) + _LIFE
+    except OverflowError:
+        return pd.DataFrame(columns=list(STORY_COLUMNS))  # an id of the year 10,000 is nobody's
     parameters = {
         "id": str(request_id),
-        "from": cohorts.text(time_of(request_id) - timedelta(hours=1)),
-        "until": cohorts.text(time_of(request_id) + _LIFE),
+        "from": cohorts.text(made - timedelta(hours=1)),
+        "until": cohorts.text(until),
     }
     sql = f"""
         SELECT at, 'send' AS kind, attempt, provider, carrier, outcome AS what, error_class, error_code,
@@ -90,11 +94,13 @@ def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
     return frame[list(STORY_COLUMNS)]
 
 
-def requests_of(warehouse: Warehouse, phone_hash: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-    """The attempts to one number submitted in [start, end), newest first: `MESSAGE_COLUMNS`."""
+def requests_of(
+    warehouse: Warehouse, phone_hash: str, *, start: datetime, end: datetime, most: int = 1000
+) -> pd.DataFrame:
+    """The attempts to one number submitted in [start, end), newest first, at most so many: `MESSAGE_COLUMNS`."""
     cohorts.check_window(start, end)
     parameters = {**cohorts.window(start, end), "hash": phone_hash}
-    return _messages(warehouse, f"{cohorts.WINDOW} AND phone_hash = {{hash:String}}", parameters, most=1000)
+    return _messages(warehouse, f"{cohorts.WINDOW} AND phone_hash = {{hash:String}}", parameters, most=most)
 
 
 def messages(warehouse: Warehouse, question: MessagesQuestion) -> pd.DataFrame:

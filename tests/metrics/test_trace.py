@@ -51,8 +51,9 @@ def test_a_story_has_every_step_once_and_in_order(told: Warehouse):
     assert rows["at"].iloc[3].to_pydatetime() == at(6)
 
 
-def test_an_id_nobody_knows_has_no_story(told: Warehouse):
-    rows = story(told, uuid7_from(at(0), "nobody"))
+@pytest.mark.parametrize("request_id", [uuid7_from(at(0), "nobody"), UUID("e677d21f-db18-7000-8000-000000000000")])
+def test_an_id_nobody_knows_has_no_story(told: Warehouse, request_id: UUID):
+    rows = story(told, request_id)
 
     assert rows.empty
     assert tuple(rows.columns) == STORY_COLUMNS
