@@ -104,4 +104,7 @@ def test_an_hour_that_the_clock_shows_twice_is_still_the_second_one_in_the_next_
 
     window = filters.read(as_link(view), zone="UTC")[0].window(NOW)
 
-    assert (datetime(2026, 10, 25, 0, 55, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)) == (window.start, window.end)
+    assert (datetime(2026, 10, 25, 0, 55, tzinfo=UTC), datetime(2026, 10, 25, 1, 10, tzinfo=UTC)) == (
+        window.start,
+        window.end,
+    )

@@ -35,7 +35,9 @@ def test_a_provider_with_the_hard_routes_is_as_good_on_equal_traffic():
 
 
 def test_who_has_the_easy_routes_alone_is_no_better_than_who_does_as_well_there():
-    easy, all_routes = adjust(table(("a", "DE", 0.97, 6000), ("b", "DE", 0.97, 1000), ("b", "NG", 0.6, 4000)), ("country",))
+    easy, all_routes = adjust(
+        table(("a", "DE", 0.97, 6000), ("b", "DE", 0.97, 1000), ("b", "NG", 0.6, 4000)), ("country",)
+    )
 
     assert easy.covered == pytest.approx(7 / 11)
     assert easy.value == pytest.approx(all_routes.value)
