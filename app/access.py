@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.errors import ConfigurationError, HeliographError
 from core.settings.watching import Dashboard
@@ -94,6 +95,18 @@ def check(settings: Dashboard, host: str) -> None:
 def providers(auth: Mapping[str, Any]) -> list[str]:
     """The names of the providers in `[auth]`, each a table of its own; none when the table itself is the only one."""
     return [name for name, table in auth.items() if isinstance(table, Mapping) and name != "client_kwargs"]
+
+
+def is_asked_for_here(host: str) -> bool:
+    """Whether a browser that sends this `Host` has the loopback address itself in its address bar.
+
+    Another name that leads here is that of a proxy, or of a page elsewhere that had its name point to this machine and
+    would see the dashboard through its reader's browser.
+    """
+    try:
+        return _is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -45,6 +45,9 @@ def is_operator() -> bool:
 def _found() -> Person | Refused | None:
     # Streamlit tells the address of a connection, and none when it comes from the machine itself.
     is_local = not isinstance(st.context.ip_address, str)
+    host = st.context.headers.get("Host")
+    if host is not None and not access.is_asked_for_here(host):
+        is_local = False
     return access.admit(cached.settings().dashboard, st.user.to_dict(), is_local=is_local)
 
 

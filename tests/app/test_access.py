@@ -38,6 +38,17 @@ def test_without_signing_in_the_local_person_is_an_operator_and_nobody_else_look
     assert isinstance(access.admit(Dashboard(), ADA, is_local=False), Refused)
 
 
+@pytest.mark.parametrize(
+    ("host", "is_here"),
+    [
+        ("127.0.0.1:8501", True), ("localhost", True), ("[::1]:8501", True),
+        ("evil.example:8501", False), ("10.0.0.7", False), ("", False), ("[::1", False), ("localhost.evil.example", False),
+    ],
+)  # fmt: skip
+def test_a_name_of_somebody_else_that_leads_to_loopback_is_not_here(host: str, is_here: bool):
+    assert access.is_asked_for_here(host) is is_here
+
+
 @pytest.mark.parametrize("user", [{}, {"is_logged_in": False}, {**ADA, "is_logged_in": "yes"}])
 def test_nobody_is_let_in_before_signing_in(user):
     assert access.admit(LISTED, user, is_local=True) is None
