@@ -21,6 +21,8 @@ from core.warehouse import Warehouse
 from metrics import cohorts, hourly
 from metrics.catalogue import COUNTS, PERCENTILES, Metric, known, metric
 
+_ALWAYS = datetime(2100, 1, 1, tzinfo=UTC)
+
 BUCKETS: dict[str, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21_600, "1d": 86_400}
 """Name and length in seconds; a day of a time zone with summer time may last 23 or 25 hours."""
 
@@ -93,13 +95,17 @@ def ask(
     return _frame(rows, question, asked, now=now, on_time_seconds=on_time_seconds)
 
 
-def freshness(warehouse: Warehouse) -> datetime | None:
-    """When the newest attempt was submitted, to the millisecond in UTC; None while there is none."""
-    recent = "WHERE request_minute >= (SELECT max(request_minute) FROM attempts) - toIntervalHour(2)"
+def freshness(warehouse: Warehouse, *, until: datetime = _ALWAYS) -> datetime | None:
+    """When the newest attempt before `until` was submitted, to the millisecond in UTC; None while there is none."""
+    known = "request_minute <= {until:DateTime64(3, 'UTC')}"
+    recent = f"request_minute >= (SELECT max(request_minute) FROM attempts WHERE {known}) - toIntervalHour(2)"
     # Hours without a submission can end the table: receipts whose send is still on its way, or was never ours.
-    for where in (recent, ""):
-        sql = f"SELECT toUnixTimestamp64Milli(max(submitted_at)) FROM attempts {where}"
-        ((milliseconds,),) = warehouse.query_rows(sql)
+    for where in (recent, "true"):
+        sql = (
+            "SELECT toUnixTimestamp64Milli(maxOrNull(submitted_at)) FROM attempts "
+            f"WHERE {known} AND submitted_at <= {{until:DateTime64(3, 'UTC')}} AND {where}"
+        )
+        ((milliseconds,),) = warehouse.query_rows(sql, {"until": cohorts.text(until)})
         if milliseconds is not None:
             return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds))
     return None

@@ -46,7 +46,7 @@ class SilenceWatch:
     def look(self, warehouse: Warehouse, *, now: datetime) -> None:
         """Open an alert about the data, or resolve it. Raises `WarehouseUnavailable`: then tell `unanswered`."""
         self._unanswered_since = None
-        newest = freshness(warehouse)
+        newest = freshness(warehouse, until=now)  # a date to come, of a wrong clock or a file, is no news
         if newest is not None and now - newest >= self._after:
             expected = _expected(warehouse, newest=newest, now=now)
             if expected >= EXPECTED_MIN:

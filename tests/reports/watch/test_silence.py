@@ -54,6 +54,14 @@ def look(watch, warehouse, alerts, clock, *, minutes: float) -> None:
     alerts.deliver()
 
 
+def test_one_attempt_dated_in_the_future_hides_no_silence(watch, busy, alerts, kept, clock):
+    tell(busy, crowd("ahead", sent=1, accepted=1, delivered=0, approved=0, days=30))
+
+    look(watch, busy, alerts, clock, minutes=11)
+
+    assert len(kept.taken) == 1
+
+
 def test_traffic_that_flows_is_no_alert(watch, busy, alerts, kept, clock):
     look(watch, busy, alerts, clock, minutes=9)
 
