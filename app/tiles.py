@@ -98,7 +98,7 @@ def _change(metric: Metric, now: Reading, before: Reading | None, *, compared: s
 
 def _judged(metric: Metric, now: Reading, before: Reading) -> tuple[str, str]:
     """The class and the word for a change: better or worse only when it is more than chance."""
-    judged = verdict(metric, now, before)
+    judged = verdict(metric, now, before, judged_together=len(METRICS))
     if not judged:
         return "", "within chance"
     return ("hg-good" if judged == "better" else "hg-bad"), judged
