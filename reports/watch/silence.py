@@ -53,7 +53,13 @@ class SilenceWatch:
                 if not _is_quieted(warehouse, now):
                     self._open(self._silence(newest, expected, now), now)
                 return
+            if self._waits_for_data():
+                return  # less is expected only because the days before it have more minutes by now
         self._resolve(newest, now)
+
+    def _waits_for_data(self) -> bool:
+        last = self._alerts.last_of(KEY)
+        return last is not None and last.alert.event != "resolved" and last.alert.labels["component"] != "warehouse"
 
     def unanswered(self, error: WarehouseUnavailable, *, now: datetime) -> None:
         """The warehouse did not answer; after a while of that it is an alert."""

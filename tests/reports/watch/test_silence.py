@@ -54,6 +54,16 @@ def look(watch, warehouse, alerts, clock, *, minutes: float) -> None:
     alerts.deliver()
 
 
+def test_it_is_not_over_while_nothing_comes_because_less_is_expected(watch, warehouse, alerts, kept, clock):
+    tell(warehouse, crowd("now", sent=600, accepted=600, delivered=600, approved=1))
+    tell(warehouse, crowd("past", sent=612, accepted=612, delivered=1, approved=1, days=-1))
+    tell(warehouse, crowd("first", sent=2, accepted=2, delivered=1, approved=1, days=-2, hours=0.4))
+    look(watch, warehouse, alerts, clock, minutes=11)
+    look(watch, warehouse, alerts, clock, minutes=21)
+
+    assert [told.alert.event for told in kept.taken] == ["opened"]
+
+
 def test_one_attempt_dated_in_the_future_hides_no_silence(watch, busy, alerts, kept, clock):
     tell(busy, crowd("ahead", sent=1, accepted=1, delivered=0, approved=0, days=30))
 
