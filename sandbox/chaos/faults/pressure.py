@@ -19,8 +19,8 @@ FACTOR = 10
 MEMORY_MAX_MB = 400
 """More than any instance needs with a thousand calls in hand (about 150 MB here)."""
 HOGS_A_PROCESSOR = 12
-_NICENESS = 10
-"""Of the service and its stores: from half way between it and ours the hogs leave them all a fortieth of a processor."""
+_NICENESS = 16
+"""Of the service and its stores: from half way between it and ours the hogs leave them all a seventieth of a processor."""
 _LOOK_SECONDS = 0.5
 _MB = 1024 * 1024
 
