@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from sandbox.gateway.launch import RunningGateway
 from tests.app.browser.conftest import Stage, staged
 from tests.app.browser.places import WITH_DATA
-from tests.app.looking import see
+from tests.app.looking import SLOW_MS, see
 from tests.app.traffic import load
 from tests.support.questions import wait_for_questions
 
@@ -56,3 +56,16 @@ def test_a_closed_window_gives_the_question_up(slow: Stage, waiting: Page) -> No
     waiting.close()
 
     wait_for_questions(slow.warehouse, 0, SLOW_TABLE)
+
+
+def test_what_was_found_before_a_choice_does_not_stand_under_it(slow: Stage, page: Page) -> None:
+    page.goto(f"{slow.url}/incidents?range=6h&tz=UTC&live=off")
+    wait_for_questions(slow.warehouse, 1, SLOW_TABLE)
+    found = page.get_by_text("No incident between")
+    before = found.inner_text()
+
+    page.get_by_role("radio", name="7 days").click()
+
+    expect(found).not_to_have_text(before, timeout=SLOW_MS)
+    expect(found).to_have_count(1)
+    wait_for_questions(slow.warehouse, 1, SLOW_TABLE)
