@@ -11,6 +11,7 @@ from metrics.catalogue import Metric
 from metrics.readings import interval
 
 UNDEFINED = "–"
+MEBIBYTE = 1 << 20  # bytes
 BETWEEN = "Wilson interval, 95 %: how far chance may have moved the value."
 UNKNOWN = "(unknown)"
 """How an empty dimension value stands in a link."""
@@ -87,6 +88,13 @@ def change(now: float, before: float, unit: str) -> str:
 def count(number: int) -> str:
     """A whole number, grouped."""
     return f"{number:,}"
+
+
+def mebibytes(size_bytes: float) -> str:
+    """A size, in the unit of the charts: 2,097,152 is `2.00 MiB`; what is not nothing never reads as 0."""
+    if 0 < size_bytes < MEBIBYTE / 100:
+        return "< 0.01 MiB"
+    return f"{size_bytes / MEBIBYTE:,.2f} MiB" if size_bytes else "0 MiB"
 
 
 def ago(span: timedelta) -> str:

@@ -31,6 +31,7 @@ Hash = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{32})?" + _END)]
 At = Annotated[datetime, msgspec.Meta(tz=True)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=4_294_967_295)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=9_223_372_036_854_775_807)]
 Reason = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^(?!.*\d{7})[^\x00-\x1f]*" + _END)]
 
 Category = Literal["code", "notification", "marketing"]
@@ -188,7 +189,9 @@ class StatusChange(Event, tag="status", frozen=True, kw_only=True):
 
 class Availability(Event, tag="availability", frozen=True, kw_only=True):
     """How the API answered in the minute that began `at`: calls in all, of them failed (5xx) and, of these, shed because
-    too many waited. One instance, one minute, one event; a minute without a call has none."""
+    too many waited; and the most that was seen waiting in the instance's journals in that minute, 0 when nothing was.
+    Nothing is said of the journals where they could not be looked at, or by a version that did not look. One instance, one
+    minute, one event."""
 
     kind = "availability"
     table = "availability_minutes"
@@ -197,6 +200,8 @@ class Availability(Event, tag="availability", frozen=True, kw_only=True):
     calls: Count
     failed: Count
     shed: Count
+    store_backlog_bytes: Bytes | None = None
+    events_backlog_bytes: Bytes | None = None
 
     def key(self) -> tuple[str | int, ...]:
         return (self.instance, self.at.isoformat(timespec="seconds"))

@@ -1,4 +1,5 @@
-"""How the service itself did, beside the ten metrics: the history of its status, and the availability of its API.
+"""How the service itself did, beside the ten metrics: the history of its status, the availability of its API, and what waited
+in its journals.
 
 Availability is the share of calls that were not answered with a failure of ours (5xx, refused for load included), against
 a goal of 99.99 %. Undefined is NaN, and every value travels with its n.
@@ -44,16 +45,13 @@ def availability(warehouse: Warehouse, *, start: datetime, end: datetime, bucket
     Columns: `bucket` (UTC, when asked for), `availability` (NaN without a call), `n` (calls), `failed`, `shed`, `goal`
     and `within_goal` (None without a call). Raises `BadInput`, `WarehouseUnavailable`.
     """
-    if bucket is not None and bucket not in BUCKETS:
-        raise BadInput(f"no bucket is called {bucket!r}", hint="there are: " + ", ".join(BUCKETS))
-    seconds = BUCKETS[bucket] if bucket else 0
-    key = f"toUnixTimestamp(at) - toUnixTimestamp(at) % {seconds}" if bucket else "0"
+    key = _bucket_key(bucket) if bucket is not None else "0"
     sql = f"""
         SELECT toInt64({key}) AS bucket, toInt64(sum(calls)) AS n, toInt64(sum(failed)) AS failed,
             toInt64(sum(shed)) AS shed
         FROM availability_minutes FINAL
         WHERE {_WINDOW}
-        {"GROUP BY bucket ORDER BY bucket" if bucket else ""}"""
+        {"GROUP BY bucket HAVING n > 0 ORDER BY bucket" if bucket else ""}"""
     rows = _frame(warehouse, sql, _window(start, end), ["bucket", "n", "failed", "shed"]).astype("int64")
     rows.insert(1, "availability", 1 - rows["failed"] / rows["n"].where(rows["n"] > 0))
     rows["goal"] = AVAILABILITY_GOAL
@@ -63,6 +61,36 @@ def availability(warehouse: Warehouse, *, start: datetime, end: datetime, bucket
         rows["bucket"] = pd.to_datetime(rows["bucket"], unit="s", utc=True)
         return rows
     return rows.drop(columns="bucket")
+
+
+def backlogs(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str) -> pd.DataFrame:
+    """What waited in the journals of each instance in [start, end): a row a bucket and instance that told of it, in order.
+
+    Columns: `bucket` (UTC), `instance`, `told_at` (the newest minute, UTC), in bytes what waited then (`store`: in the journal
+    of the stores, `events`: in that of events) and the most in the bucket (`store_most`, `events_most`). Raises `BadInput`,
+    `WarehouseUnavailable`.
+    """
+    sql = f"""
+        SELECT toInt64({_bucket_key(bucket)}) AS bucket, instance AS id, toInt64(toUnixTimestamp(max(at))) AS told_at,
+            toInt64(argMax(store_backlog_bytes, at)) AS store, toInt64(argMax(events_backlog_bytes, at)) AS events,
+            toInt64(max(store_backlog_bytes)) AS store_most, toInt64(max(events_backlog_bytes)) AS events_most
+        FROM availability_minutes FINAL
+        WHERE {_WINDOW} AND store_backlog_bytes IS NOT NULL AND events_backlog_bytes IS NOT NULL
+        GROUP BY bucket, id
+        ORDER BY bucket, id"""
+    sizes = ["store", "events", "store_most", "events_most"]
+    rows = _frame(warehouse, sql, _window(start, end), ["bucket", "id", "told_at", *sizes])
+    rows[sizes] = rows[sizes].astype("int64")
+    rows.insert(1, "instance", [_text(value) for value in rows.pop("id")])
+    for moment in ("bucket", "told_at"):
+        rows[moment] = pd.to_datetime(rows[moment].astype("int64"), unit="s", utc=True)
+    return rows
+
+
+def _bucket_key(bucket: str) -> str:
+    if bucket not in BUCKETS:
+        raise BadInput(f"no bucket is called {bucket!r}", hint="there are: " + ", ".join(BUCKETS))
+    return f"toUnixTimestamp(at) - toUnixTimestamp(at) % {BUCKETS[bucket]}"
 
 
 _WINDOW = "at >= {start:DateTime64(6, 'UTC')} AND at < {end:DateTime64(6, 'UTC')}"

@@ -24,10 +24,11 @@ from service import providers
 from service.api import create_app
 from service.api.express import Express
 from service.api.parts import Parts, Switch
-from service.availability import Minutes
+from service.availability import Journals, Minutes
 from service.codes import Codes
 from service.desk import Desk
 from service.dispatch import Breaker, Dispatcher, Router
+from service.failover import STORE_FOLDER
 from service.guards import Guards
 from service.guards.exchange import Exchange, Sharing
 from service.health import Health
@@ -102,10 +103,12 @@ def build(settings: Settings, outside: Outside) -> Service:
     require_secrets(settings)
     clock = outside.clock
     telemetry = Telemetry(outside.registry)
-    minutes = Minutes(outside.instance or uuid4().hex, clock=clock)
+    folder = settings.journal.folder
+    journals = Journals(store=folder / STORE_FOLDER, events=folder / EVENTS_FOLDER)
+    minutes = Minutes(outside.instance or uuid4().hex, journals=journals, clock=clock)
     publisher = Publisher(
         outside.queue,
-        settings.journal.folder / EVENTS_FOLDER,
+        journals.events,
         settings=settings.journal,
         clock=clock,
         telemetry=telemetry,

@@ -1,4 +1,5 @@
-"""How the API answers, counted by the minute and told to the warehouse once a minute is over: against 99.99 %.
+"""How the API answers, counted by the minute and told to the warehouse once a minute is over: against 99.99 %; and how much
+waited in the journals meanwhile.
 
 Health and telemetry calls do not count. In memory there are as many minutes as the queue's journal has not taken yet.
 """
@@ -8,15 +9,44 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from core.clock import Clock
 from core.events import Availability, Event
+from core.journal import backlog_bytes
 
 PERIOD_SECONDS = 5.0
+_LOOK_SECONDS_MAX = 2.0
+"""A disk that takes longer hangs: minutes are told without it."""
 _LATE = timedelta(seconds=15)
 """A call counts in the minute of its answer, so a minute is over when it is; the rest is for a clock that steps back."""
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits in the journals of an instance, in bytes."""
+
+    store: int
+    events: int
+
+    def or_more(self, other: Backlog | None) -> Backlog:
+        """The greater of each."""
+        return Backlog(max(self.store, other.store), max(self.events, other.events)) if other else self
+
+
+@dataclass(frozen=True)
+class Journals:
+    """The folders of an instance's journals: of the stores, and of events."""
+
+    store: Path
+    events: Path
+
+    def backlog(self) -> Backlog:
+        """What waits in them; nothing where there is no folder yet. Raises `OSError`."""
+        return Backlog(backlog_bytes(self.store), backlog_bytes(self.events))
 
 
 @dataclass
@@ -24,13 +54,16 @@ class _Counts:
     calls: int = 0
     failed: int = 0
     shed: int = 0
+    backlog: Backlog | None = None
 
 
 class Minutes:
     """Counts of one instance. `tell` takes events and makes them durable."""
 
-    def __init__(self, instance: str, *, clock: Clock) -> None:
+    def __init__(self, instance: str, *, journals: Journals, clock: Clock) -> None:
         self._instance = instance
+        self._journals = journals
+        self._looking: asyncio.Task[Backlog] | None = None
         self._clock = clock
         self._counts: OrderedDict[datetime, _Counts] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
@@ -62,12 +95,26 @@ class Minutes:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self.look()
         await tell(self.take(before=self._clock() + timedelta(minutes=1)))
 
     async def _run(self, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(PERIOD_SECONDS)
+            await self.look()
             await tell(self.take(before=self._clock() - _LATE))
+
+    async def look(self) -> None:
+        """See what waits in the journals now: a minute that was looked at is told, with or without calls."""
+        counts = self._now()
+        if (
+            self._looking is None or self._looking.done()
+        ):  # one at a time: a disk that hangs keeps no more than one thread
+            self._looking = asyncio.create_task(asyncio.to_thread(self._journals.backlog))
+        done, _ = await asyncio.wait({self._looking}, timeout=_LOOK_SECONDS_MAX)
+        with suppress(OSError):  # the journals tell of a disk that fails
+            if done:
+                counts.backlog = self._looking.result().or_more(counts.backlog)
 
     def _now(self) -> _Counts:
         minute = self._clock().replace(second=0, microsecond=0)
@@ -77,4 +124,13 @@ class Minutes:
         return counts
 
     def _event(self, at: datetime, counts: _Counts) -> Availability:
-        return Availability(at=at, instance=self._instance, calls=counts.calls, failed=counts.failed, shed=counts.shed)
+        seen = counts.backlog
+        return Availability(
+            at=at,
+            instance=self._instance,
+            calls=counts.calls,
+            failed=counts.failed,
+            shed=counts.shed,
+            store_backlog_bytes=seen.store if seen else None,
+            events_backlog_bytes=seen.events if seen else None,
+        )

@@ -1,4 +1,4 @@
-"""How the programs themselves do: availability against its goal, and what arrives minute by minute."""
+"""How the programs themselves do: availability against its goal, what arrives minute by minute, and what waits in journals."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from app.charts.figures import BELOW, LEGEND_LINE, figure, room
 from app.charts.frames import axis_range, tick_time, wall_clock
 from app.palette import BAD, LINES, Shade
 from app.timeframe import Window
+from app.words import MEBIBYTE
 from metrics.freshness import KINDS
 from metrics.operations import AVAILABILITY_GOAL
 
 _HEIGHT = 280
+JOURNALS = (("store_most", "journal of the stores", "solid"), ("events_most", "journal of events", "dot"))
+"""Columns of `app.data.journals`, what they are called, and the kind of their line: both may lie at nothing."""
 _KIND_TITLES = {"send": "attempts", "receipt": "receipts", "verify": "checks", "inbound": "inbound"}
 
 
@@ -98,6 +101,27 @@ def arrived(table: pd.DataFrame) -> str:
     """The arrivals in words, for a reader who does not see them."""
     means = table.groupby("kind")["events"].mean()
     return "; ".join(f"{_KIND_TITLES[kind]} {means[kind]:,.1f} a minute" for kind in KINDS if kind in means) + "."
+
+
+def backlog(course: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
+    """What waited in each kind of journal, `course` as `app.data.journals` gives it; a gap where nobody told."""
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": title,
+            "x": wall_clock(course["bucket"], zone, window.end),
+            "y": course[column] / MEBIBYTE,
+            "line": {"color": LINES[shade][place], "width": 2, "dash": dash},
+            "marker": {"size": 4},
+            "hovertemplate": f"{title}: %{{y:,.2f}} MiB<extra></extra>",
+        }
+        for place, (column, title, dash) in enumerate(JOURNALS)
+    ]
+    most = max(1.0, *(float(course[column].max()) / MEBIBYTE for column, _, _ in JOURNALS))  # so that calm looks calm
+    layout = _layout("MiB that wait", window, zone, widest=f"{most:,.1f}")
+    layout["yaxis"] |= {"range": [-0.02 * most, 1.05 * most]}
+    return figure(traces, layout, shade=shade)
 
 
 def _layout(title: str, window: Window, zone: str, *, widest: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Operations page asks eight questions of the warehouse, and how much waits of the queue."""
+"""The Operations page asks nine questions of the warehouse, and how much waits of the queue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from app.data.beside import beside
+from app.data.journals import JournalsData, newest_and_course
 from app.data.uptime import Uptime, uptime
 from app.timeframe import Window, auto_bucket
 from core.errors import QueueUnavailable
@@ -17,7 +18,7 @@ from core.queue.jetstream import JetStreamQueue
 from core.settings.servers import Queue as QueueSettings
 from core.warehouse import Warehouse
 from metrics.freshness import Runs, arrivals, dead_letters, runs
-from metrics.operations import availability, status_history
+from metrics.operations import availability, backlogs, status_history
 
 MONTH = timedelta(days=30)
 STREAMS = {EVENTS: INGEST_CONSUMER, NUMBERS: ENCRYPTOR_CONSUMER}
@@ -35,6 +36,7 @@ class OperationsData:
     history: pd.DataFrame
     uptime: Uptime
     month: pd.DataFrame
+    journals: JournalsData
     arrivals: pd.DataFrame
     letters: pd.DataFrame
     runs: Runs
@@ -48,6 +50,7 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
     history = beside(status_history, warehouse, start=start, end=end)
     calls = beside(uptime, warehouse, window)
     of_month = beside(availability, warehouse, start=now - MONTH, end=now)
+    waited = beside(backlogs, warehouse, start=start, end=end, bucket=bucket)
     arrived = beside(arrivals, warehouse, start=start, end=end, bucket=bucket)
     letters = beside(dead_letters, warehouse, start=start, end=end)
     ran = beside(runs, warehouse)
@@ -57,6 +60,7 @@ def answer(warehouse: Warehouse, window: Window, *, now: datetime) -> Operations
         history=history.result(),
         uptime=calls.result(),
         month=of_month.result(),
+        journals=newest_and_course(waited.result(), bucket),
         arrivals=arrived.result(),
         letters=letters.result(),
         runs=ran.result(),

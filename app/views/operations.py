@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, jobs, mending, plots, shell, texts, uptime, words
+from app import cached, controls, downloads, jobs, journals, mending, plots, shell, texts, uptime, words
 from app.cached import About
 from app.charts import operations as charts
 from app.controls import Opened
@@ -47,6 +47,7 @@ def _draw(opened: Opened, window: Window) -> None:
     newest = cached.newest()
     _now(answers, newest, view.zone)
     _availability(answers, view.zone, window)
+    journals.draw(answers.journals, window, view.zone, now=utc_now())
     _history(answers, view.zone, window)
     jobs.draw(answers.runs, view.zone, now=utc_now())
     _data(answers, view.zone, window)

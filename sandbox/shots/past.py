@@ -109,7 +109,8 @@ class Past:
         minutes = [
             Availability(
                 at=until - timedelta(minutes=back), instance=_INSTANCE, calls=int(calls[back]),
-                failed=int(failed[back]), shed=0,
+                failed=int(failed[back]), shed=0, events_backlog_bytes=int(2_000 * calls[back]),
+                store_backlog_bytes=(1184 - back + 1) * 420_000 if 1184 - 15 < back <= 1184 else 0,
             )
             for back in range(1, len(calls))
         ]  # fmt: skip

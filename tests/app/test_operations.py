@@ -57,6 +57,7 @@ def test_without_anything_each_part_says_so(warehouse: Warehouse, operations: Ap
     assert figures(shown)["Stores"] == "healthy"
     assert figures(shown)["Queue"] == "no answer"
     assert "Not measured yet" in written
+    assert "No instance of the service told of its journals" in written
     assert "No part changed its status" in written
     assert "No alert was told" in written
     assert "No minute was judged yet" in written
@@ -77,6 +78,28 @@ def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operat
     assert "99.99 %" in text(shown)
     assert "no answer" in text(shown)
     assert len(shown.get("plotly_chart")) == 2
+
+
+def test_what_waits_in_the_journals_is_shown_by_instance(warehouse: Warehouse, operations: AppTest) -> None:
+    at = NOW.replace(second=0, microsecond=0)
+    told = [
+        (ONE, 30, 40 << 20, 3 << 20),
+        (ONE, 20, 0, 100),
+        ("b" * 32, 25, 5 << 20, 0),
+    ]
+    minutes: list[AnyEvent] = [
+        Availability(at=at - timedelta(minutes=ago), instance=instance, calls=0, failed=0, shed=0,
+                     store_backlog_bytes=store, events_backlog_bytes=events)
+        for instance, ago, store, events in told
+    ]  # fmt: skip
+    tell(warehouse, "availability_minutes", minutes)
+
+    written = unescape(text(run(operations)))
+
+    assert "**5.00 MiB** at most (1 of 2 instances) waited for the primary store" in written
+    assert "< 0.01 MiB" in written
+    assert "The most in this range: 40.00 MiB in a journal of the stores, 3.00 MiB in a journal of events." in written
+    assert written.index("a" * 12) < written.index("b" * 12)
 
 
 def test_the_jobs_of_the_scheduler_are_told_with_their_last_run(

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from core.clock import ManualClock
 from core.events import Availability
-from service.availability import Minutes
+from core.journal import SUFFIX
+from service.availability import Journals, Minutes
 from tests.service.stores.facts import NOW
 from tests.support.house import open_house
 from tests.support.providers import a_number
 
 
-def test_a_minute_is_given_once_when_it_is_over():
-    clock = ManualClock(NOW)
-    minutes = Minutes("a" * 32, clock=clock)
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def minutes(tmp_path: Path, clock: ManualClock) -> Minutes:
+    return Minutes("a" * 32, journals=Journals(tmp_path / "store", tmp_path / "events"), clock=clock)
+
+
+def journal(folder: Path, size_bytes: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"some{SUFFIX}"
+    path.write_bytes(bytes(size_bytes))
+    return path
+
+
+def backlog(event: Availability) -> tuple[int | None, int | None]:
+    return event.store_backlog_bytes, event.events_backlog_bytes
+
+
+def test_a_minute_is_given_once_when_it_is_over(minutes: Minutes, clock: ManualClock):
     for status in (201, 429, 500, 503):
         minutes.answered(status)
     minutes.shed()
@@ -26,6 +48,42 @@ def test_a_minute_is_given_once_when_it_is_over():
     assert minutes.take(before=clock()) == []
 
 
+async def test_a_minute_tells_the_most_that_waited_in_each_journal(
+    tmp_path: Path, minutes: Minutes, clock: ManualClock
+):
+    path = journal(tmp_path / "store", 4_096)
+    await minutes.look()
+    path.unlink()
+    journal(tmp_path / "events", 1_024)
+    await minutes.look()
+    clock.advance(seconds=60)
+    await minutes.look()
+    clock.advance(seconds=60)
+    told = minutes.take(before=clock())
+
+    assert [backlog(event) for event in told] == [(4_096, 1_024), (0, 1_024)]
+    assert [event.calls for event in told] == [0, 0]
+
+
+async def test_nothing_waits_where_there_is_no_journal(minutes: Minutes, clock: ManualClock):
+    await minutes.look()
+    clock.advance(seconds=60)
+
+    assert [backlog(event) for event in minutes.take(before=clock())] == [(0, 0)]
+
+
+async def test_of_journals_that_cannot_be_looked_at_a_minute_says_nothing(clock: ManualClock):
+    nowhere = Path("x" * 300)  # a name that no disk takes
+    minutes = Minutes("a" * 32, journals=Journals(nowhere, nowhere), clock=clock)
+    minutes.answered(200)
+    await minutes.look()
+    clock.advance(seconds=60)
+
+    [told] = minutes.take(before=clock())
+
+    assert (told.calls, *backlog(told)) == (1, None, None)
+
+
 async def test_calls_of_the_api_are_told_and_looks_at_its_health_are_not(tmp_path: Path):
     async with open_house(tmp_path) as house:
         await house.verify(a_number())
@@ -35,3 +93,6 @@ async def test_calls_of_the_api_are_told_and_looks_at_its_health_are_not(tmp_pat
         told = [event for event in await house.events() if isinstance(event, Availability)]
 
     assert [(event.calls, event.failed) for event in told] == [(2, 0)]
+    assert told[0].store_backlog_bytes == 0
+    assert told[0].events_backlog_bytes is not None
+    assert told[0].events_backlog_bytes > 0  # nobody published what the call told
