@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random, SystemRandom
 from uuid import uuid4
 
@@ -103,12 +104,10 @@ def build(settings: Settings, outside: Outside) -> Service:
     require_secrets(settings)
     clock = outside.clock
     telemetry = Telemetry(outside.registry)
-    folder = settings.journal.folder
-    journals = Journals(store=folder / STORE_FOLDER, events=folder / EVENTS_FOLDER)
-    minutes = Minutes(outside.instance or uuid4().hex, journals=journals, clock=clock)
+    minutes = Minutes(outside.instance or uuid4().hex, journals=_journals(settings.journal.folder), clock=clock)
     publisher = Publisher(
         outside.queue,
-        journals.events,
+        settings.journal.folder / EVENTS_FOLDER,
         settings=settings.journal,
         clock=clock,
         telemetry=telemetry,
@@ -202,6 +201,10 @@ def require(secrets: dict[str, SecretStr]) -> None:
             f"these secrets are not set: {', '.join(missing)}",
             hint="`heliograph init` writes a settings file with fresh ones; all instances share it",
         )
+
+
+def _journals(folder: Path) -> Journals:
+    return Journals(store=folder / STORE_FOLDER, events=folder / EVENTS_FOLDER)
 
 
 def _keys(settings: Api, outside: Outside) -> Keys:
