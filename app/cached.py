@@ -26,6 +26,7 @@ from app.data import incidents as incidents_data
 from app.data import messages as messages_data
 from app.data import operations as operations_data
 from app.data import overview as overview_data
+from app.data import previews as previews_data
 from app.data import providers as providers_data
 from app.data import regions as regions_data
 from app.data import usual as usual_data
@@ -41,10 +42,14 @@ from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
 from core.wishes import RESEND, RETRY, Wish, asked
 from metrics.detection.words import Word
+from reports.spans import Span
 
 REFRESH_SECONDS = 15
 """How often a page that is live looks again; answers about long ranges are kept longer (`Window.step_seconds`)."""
 
+
+PREVIEW_SECONDS = 300
+"""A preview asks about a dozen questions, of a time that is over."""
 
 DAY = timedelta(days=1)
 
@@ -307,6 +312,11 @@ def drawn(key: tuple[object, ...], _draw: Callable[[], go.Figure]) -> go.Figure:
 def report(folder: Path, report_id: str, sent_at: datetime) -> Content | None:
     """What its readers got: taking a mail apart takes longer than all else on its page. One that is sent again is another."""
     return content_of(folder, report_id)
+
+
+@kept(seconds=PREVIEW_SECONDS)
+def preview(source: Source, span: Span) -> previews_data.Preview:
+    return previews_data.preview(source.warehouse, source.settings, span, clock=utc_now)
 
 
 def forget_words() -> None:

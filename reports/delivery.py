@@ -19,9 +19,10 @@ from core.mail import Mailer
 from core.settings import Settings
 from core.warehouse import Warehouse
 from reports.errors import LedgerUnavailable
-from reports.gather import Report, gather
+from reports.gather import Report
 from reports.ledger import FAILED, Claim, Entry, Ledger
-from reports.render import Rendered, message, render
+from reports.making import make
+from reports.render import Rendered, message
 from reports.spans import Span
 
 _log = structlog.get_logger(__name__)
@@ -48,20 +49,12 @@ class Office:
     clock: Clock
 
     def make(self, span: Span) -> tuple[Report, Rendered]:
-        """The report of `span`, rendered. Raises what `gather` raises, and `LedgerUnavailable`."""
-        before = self.ledger.figures_of(span.previous)
+        """The report of `span`, rendered. Raises what `making.make` raises."""
         warehouse = self.open_warehouse()
         try:
-            report = gather(
-                warehouse,
-                span,
-                now=self.clock(),
-                on_time_seconds=self.settings.metrics.on_time_seconds,
-                of_previous=before,
-            )
+            return make(warehouse, span, ledger=self.ledger, settings=self.settings, now=self.clock())
         finally:
             warehouse.close()
-        return report, render(report, dashboard_url=self.settings.reports.dashboard_url)
 
     def deliver(self, span: Span, recipients: Sequence[str], *, again: bool = False) -> Delivery:
         """Send the report of `span`, unless it was sent to these recipients before; `again` sends it all the same.

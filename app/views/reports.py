@@ -1,4 +1,4 @@
-"""The Reports page: the reports that were sent, each as its readers saw it."""
+"""The Reports page: the reports that were sent, each as its readers saw it, and a preview of any other."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import cached, controls, resending, words
-from core.archive import SentReport, sent_reports
+from app import cached, controls, previewing, resending, words
+from core.archive import Content, SentReport, sent_reports
 
 _TITLES = {"daily": "Day", "weekly": "Week", "monthly": "Month"}
 
@@ -17,6 +17,15 @@ _TITLES = {"daily": "Day", "weekly": "Week", "monthly": "Month"}
 def page() -> None:
     """Draw it."""
     st.title("Reports", anchor=False)
+    zone = controls.reader_zone()
+    if not previewing.is_chosen():
+        _sent(zone)
+    elif preview := previewing.draw(zone):
+        _downloads(preview.content, preview.name)
+        _frame(preview.content, preview.subject)
+
+
+def _sent(zone: str) -> None:
     folder = cached.settings().reports.folder
     try:
         found = sent_reports(folder)
@@ -26,10 +35,9 @@ def page() -> None:
     if not found:
         st.info(
             "**No report was sent yet**, as far as this machine's folder knows. `heliograph scheduler` sends yesterday's every "
-            "morning; `heliograph report --print` shows one without sending it."
+            "morning; a preview shows any without sending it."
         )
         return
-    zone = controls.reader_zone()
     asked = st.query_params.get("report", "")
     ids = [one.id for one in found]
     if asked and asked not in ids:
@@ -59,18 +67,28 @@ def _show(one: SentReport, zone: str) -> None:
     if content is None:
         st.warning("This report's mail is not kept any more.")
         return
+    _downloads(content, one.id)
+    below = st.container()
+    _frame(content, one.subject)
+    with below:  # last: a warehouse that does not answer holds up nothing else
+        resending.draw(one, zone)
+
+
+def _downloads(content: Content, name: str) -> None:
     with st.container(horizontal=True):
         st.download_button(
-            "Download as HTML", content.html, file_name=f"{one.id}.html", mime="text/html", on_click="ignore"
+            "Download as HTML", content.html, file_name=f"{name}.html", mime="text/html", on_click="ignore"
         )
-        for name, file in content.files.items():
-            st.download_button(f"Download {name}", file, file_name=name, on_click="ignore", key=f"file-{name}")
-    below = st.container()
+        for filename, file in content.files.items():
+            st.download_button(
+                f"Download {filename}", file, file_name=filename, on_click="ignore", key=f"file-{filename}"
+            )
+
+
+def _frame(content: Content, subject: str) -> None:
     # In a frame from a data address, which has an origin of its own: nothing in a mail may touch the page.
     st.iframe(
         f"data:text/html;charset=utf-8;base64,{base64.b64encode(content.html.encode()).decode()}",
         height=1400,
-        alt=one.subject,
+        alt=subject,
     )
-    with below:  # last: a warehouse that does not answer holds up nothing else
-        resending.draw(one, zone)

@@ -47,6 +47,7 @@ AS_LINKED = {
     "messages?range=7d&show=troubled&carrier=O2": ("7 days", "Choose a row to read its story", "Carrier: O2"),
     "operations?range=7d": ("7 days", "99 %", "What arrives"),
     "reports?report=daily-2026-03-01-0123456789abcdef": ("", "Quality of 2026-03-01"),
+    "reports?preview=2026-03-04&of=weekly": ("", "week of 2 Mar", "No message was submitted during this week"),
 }
 """The range that is chosen, and what else has to be seen."""
 
