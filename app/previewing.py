@@ -115,8 +115,8 @@ def _too_early(day: Day, span: Span | None, now: datetime) -> None:
     else:
         end = words.moment(span.end, span.zone, now=now)
         st.info(
-            f"**{span.title} is not over** in {span.zone}. A report is made of a {span.noun} that is, from {end} on; the Overview "
-            "shows how it goes until then."
+            f"**{span.title} is not over** in {span.zone}. Its report can be made from {end} on; until then the "
+            "Overview shows how it goes."
         )
 
 
@@ -140,7 +140,7 @@ def _asked(span: Span) -> Preview | None:
 def _tell(preview: Preview, span: Span, zone: str, now: datetime) -> None:
     st.caption(
         f"{controls.plain(preview.subject)} – made at {words.moment(preview.made_at, zone, now=now)} from what is known by then, and "
-        f"kept for {cached.PREVIEW_SECONDS // 60} minutes. Nobody is sent it, and it does not count as sent."
+        f"kept for {cached.PREVIEW_SECONDS // 60} minutes. It is sent to nobody, and does not count as sent."
     )
     if preview.is_empty:
         st.info(

@@ -64,7 +64,7 @@ def test_a_day_is_shown_as_its_mail_would_be_and_is_sent_to_nobody(
     mailed = office.make(Day(LONG_AGO, "UTC"))[1].page()
 
     assert without_minute(framed(page)) == without_minute(mailed)
-    assert "Nobody is sent it" in text(page)
+    assert "It is sent to nobody" in text(page)
     assert "kept for 5 minutes" in text(page)
     assert "Not settled yet" not in text(page)
     assert list(tmp_path.iterdir()) == []
@@ -116,8 +116,8 @@ def test_a_day_that_ended_within_the_hour_says_that_it_has_not_settled(warehouse
 @pytest.mark.parametrize(
     ("link", "words"),
     [
-        ({"preview": str(TODAY)}, "is not over** in UTC. A report is made of a day that is"),
-        ({"preview": str(TODAY), "of": "monthly"}, "is not over** in UTC. A report is made of a month that is"),
+        ({"preview": str(TODAY)}, f"{TODAY:%Y} is not over** in UTC. Its report can be made from"),
+        ({"preview": str(TODAY), "of": "monthly"}, f"{TODAY:%B %Y} is not over** in UTC. Its report can be made from"),
         ({"preview": str(TODAY + timedelta(days=9))}, "is still to come** in UTC"),
         ({"preview": "9999-12-31"}, "is still to come** in UTC"),
     ],
