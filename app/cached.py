@@ -290,6 +290,11 @@ def standing(source: Source) -> Sequence[Word]:
     return incidents_data.standing(source.warehouse, now=utc_now())
 
 
+@kept(seconds=15)
+def deployments(source: Source, window: Window, filters: FilterKey) -> Sequence[Word]:
+    return incidents_data.deployments(source.warehouse, window, filters)
+
+
 @kept(seconds=5)
 def retries(source: Source) -> Sequence[Wish]:
     """What was asked of dead letters in the last day."""
@@ -322,6 +327,7 @@ def preview(source: Source, span: Span) -> previews_data.Preview:
 def forget_words() -> None:
     """Ask again about what operators can change: somebody just did."""
     standing.forget()
+    deployments.forget()
     incident.forget()
     retries.forget()
     resends.forget()

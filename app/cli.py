@@ -24,7 +24,7 @@ def dashboard(host: str, port: int) -> None:
     """Show the ten metrics of every channel in the browser.
 
     The dashboard reads the warehouse that [warehouse] in the settings names, and writes to it only what operators say:
-    silences, maintenance windows, comments. It waits for a warehouse that is down, and goes on when it is back.
+    silences, maintenance windows, comments, deployments. It waits for a warehouse that is down, and goes on when it is back.
 
     Without [dashboard] sign_in_file it listens on loopback only, and whoever sits there is an operator. With it people
     sign in first, and it may listen on any --host. See docs/dashboard.md.

@@ -1,4 +1,4 @@
-"""What operators said and can say: silences and maintenance windows with who and why, and the forms to add to them.
+"""What operators said and can say: silences and maintenance windows with who and why, deployments, and the forms to add to them.
 
 What was typed stays until it was said; a refusal stands in the form, in words.
 """
@@ -6,6 +6,7 @@ What was typed stays until it was said; a refusal stands in the form, in words.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
@@ -15,9 +16,11 @@ import streamlit as st
 
 from app import cached, controls, deeds, gate, words
 from app.filters import View
+from app.timeframe import CUSTOM, Window
 from core.clock import utc_now
 from core.errors import BadInput
 from core.events import DIMENSIONS
+from metrics.detection.deployments import AHEAD_MAX, deployment
 from metrics.detection.incidents import Incident, Scope, where
 from metrics.detection.words import Word, WordKind
 
@@ -30,10 +33,12 @@ DURATIONS = {
     "3 days": timedelta(days=3),
 }
 KINDS = {"silence": "Silence", "maintenance": "Maintenance window"}
+_DEPLOYMENT = "Deployment"
 _THIS, _SCOPE = "this incident", "everything in its scope"
 _WORD_ZONE = "spoken-zone"
 _TEXT_MAX = 2_000
 _ROWS_MAX = 50
+_LISTED_MOST, _LETTERS = 5, 60
 
 
 def standing(view: View) -> None:
@@ -46,6 +51,23 @@ def standing(view: View) -> None:
     if gate.is_operator():
         with st.expander("Silence a scope or announce maintenance", icon=":material/notifications_off:"):
             _scope_form(view)
+
+
+def deployed(view: View, window: Window) -> None:
+    """The deployments of the range, the newest first, and the form to note one."""
+    st.subheader("Deployments", anchor=False)
+    found = cached.deployments(until_noted(view, window), view.filter_key())
+    if not found:
+        st.caption("None was noted in this range. Pipelines note them with `heliograph deployment`.")
+    _rows(found[::-1], view.zone, name="withdraw-deployment")
+    if gate.is_operator():
+        with st.expander("Note a deployment", icon=":material/rocket_launch:"):
+            _deployment_form(view)
+
+
+def until_noted(view: View, window: Window) -> Window:
+    """The range, and where it moves with time all that may be noted by now: its end lags, and pipelines announce some."""
+    return window if view.range == CUSTOM else replace(window, end=window.end + AHEAD_MAX)
 
 
 def of_incident(one: Incident, zone: str) -> None:
@@ -72,9 +94,32 @@ def line(word: Word, zone: str) -> str:
     return f"{word.said_by}{why}"
 
 
-def _rows(found: Sequence[Word], zone: str) -> None:
+def listed(found: Sequence[Word], zone: str) -> str:
+    """Deployments in one text, the newest first; the rest counted."""
     now = utc_now()
-    deeds.refusal("withdraw")
+    newest = [
+        _deployment(replace(word, text=words.cut(word.text, _LETTERS)), zone, now)
+        for word in found[::-1][:_LISTED_MOST]
+    ]
+    rest = len(found) - len(newest)
+    return f"Deployed: {'; '.join(newest)}{f'; and {rest} before' if rest else ''}."
+
+
+def beside(word: Word, one: Incident) -> str:
+    """A deployment and how long it was before or after an incident began."""
+    span = one.onset - (word.start or one.onset)
+    side = "before" if span >= timedelta(0) else "after"
+    return f"{word.text}, {where(word.scope or {})}, {words.lasting(abs(span))} {side} it began"
+
+
+def _deployment(word: Word, zone: str, now: datetime) -> str:
+    at = words.moment(word.start, zone, now=now) if word.start else words.UNDEFINED
+    return f"{at} {word.text}, {where(word.scope or {})}"
+
+
+def _rows(found: Sequence[Word], zone: str, *, name: str = "withdraw") -> None:
+    now = utc_now()
+    deeds.refusal(name)
     for word in found[:_ROWS_MAX]:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(_row(word, zone, now), width="stretch")
@@ -84,13 +129,15 @@ def _rows(found: Sequence[Word], zone: str) -> None:
                     key=f"withdraw-{word.id}",
                     help="It no longer holds; who said it and that it was withdrawn stay on record.",
                     on_click=_withdraw,
-                    args=(word,),
+                    args=(name, word),
                 )
     if len(found) > _ROWS_MAX:
         st.caption(f"and {len(found) - _ROWS_MAX} more")
 
 
 def _row(word: Word, zone: str, now: datetime) -> str:
+    if word.kind == "deployment":
+        return f"**{_DEPLOYMENT}** {controls.plain(f'{_deployment(word, zone, now)}; {word.said_by}')}"
     what = "of one incident" if word.incident_id else where(word.scope or {})
     starts = f"from {words.moment(word.start, zone, now=now)} " if word.start and word.start > now else ""
     until = words.moment(word.end, zone, now=now) if word.end else words.UNDEFINED
@@ -119,18 +166,31 @@ def _scope_form(view: View) -> None:
         left, right = st.columns(2)
         left.datetime_input(f"From ({view.zone})", key="word-start", step=timedelta(minutes=1))
         right.datetime_input(f"To ({view.zone})", key="word-end", step=timedelta(minutes=1))
-        _scope_choices(view)
+        _scope_choices(view, "word")
         st.checkbox("Everything, whatever the channel", key="word-everything")
         st.text_input("Why", key="word-why", max_chars=_TEXT_MAX, placeholder="Others read it beside the silence.")
         deeds.refusal("scope")
         st.form_submit_button("Save", type="primary", on_click=deeds.attempt, args=("scope", _scoped, view.zone))
 
 
-def _scope_choices(view: View) -> None:
+def _deployment_form(view: View) -> None:
+    """It was now, and concerned everything that the page shows, until something else is chosen."""
+    with st.form("deployed", border=False):
+        left, right = st.columns(2)
+        left.text_input("What", key="deployed-what", max_chars=_TEXT_MAX, placeholder="checkout 4.2")
+        right.datetime_input(
+            f"At ({view.zone}); now when empty", key="deployed-at", value=None, step=timedelta(minutes=1)
+        )
+        _scope_choices(view, "deployed")
+        deeds.refusal("deployed")
+        st.form_submit_button("Note", type="primary", on_click=deeds.attempt, args=("deployed", _noted, view.zone))
+
+
+def _scope_choices(view: View, form: str) -> None:
     found = cached.choices(view.window(utc_now()))
     columns = st.columns(2)
     for place, name in enumerate(DIMENSIONS):
-        key = f"word-{name}"
+        key = f"{form}-{name}"
         st.session_state.setdefault(key, list(view.filters.get(name, ())))
         columns[place % 2].multiselect(
             words.DIMENSION_TITLES[name],
@@ -166,7 +226,7 @@ def _comment_form(one: Incident) -> None:
 def _scoped(zone: str) -> str:
     """Say what the form holds. Raises `BadInput`."""
     state = st.session_state
-    scope: Scope = {name: tuple(state[f"word-{name}"]) for name in DIMENSIONS if state.get(f"word-{name}")}
+    scope = _chosen_scope("word")
     if not scope and not state["word-everything"]:
         raise BadInput("choose what it covers, or tick that it covers everything")
     if scope and state["word-everything"]:
@@ -180,6 +240,20 @@ def _scoped(zone: str) -> str:
     deeds.tell(Word(kind, "", _why("word-why"), scope=scope, start=start, end=end))
     _clear("word-start", "word-end", "word-why", "word-everything", *(f"word-{name}" for name in DIMENSIONS))
     return f"{KINDS[kind]} {where(scope)} is set."
+
+
+def _noted(zone: str) -> str:
+    """Note what the form holds. Raises `BadInput`."""
+    state, now = st.session_state, utc_now()
+    at = _moment(state["deployed-at"], zone) or now
+    said = deeds.tell(deployment(state["deployed-what"], at=at, scope=_chosen_scope("deployed"), said_by="", now=now))
+    _clear("deployed-what", "deployed-at", *(f"deployed-{name}" for name in DIMENSIONS))
+    return f"{said.text} is noted."
+
+
+def _chosen_scope(form: str) -> Scope:
+    state = st.session_state
+    return {name: tuple(state[f"{form}-{name}"]) for name in DIMENSIONS if state.get(f"{form}-{name}")}
 
 
 def _quieted(one: Incident, name: str) -> str:
@@ -203,8 +277,8 @@ def _commented(one: Incident, name: str) -> str:
     return "The comment stands in the timeline."
 
 
-def _withdraw(word: Word) -> None:
-    deeds.attempt("withdraw", _withdrawn, word)
+def _withdraw(name: str, word: Word) -> None:
+    deeds.attempt(name, _withdrawn, word)
 
 
 def _withdrawn(word: Word) -> str:

@@ -14,7 +14,7 @@ GROUP = "heliograph.commands"
 SECTIONS = {
     "Start here": ("demo", "smoke", "init"),
     "Programs": ("service", "encryptor", "ingester", "dashboard", "scheduler"),
-    "Chores": ("ingest", "detect", "report", "alerts", "upkeep", "keys", "failover", "journal", "docs"),
+    "Chores": ("ingest", "detect", "report", "alerts", "deployment", "upkeep", "keys", "failover", "journal", "docs"),
 }
 """How help groups the subcommands; one that is not named here appears under "More"."""
 

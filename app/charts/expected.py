@@ -19,7 +19,7 @@ USUAL_PLACE = 6
 """Grey: no provider has it before six others have a colour."""
 
 _NAMED_MOST = 3
-_NAME_HEIGHT = 16
+NAME_HEIGHT = 16
 
 
 def usual_band(frame: Frame, series: pd.DataFrame, usual: pd.DataFrame) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def names(frame: Frame, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
             "xanchor": "right" if begin > middle else "left",
             "y": 0,
             "yanchor": "bottom",
-            "yshift": place * _NAME_HEIGHT,
+            "yshift": place * NAME_HEIGHT,
             "text": escape(NAMES[one.kind]),
             "showarrow": False,
             "bgcolor": rgba(PAGE[frame.shade], 0.8),

@@ -17,12 +17,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from app import words
+from app.charts.deployed import marked, marks
 from app.charts.expected import USUAL_PLACE, names, spans, usual_band
 from app.charts.figures import BELOW, figure, room
 from app.charts.frames import Frame, axis_range, tick_time
 from app.palette import BAD, LINES
 from metrics.catalogue import Metric
 from metrics.detection.incidents import Incident
+from metrics.detection.words import Word
 from metrics.query import BUCKETS
 
 PANEL_HEIGHT = 250
@@ -58,14 +60,20 @@ def panel(
     n: int,
     usual: pd.DataFrame | None = None,
     incidents: Sequence[Incident] = (),
+    deployments: Sequence[Word] = (),
 ) -> go.Figure:
     """The chart of one carrier; `series` holds its lines, `value` and `n` are those of the whole window.
 
-    `usual`: the rows of this carrier of `app.data.usual.usual`. `incidents`: those that touch it, drawn as shaded spans.
+    `usual`: the rows of this carrier of `app.data.usual.usual`. `incidents`: those that touch it, drawn as shaded spans;
+    `deployments`, the oldest first, as lines.
     """
     band = usual_band(frame, series, usual) if usual is not None and len(usual) else []
     layout = _layout(frame, _title(frame.metric, carrier, value, n))
-    layout |= {"shapes": spans(frame, incidents), "annotations": names(frame, incidents)}
+    named = names(frame, incidents)
+    layout |= {
+        "shapes": [*spans(frame, incidents), *marks(frame, deployments)],
+        "annotations": [*named, *marked(frame, deployments, above=len(named))],
+    }
     return figure([*band, *_lines(frame, series)], layout, shade=frame.shade)
 
 
@@ -91,6 +99,7 @@ def legend(frame: Frame, lines: Sequence[str]) -> str:
     usual, broken = LINES[frame.shade][USUAL_PLACE], BAD[frame.shade]
     entries.append(f'<span role=listitem class="hg-note">{_patch(usual)}usual at that hour (95 of 100 points)</span>')
     entries.append(f'<span role=listitem class="hg-note">{_patch(broken)}incident</span>')
+    entries.append('<span role=listitem class="hg-note"><i class="hg-mark"></i>deployment</span>')
     return f'<div class="hg-line" role="list" aria-label="Lines">{"".join(entries)}</div>'
 
 

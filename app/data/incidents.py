@@ -1,5 +1,5 @@
-"""The Incidents page asks three questions: what was broken in the window, what is now, and what operators keep quiet. One
-incident asks four more, and two of the ten metrics in its scope."""
+"""The Incidents page asks four questions: what was broken in the window, what is now, what operators keep quiet, and what was
+deployed. One incident asks five more, and two of the ten metrics in its scope."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from app.data.beside import beside
 from app.data.overview import at_same_age
 from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
+from metrics.detection.deployments import NEAR
 from metrics.detection.incidents import Incident, Notification, Scope
 from metrics.detection.records import evidence, incident, incidents_between, notifications_since, open_incidents
-from metrics.detection.words import Word, comments_on, words_at
+from metrics.detection.words import Word, comments_on, deployments_between, words_at
 from metrics.query import Question, ask
 from metrics.readings import Reading
 
@@ -35,13 +36,14 @@ class IncidentsData:
 @dataclass(frozen=True)
 class StoryData:
     """One incident with its evidence (`metrics.detection.records.evidence`), what was told of it, what else was broken
-    meanwhile, and what operators said."""
+    meanwhile, what operators said, and what was deployed within `NEAR` of its onset where it is."""
 
     incident: Incident
     evidence: pd.DataFrame
     told: Sequence[Notification]
     beside: Sequence[Incident]
     comments: Sequence[Word]
+    deployed: Sequence[Word]
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,11 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     proof = beside(evidence, warehouse, one.id)
     meanwhile = beside(incidents_between, warehouse, one.onset, until)
     comments = beside(comments_on, warehouse, one.id)
+    deployed = beside(deployments_between, warehouse, one.onset - NEAR, one.onset + NEAR)
     told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
     others = [row for row in meanwhile.result() if row.id != one.id]
-    return StoryData(one, proof.result(), told, others, comments.result())
+    near = [word for word in deployed.result() if touches(word.scope or {}, one.scope)]
+    return StoryData(one, proof.result(), told, others, comments.result(), near)
 
 
 def moved(warehouse: Warehouse, window: Window, filters: FilterKey, *, now: datetime, on_time_seconds: int) -> Moved:
@@ -94,6 +98,13 @@ def standing(warehouse: Warehouse, *, now: datetime) -> Sequence[Word]:
     return words_at(warehouse, now, ahead=_AHEAD)
 
 
-def touches(scope: Scope, filters: dict[str, tuple[str, ...]]) -> bool:
-    """Whether an incident of this scope may concern messages that have one of the values in each dimension."""
+def deployments(warehouse: Warehouse, window: Window, filters: FilterKey) -> Sequence[Word]:
+    """What was deployed in the window, as far as it touches what the filters keep; oldest first."""
+    chosen = dict(filters)
+    found = deployments_between(warehouse, window.start, window.end)
+    return [word for word in found if touches(word.scope or {}, chosen)]
+
+
+def touches(scope: Scope, filters: Scope) -> bool:
+    """Whether an incident or a deployment of this scope may concern messages that have one of the values in each dimension."""
     return all(not values or name not in scope or set(values) & set(scope[name]) for name, values in filters.items())

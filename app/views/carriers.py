@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, tables, words
+from app import cached, controls, downloads, plots, shell, spoken, tables, words
 from app.cached import About
 from app.charts import panels as charts
 from app.charts.frames import Frame
@@ -24,7 +24,8 @@ from app.data.usual import WEEKS
 from app.filters import NO_SPLIT, View, write
 from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
 from metrics.catalogue import Metric, metric
-from metrics.detection.incidents import Incident
+from metrics.detection.incidents import Scope
+from metrics.detection.words import Word
 
 _PANEL_WIDTH = 340
 _TABLE = "carriers-table"
@@ -40,7 +41,7 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about()]
+    return [_question(view, window), cached.newest.about(), cached.deployments.about(window, view.filter_key())]
 
 
 def _question(view: View, window: Window) -> About[CarriersData]:
@@ -77,9 +78,12 @@ def _draw(opened: Opened, window: Window) -> None:
         shade=shell.shade(),
         colours=cached.colours(),
     )
+    deployed = cached.deployments(window, view.filter_key())
     _say(frame, answers)
+    if deployed:
+        st.caption(controls.plain(spoken.listed(deployed, view.zone)))
     _picked(opened, answers)
-    _panels(frame, answers, opened)
+    _panels(frame, answers, opened, deployed)
     _table(shown, answers, window)
 
 
@@ -107,7 +111,7 @@ def _say(frame: Frame, answers: CarriersData) -> None:
     st.caption(" ".join(notes))
 
 
-def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
+def _panels(frame: Frame, answers: CarriersData, opened: Opened, deployed: Sequence[Word]) -> None:
     view = opened.view
     by_carrier, readings = dict(iter(answers.series.groupby("carrier"))), answers.readings()
     carriers = tuple(name for name in readings if name in by_carrier)
@@ -117,14 +121,15 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
     )  # fmt: skip
     with cached.early([usual]):
         broken = cached.incidents(frame.window, view.filter_key()).within
-        countries = cached.countries_of(frame.window) if broken else {}
+        countries = cached.countries_of(frame.window) if broken or deployed else {}
         by_usual = dict(iter(usual().groupby("carrier")))
     shown = (answers.asked_at, view.filter_key(), frame.metric.slug, frame.window, frame.zone, frame.bucket, frame.split,
              frame.shade)  # fmt: skip
     with st.grid(min_column_width=_PANEL_WIDTH):
         for carrier in carriers:
             reading = readings[carrier]
-            incidents = [one for one in broken if concerns(one, carrier, countries)]
+            incidents = [one for one in broken if concerns(one.scope, carrier, countries)]
+            deployments = [one for one in deployed if concerns(one.scope or {}, carrier, countries)]
             draw = partial(
                 charts.panel,
                 frame,
@@ -134,21 +139,25 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened) -> None:
                 n=reading.n,
                 usual=by_usual.get(carrier),
                 incidents=incidents,
+                deployments=deployments,
             )
-            marked = tuple((one.id, one.onset, one.resolved_at) for one in incidents)
+            marked = (
+                tuple((one.id, one.onset, one.resolved_at) for one in incidents),
+                tuple(one.id for one in deployments),
+            )
             plots.draw(
-                cached.drawn((*shown, carrier, marked), draw),
+                cached.drawn((*shown, carrier, *marked), draw),
                 key=f"panel-{carrier}",
                 chosen=partial(_point_chosen, carrier),
                 alt=charts.told(frame, carrier, reading.value, reading.n),
             )
 
 
-def concerns(one: Incident, carrier: str, countries: Mapping[str, frozenset[str]]) -> bool:
-    """Whether an incident is about a carrier: one that names it, or no carrier but a country in which it is."""
-    if not touches(one.scope, {"carrier": (carrier,)}):
+def concerns(scope: Scope, carrier: str, countries: Mapping[str, frozenset[str]]) -> bool:
+    """Whether what has this scope is about a carrier: it names the carrier, or no carrier but a country in which that is."""
+    if not touches(scope, {"carrier": (carrier,)}):
         return False
-    return "country" not in one.scope or bool(countries.get(carrier, frozenset()) & set(one.scope["country"]))
+    return "country" not in scope or bool(countries.get(carrier, frozenset()) & set(scope["country"]))
 
 
 def _point_chosen(carrier: str) -> None:

@@ -26,6 +26,7 @@ from core.words import percent
 from metrics.catalogue import METRICS, metric
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, sentence, where
+from metrics.detection.words import Word
 
 _TABLE = "incidents-table"
 _EVENTS = {"opened": "opened", "updated": "known better", "resolved": "over", "reopened": "back again"}
@@ -39,13 +40,20 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    about = cached.incident.about(view.incident) if view.incident else cached.incidents.about(window, view.filter_key())
-    return [about, cached.standing.about()]
+    if view.incident:
+        return [cached.incident.about(view.incident), cached.standing.about()]
+    key = view.filter_key()
+    return [
+        cached.incidents.about(window, key),
+        cached.standing.about(),
+        cached.deployments.about(spoken.until_noted(view, window), key),
+    ]
 
 
 def _all(opened: Opened, window: Window) -> None:
     _lists(opened.view, window)
     spoken.standing(opened.view)
+    spoken.deployed(opened.view, window)
 
 
 def _lists(view: View, window: Window) -> None:
@@ -132,7 +140,7 @@ def _one(opened: Opened, _window: Window) -> None:
     _evidence(answers, view.zone)
     left, right = st.columns(2)
     with left:  # above the right one on a telephone
-        _explained(one)
+        _explained(one, answers.deployed)
         _steps(one)
         moved.draw(one, now=utc_now())
         _further(answers, view)
@@ -188,7 +196,7 @@ def _evidence(answers: StoryData, zone: str) -> None:
     downloads.csv("Download the minutes (CSV)", answers.evidence, f"incident-{answers.incident.id}.csv", key="evidence")
 
 
-def _explained(one: Incident) -> None:
+def _explained(one: Incident, deployed: Sequence[Word]) -> None:
     st.subheader("What is known", anchor=False)
     scope = "; ".join(f"{words.DIMENSION_TITLES[name]}: {', '.join(values)}" for name, values in one.scope.items())
     lines = [f"Scope: {scope or 'everything'}"]
@@ -197,6 +205,7 @@ def _explained(one: Incident) -> None:
         for code in one.codes
     ]
     lines += [text[:1].upper() + text[1:] for text in one.normal]
+    lines += [f"A deployment: {spoken.beside(word, one)}" for word in deployed]
     st.markdown("\n".join(f"- {controls.plain(line)}" for line in lines))
 
 
@@ -205,6 +214,11 @@ def _timeline(answers: StoryData, zone: str) -> None:
     rows: list[tuple[datetime, str]] = [(answers.incident.onset, "began")]
     rows += [(one.at, f"{_EVENTS[one.event]}: {sentence(one.incident, ZoneInfo(zone))}") for one in answers.told]
     rows += [(word.said_at or answers.incident.onset, spoken.line(word, zone)) for word in answers.comments]
+    rows += [
+        (word.start, f"a deployment: {spoken.beside(word, answers.incident)}; noted by {word.said_by}")
+        for word in answers.deployed
+        if word.start
+    ]
     now = utc_now()
     st.markdown(
         "\n".join(

@@ -1,4 +1,5 @@
-"""`heliograph detect` looks for degraded channels: over history as if time passed, or now."""
+"""`heliograph detect` looks for degraded channels: over history as if time passed, or now. `heliograph deployment` notes what
+may explain one."""
 
 from __future__ import annotations
 
@@ -80,3 +81,34 @@ def run() -> None:
     log.configure("detect", level="warning")
     for line in run_once(settings.load()):
         click.echo(line)
+
+
+@click.command()
+@click.argument("what")
+@click.option("--at", metavar="TIME", help="When, as 2026-11-26T06:30:00Z; UTC without a zone. Now by default.")
+@click.option("--app", multiple=True, metavar="NAME", help="Only messages of this app; repeatable, as those below.")
+@click.option("--provider", multiple=True, metavar="NAME", help="Only messages through this provider.")
+@click.option("--carrier", multiple=True, metavar="NAME", help="Only messages to this carrier.")
+@click.option("--country", multiple=True, metavar="CODE", help="Only messages to this country.")
+@click.option("--region", multiple=True, metavar="NAME", help="Only messages to this region.")
+@click.option("--purpose", multiple=True, metavar="NAME", help="Only messages for this purpose.")
+@click.option("--template", multiple=True, metavar="NAME", help="Only messages with this template.")
+@click.option("--by", metavar="NAME", default="", help="Who notes it. By default the user who runs this.")
+def deployment(what: str, at: str | None, by: str, **scope: tuple[str, ...]) -> None:
+    """Note that WHAT was deployed, as the last step of a pipeline.
+
+    The dashboard marks it on the panels of the Carriers page and beside incidents that began within an hour of it. It silences
+    nothing and changes nothing that detection finds. Needs nothing but the warehouse that [warehouse] in the settings names
+    (HELIOGRAPH_WAREHOUSE_HOST and so on in the environment). Operators withdraw it on the Incidents page.
+
+    \b
+      heliograph deployment "checkout 4.2"
+      heliograph deployment "checkout 4.2" --app checkout --by "pipeline 8123"
+      heliograph deployment "new route" --provider aurora --country DE --country AT --at 2026-11-26T06:30:00Z
+    """
+    from core import log, settings
+    from metrics.detection.deployments import note
+
+    log.configure("deployment", level="warning")
+    named = {name: values for name, values in scope.items() if values}
+    click.echo(note(settings.load(), what, at=at, scope=named, by=by))

@@ -1,4 +1,5 @@
-"""What operators say about incidents: silences and maintenance windows by scope and time, comments. Only ever added to."""
+"""What operators say about incidents: silences and maintenance windows by scope and time, comments; and what was deployed
+when. Only ever added to."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from metrics.catalogue import known
 from metrics.cohorts import text
 from metrics.detection.incidents import Scope
 
-WordKind = Literal["silence", "maintenance", "comment", "withdrawn"]
+WordKind = Literal["silence", "maintenance", "comment", "deployment", "withdrawn"]
 
 _TEXT_MAX = 2_000
 
@@ -29,6 +30,7 @@ class Word:
     """One thing an operator said. A silence keeps alerts quiet; in a maintenance window incidents are expected.
 
     Both hold for [start, end) and for the messages in `scope`; or for the one incident that `incident_id` names.
+    A deployment was at `start`, of what `scope` names, and quiets nothing.
     """
 
     kind: WordKind
@@ -56,7 +58,7 @@ class Word:
 
 def say(warehouse: Warehouse, word: Word, *, now: datetime) -> Word:
     """Write one word, and nothing else. Returns it with its id. Raises `BadInput`, `WarehouseUnavailable`."""
-    _check(word)
+    check(word)
     made = uuid7_from(now, f"{word.said_by}\0{word.kind}\0{word.text}\0{word.incident_id}\0{_scope_text(word.scope)}")
     row = {
         "id": str(made),
@@ -97,6 +99,16 @@ def maintenance_between(warehouse: Warehouse, start: datetime, end: datetime) ->
     return _words(warehouse, sql, {"start": text(start), "end": text(end)})
 
 
+def deployments_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
+    """The deployments in [start, end) that were not withdrawn, oldest first."""
+    sql = """
+        SELECT * FROM operator_words
+        WHERE kind = 'deployment' AND start >= {start:DateTime64(3, 'UTC')} AND start < {end:DateTime64(3, 'UTC')}
+          AND id NOT IN (SELECT assumeNotNull(refers_to) FROM operator_words WHERE kind = 'withdrawn' AND refers_to IS NOT NULL)
+        ORDER BY start, said_at, id"""
+    return _words(warehouse, sql, {"start": text(start), "end": text(end)})
+
+
 def words_between(warehouse: Warehouse, start: datetime, end: datetime) -> Sequence[Word]:
     """Everything said in [start, end), withdrawn or not, oldest first."""
     sql = """
@@ -111,7 +123,8 @@ def comments_on(warehouse: Warehouse, incident_id: str) -> Sequence[Word]:
     return _words(warehouse, sql, {"incident_id": incident_id})
 
 
-def _check(word: Word) -> None:
+def check(word: Word) -> None:
+    """Whether it can be said. Raises `BadInput`."""
     known(word.kind, get_args(WordKind), what="kind of word")
     if not word.said_by.strip():
         raise BadInput("a word needs the name of who says it")
@@ -128,6 +141,10 @@ def _check(word: Word) -> None:
         raise BadInput("a silence needs an end", hint="a silence for ever hides the next fault; say when it is over")
     if word.kind == "comment" and not word.incident_id:
         raise BadInput("a comment needs the incident it is about")
+    if word.kind == "deployment" and not word.text.strip():
+        raise BadInput("say what was deployed", hint='a name and a version, such as "checkout 4.2"')
+    if word.kind == "deployment" and word.start is None:
+        raise BadInput("a deployment needs its time")
     if word.kind == "withdrawn" and word.refers_to is None:
         raise BadInput("a withdrawal needs the word that it takes back")
 

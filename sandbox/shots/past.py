@@ -24,8 +24,10 @@ from core.warehouse import Warehouse
 from ingest.files import ingest_file
 from ingest.sink import Sink, Unreadable
 from metrics import hourly
+from metrics.detection.deployments import deployment
 from metrics.detection.job import Job
 from metrics.detection.records import evidence, notifications_since
+from metrics.detection.words import say as say_word
 from reports.delivery import Office
 from reports.ledger import Ledger
 from reports.spans import Day
@@ -40,6 +42,7 @@ _JUDGED = timedelta(hours=26)
 _STEP = timedelta(hours=5)  # the detector begins anew after a longer pause
 _BROKEN = "receipts-stop"  # of one provider everywhere: large enough to be found at any hour
 _BROKEN_SINCE = timedelta(minutes=48)
+_DEPLOYED_SINCE = timedelta(minutes=62)
 _INSTANCE = "5" * 32
 _SEED = 5
 
@@ -62,7 +65,7 @@ class Past:
         now = utc_now()
         say(f"{days} days with {per_day:,} verifications a day are made up and loaded")
         self._load(now, days, per_day)
-        say("what the programs tell of themselves is written")
+        say("what the programs tell of themselves, and a deployment, are written")
         self._operations(now)
         say("the detector judges the last day")
         job = Job(self._settings.detection)
@@ -128,6 +131,9 @@ class Past:
             for place in (40_112, 40_113)
         ]
         self._sink.store("EVENTS", [*minutes, *changes], letters)
+        at = now - _DEPLOYED_SINCE
+        note = deployment("checkout 4.2", at=at, scope={"app": ("shop",)}, said_by="pipeline 8123", now=now)
+        say_word(self._warehouse, note, now=at)
 
     def _mails(self, now: datetime) -> None:
         found, clock = self._settings, ManualClock(now)

@@ -49,8 +49,10 @@ def series(*values: float | None, hours=None, settled=None, n: int = 100, line: 
     )
 
 
-def drawn(rows: pd.DataFrame, *, usual=None, incidents=(), **changes):
-    return charts.panel(frame(**changes), "O2", rows, value=0.9, n=1234, usual=usual, incidents=incidents)
+def drawn(rows: pd.DataFrame, *, usual=None, incidents=(), deployments=(), **changes):
+    return charts.panel(
+        frame(**changes), "O2", rows, value=0.9, n=1234, usual=usual, incidents=incidents, deployments=deployments
+    )
 
 
 def test_missing_buckets_and_undefined_values_are_gaps() -> None:

@@ -80,7 +80,7 @@ def test_an_incident_of_another_time_is_not_drawn() -> None:
     ],
 )
 def test_an_incident_is_marked_on_the_panels_it_is_about(scope, touched: bool) -> None:
-    assert touched is concerns(incident(scope=scope), "O2", {"O2": frozenset({"DE"})})
+    assert touched is concerns(scope, "O2", {"O2": frozenset({"DE"})})
 
 
 def test_usual_is_the_mean_of_the_same_hours_of_the_weeks_before(warehouse: Warehouse) -> None:

@@ -15,6 +15,7 @@ from app.charts.figures import figure, room
 from app.palette import Colours, Shade
 from metrics.catalogue import metric
 from metrics.delays import EDGES_SECONDS
+from metrics.detection.words import Word
 from metrics.mix import Adjusted
 from tests.app.broken import NOW, evidence_of, incident
 from tests.app.test_charts import drawn, frame, series
@@ -35,7 +36,8 @@ def panel(shade: Shade) -> go.Figure:
     rows = series(0.9, 0.8, None, 0.7, hours=[0, 1, 2, 9], settled=[True, True, True, False])
     usual = rows.assign(usual=0.9, usual_n=300)[["carrier", "bucket", "usual", "usual_n"]]
     one = incident(onset=frame().window.start + timedelta(hours=2))
-    return drawn(rows, shade=shade, usual=usual, incidents=[one])
+    noted = Word("deployment", "ci", "checkout 4.2", start=frame().window.start + timedelta(hours=3))
+    return drawn(rows, shade=shade, usual=usual, incidents=[one], deployments=[noted])
 
 
 CHARTS: dict[str, Callable[[Shade], go.Figure]] = {
