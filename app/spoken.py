@@ -33,7 +33,6 @@ DURATIONS = {
     "3 days": timedelta(days=3),
 }
 KINDS = {"silence": "Silence", "maintenance": "Maintenance window"}
-_DEPLOYMENT = "Deployment"
 _THIS, _SCOPE = "this incident", "everything in its scope"
 _WORD_ZONE = "spoken-zone"
 _TEXT_MAX = 2_000
@@ -137,7 +136,7 @@ def _rows(found: Sequence[Word], zone: str, *, name: str = "withdraw") -> None:
 
 def _row(word: Word, zone: str, now: datetime) -> str:
     if word.kind == "deployment":
-        return f"**{_DEPLOYMENT}** {controls.plain(f'{_deployment(word, zone, now)}; {word.said_by}')}"
+        return controls.plain(f"{_deployment(word, zone, now)}; noted by {word.said_by}")
     what = "of one incident" if word.incident_id else where(word.scope or {})
     starts = f"from {words.moment(word.start, zone, now=now)} " if word.start and word.start > now else ""
     until = words.moment(word.end, zone, now=now) if word.end else words.UNDEFINED

@@ -116,7 +116,7 @@ def test_an_operator_notes_a_deployment_and_withdraws_it(warehouse: Warehouse, p
     assert (said.text, said.scope, said.kind) == ("checkout 4.2", {"app": ("shop",)}, "deployment")
 
     shown = run(pages.view("incidents"), tz="UTC")
-    assert "checkout 4.2, from shop" in text(shown).replace("\\", "")
+    assert "checkout 4.2, from shop; noted by" in text(shown).replace("\\", "")
     press(shown, "Withdraw")
     assert noted(warehouse) == []
 
