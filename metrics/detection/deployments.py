@@ -45,6 +45,7 @@ def note(settings: Settings, what: str, *, at: str | None, scope: Scope, by: str
     word = deployment(what, at=now if at is None else moment(at), scope=scope, said_by=by or _login(), now=now)
     check(word)
     with closing(door.connect(settings.warehouse)) as warehouse:
+        warehouse.migrate()
         said = say(warehouse, word, now=now)
     return f"Noted: {said.text}, {where(scope)}, at {said.start:%Y-%m-%d %H:%M:%S} UTC, by {said.said_by}."
 

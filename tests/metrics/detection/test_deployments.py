@@ -83,6 +83,14 @@ def test_a_warehouse_that_is_away_is_told(tmp_path):
         note(load({}, tmp_path / "heliograph.toml"), "checkout 4.2", at=None, scope={}, by="ci")
 
 
+def test_the_first_to_write_makes_the_tables(warehouse, run):
+    for table in ("operator_words", "schema_migrations"):
+        warehouse.command(f"DROP TABLE {table}")
+
+    assert run("checkout 4.2").exit_code == 0
+    assert len(noted(warehouse)) == 1
+
+
 def test_a_time_without_a_zone_is_in_utc():
     assert moment("2026-03-02 14:00") == moment("2026-03-02T14:00Z") == moment("2026-03-02T22:00+08:00") == NOW
 
