@@ -42,8 +42,8 @@ def sentence(newest: pd.DataFrame) -> str:
     for column, title, for_whom in (("store", "the stores", "the primary store"), ("events", "events", "the queue")):
         waiting = newest[newest[column] > 0]
         parts.append(
-            f"In the journal of {title} **{words.mebibytes(int(waiting[column].max()))}** at most "
-            f"({len(waiting)} of {len(newest)} instances) waited for {for_whom}"
+            f"In the journal of {title} **{words.mebibytes(int(waiting[column].max()))}**"
+            f"{f' at most, at {len(waiting)} of {len(newest)} instances,' if len(newest) > 1 else ''} waited for {for_whom}"
             if len(waiting)
             else f"In the journal of {title} **nothing** waited for {for_whom}"
         )

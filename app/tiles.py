@@ -5,7 +5,8 @@ Every value that comes from data is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from urllib.parse import quote
@@ -20,35 +21,51 @@ _FLAT_RATIO = 0.02
 """A sparkline spans at least two points of a ratio, so that calm looks calm."""
 
 
-def board(data: OverviewData, *, shade: Shade, link: str, compared: str) -> str:
+@dataclass(frozen=True)
+class Past:
+    """What a metric was, and the words for when."""
+
+    reading: Reading
+    words: str
+
+
+def board(data: OverviewData, *, shade: Shade, link: str, compared: str, beside: str) -> str:
     """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added; `compared`
-    is the word for the earlier period."""
+    is the word for the earlier period, and `beside` for the one that was not chosen."""
     tiles = "".join(
         tile(
             metric,
             data.now[metric.slug],
-            data.before[metric.slug] if data.before else None,
+            _past(data, metric, data.before, compared),
+            _past(data, metric, data.other, beside),
             data.sparks[metric.slug],
             shade=shade,
             link=link,
-            compared=f"{compared} at this age" if data.same_age and not data.now[metric.slug].settled else compared,
         )
         for metric in METRICS
     )
     return f'<div class="hg-board" style="--good:{GOOD[shade]};--bad:{BAD[shade]}">{tiles}</div>'
 
 
+def _past(data: OverviewData, metric: Metric, earlier: Mapping[str, Reading] | None, when: str) -> Past | None:
+    if earlier is None:
+        return None
+    is_young = data.same_age and not data.now[metric.slug].settled
+    return Past(earlier[metric.slug], f"{when} at this age" if is_young else when)
+
+
 def tile(
     metric: Metric,
     now: Reading,
-    before: Reading | None,
+    before: Past | None,
+    other: Past | None,
     spark: Spark,
     *,
     shade: Shade,
     link: str,
-    compared: str,
 ) -> str:
-    """One tile: title, value, change (unless there is no `before`), course, sample size and whether it has settled."""
+    """One tile: title, value, its changes (unless nothing is compared; the `other` is not judged), course, sample size and
+    whether it has settled."""
     title = escape(metric.title)
     about = escape(f"{words.explained(metric)}{f' Beside it: {words.BETWEEN}' if metric.unit == 'ratio' else ''}")
     tip = f"hg-tip-{metric.slug}"
@@ -61,7 +78,7 @@ def tile(
   </header>
   <div class="hg-zh" lang="zh">{escape(metric.title_zh)}</div>
   {_value(metric, now)}
-  {_change(metric, now, before, compared=compared)}
+  {_change(metric, now, before)}{_other(metric, now, other)}
   {sparkline(metric, spark, shade)}
   <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
 </section>"""
@@ -81,19 +98,32 @@ def _beside(metric: Metric, now: Reading) -> str:
     return f'<span class="hg-p95">p95 {words.figure(now.p95, metric.unit)}</span>' if now.p95 is not None else ""
 
 
-def _change(metric: Metric, now: Reading, before: Reading | None, *, compared: str) -> str:
-    if now.value is None or before is None:
+def _change(metric: Metric, now: Reading, past: Past | None) -> str:
+    if now.value is None or past is None:
         return ""
+    before = past.reading
     if before.value is None:
-        return f'<div class="hg-change">no value {compared} to compare with</div>'
+        return f'<div class="hg-change">no value {past.words} to compare with</div>'
     moved = words.change(now.value, before.value, metric.unit)
     arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
     judged, said = _judged(metric, now, before)
-    past = words.figure(before.value, metric.unit)
     return (
         f'<div class="hg-change"><b class="{judged}">{arrow} {moved}</b> <span>{said}</span><br>'
-        f"<span>{compared} {past}, n {words.count(before.n)}</span></div>"
+        f"<span>{_told(metric, past)}</span></div>"
     )
+
+
+def _other(metric: Metric, now: Reading, past: Past | None) -> str:
+    """The change that was not chosen, in few words; a dash where there is nothing to compare."""
+    if now.value is None or past is None:
+        return ""
+    before = past.reading.value
+    moved = words.UNDEFINED if before is None else words.change(now.value, before, metric.unit)
+    return f'<div class="hg-other" title="{_told(metric, past)}">{past.words}: {moved}</div>'
+
+
+def _told(metric: Metric, past: Past) -> str:
+    return f"{past.words} {words.figure(past.reading.value, metric.unit)}, n {words.count(past.reading.n)}"
 
 
 def _judged(metric: Metric, now: Reading, before: Reading) -> tuple[str, str]:

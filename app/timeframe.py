@@ -42,6 +42,9 @@ _LONGEST_STEP = 600
 COMPARED: dict[str, timedelta] = {"week": WEEK, "day": timedelta(days=1)}
 """How much earlier the period lies that a value is compared with."""
 
+OTHER: dict[str, str] = {"week": "day", "day": "week"}
+"""The comparison that stands beside the chosen one."""
+
 
 @dataclass(frozen=True)
 class Window:

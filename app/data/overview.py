@@ -1,5 +1,5 @@
-"""The Overview asks five questions: the ten metrics now, over the same span earlier, their course (of few attempts again, by
-longer buckets), and the availability of the API with its course."""
+"""The Overview asks six questions: the ten metrics now, over the same span a day and a week earlier, their course (of few
+attempts again, by longer buckets), and the availability of the API with its course."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from app.data.basics import ALL_SLUGS, VOLUME, FilterKey, number_of, readings_of
 from app.data.beside import beside
 from app.data.uptime import Uptime, uptime
-from app.timeframe import COMPARED, Window, auto_bucket
+from app.timeframe import COMPARED, OTHER, Window, auto_bucket
 from core.warehouse import Warehouse
 from metrics.query import Question, ask
 from metrics.readings import Reading
@@ -39,10 +39,11 @@ class Spark:
 @dataclass(frozen=True)
 class OverviewData:
     """What the ten tiles are drawn from; `before` is None when nothing is to be compared, and as it was known so much earlier
-    when it is of the `same_age`. `uptime`: see `app.uptime`."""
+    when it is of the `same_age`; so is `other`, of the comparison that was not chosen. `uptime`: see `app.uptime`."""
 
     now: Mapping[str, Reading]
     before: Mapping[str, Reading] | None
+    other: Mapping[str, Reading] | None
     same_age: bool
     sparks: Mapping[str, Spark]
     uptime: Uptime
@@ -62,7 +63,7 @@ def answer(
     now: datetime,
     on_time_seconds: int,
 ) -> OverviewData:
-    """The ten metrics over the window, over the same span `compare` earlier, and their course."""
+    """The ten metrics over the window, over the same span `compare` earlier and over the other one, and their course."""
 
     def asked(over: Window, bucket: str | None = None, *, at: datetime = now, as_then: bool = False) -> pd.DataFrame:
         question = Question(
@@ -78,13 +79,18 @@ def answer(
     if bucket != finest:  # of few attempts, which are soon asked again
         course = beside(asked, window.from_bucket(bucket, zone), bucket)
     same_age = at_same_age(window, present)
-    before = None
+
+    def earlier(by: timedelta) -> dict[str, Reading]:
+        return readings_of(asked(window.earlier(by), at=now - by, as_then=same_age))
+
+    before = other = None
     if compare in COMPARED:
-        by = COMPARED[compare]
-        before = readings_of(asked(window.earlier(by), at=now - by, as_then=same_age))
+        meanwhile = beside(earlier, COMPARED[OTHER[compare]])
+        before, other = earlier(COMPARED[compare]), meanwhile.result()
     return OverviewData(
         now=present,
         before=before,
+        other=other,
         same_age=same_age,
         sparks={slug: _spark(course.result(), slug, bucket) for slug in ALL_SLUGS},
         uptime=calls.result(),

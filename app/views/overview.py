@@ -15,7 +15,7 @@ from app.cached import About
 from app.controls import Opened
 from app.data.overview import OverviewData
 from app.filters import View, write
-from app.timeframe import Window
+from app.timeframe import OTHER, Window
 from metrics.catalogue import METRICS
 
 
@@ -48,6 +48,7 @@ def _draw(opened: Opened, window: Window) -> None:
             shade=shell.shade(),
             link=link,
             compared=words.COMPARED_TITLES[view.compare],
+            beside=words.COMPARED_TITLES[OTHER.get(view.compare, "none")],
         )
     )
     downloads.csv(
@@ -61,8 +62,8 @@ def _draw(opened: Opened, window: Window) -> None:
 
 
 def _table(answers: OverviewData, compare: str) -> pd.DataFrame:
-    """The tiles as a table: a row a metric, and the earlier period beside it unless nothing is compared."""
-    before = answers.before
+    """The tiles as a table: a row a metric, and the earlier periods beside it unless nothing is compared."""
+    earlier = {compare: answers.before, OTHER.get(compare, ""): answers.other}
     rows = []
     for entry in METRICS:
         now = answers.now[entry.slug]
@@ -74,7 +75,8 @@ def _table(answers: OverviewData, compare: str) -> pd.DataFrame:
             "n": now.n,
         }
         row["settled"] = now.settled
-        if before is not None:
-            row |= {f"{compare}_before": before[entry.slug].value, f"{compare}_before_n": before[entry.slug].n}
+        for name, before in earlier.items():
+            if before is not None:
+                row |= {f"{name}_before": before[entry.slug].value, f"{name}_before_n": before[entry.slug].n}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -82,7 +82,22 @@ def test_the_overview_compares_with_the_day_before_or_with_nothing(warehouse: Wa
 
     assert before is not None
     assert pytest.approx(0.5, abs=0.01) == before["delivery_rate"].value
-    assert overview(warehouse, compare="none").before is None
+    nothing = overview(warehouse, compare="none")
+
+    assert (nothing.before, nothing.other) == (None, None)
+
+
+@pytest.mark.parametrize(("compare", "other"), [("day", "week"), ("week", "day")])
+def test_the_comparison_that_was_not_chosen_is_asked_beside_it(warehouse: Warehouse, compare: str, other: str) -> None:
+    load(warehouse, until=NOW, hours=24)
+    load(warehouse, until=NOW - timedelta(days=1), hours=24, delivered_of_ten=5)
+
+    both = overview(warehouse, compare=compare)
+
+    assert both.before is not None
+    assert both.before == overview(warehouse, compare=other).other
+    assert both.other == overview(warehouse, compare=other).before
+    assert both.before != both.other
 
 
 def test_a_span_that_still_settles_is_compared_with_what_was_known_so_much_earlier(warehouse: Warehouse) -> None:
@@ -163,7 +178,7 @@ def test_a_bucket_too_fine_for_the_range_is_changed_and_said(warehouse: Warehous
 
 
 QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
-    "overview": (6, overview),  # of few attempts the course is asked for twice
+    "overview": (7, overview),  # of few attempts the course is asked for twice
     "carriers": (2, carriers),
     "usual": (3, lambda asked: usual(asked, DAY, "UTC", (), slug="fill_rate", bucket="1h", carriers=("O2",), **WHEN)),
     "countries": (1, lambda asked: carriers_data.countries_of(asked, DAY, now=NOW)),

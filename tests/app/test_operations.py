@@ -96,7 +96,7 @@ def test_what_waits_in_the_journals_is_shown_by_instance(warehouse: Warehouse, o
 
     written = unescape(text(run(operations)))
 
-    assert "**5.00 MiB** at most (1 of 2 instances) waited for the primary store" in written
+    assert "**5.00 MiB** at most, at 1 of 2 instances, waited for the primary store" in written
     assert "< 0.01 MiB" in written
     assert "The most in this range: 40.00 MiB in a journal of the stores, 3.00 MiB in a journal of events." in written
     assert written.index("a" * 12) < written.index("b" * 12)

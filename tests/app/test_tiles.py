@@ -17,8 +17,9 @@ DELIVERY, RESEND, TIME = metric("delivery_rate"), metric("resend_rate"), metric(
 FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
 
 
-def tile(shown=DELIVERY, *, now: Reading, before: Reading, spark: Spark = FLAT) -> str:
-    return tiles.tile(shown, now, before, spark, shade="light", link="carriers?range=7d", compared="last week")
+def tile(shown=DELIVERY, *, now: Reading, before: Reading, other: Reading | None = None, spark: Spark = FLAT) -> str:
+    past, beside = tiles.Past(before, "last week"), tiles.Past(other, "yesterday") if other else None
+    return tiles.tile(shown, now, past, beside, spark, shade="light", link="carriers?range=7d")
 
 
 def reading(value: float | None, n: int = 10_000, *, settled: bool = True) -> Reading:
@@ -92,19 +93,36 @@ def test_what_still_settles_is_compared_with_what_was_as_young(settled: bool, sa
     data = OverviewData(
         now=every,
         before=dict.fromkeys(every, before),
+        other=dict.fromkeys(every, reading(0.5)),
         same_age=same_age,
         sparks=dict.fromkeys(every, FLAT),
         uptime=Uptime(pd.DataFrame(), pd.DataFrame(), "1h"),
     )
 
-    html = tiles.board(data, shade="light", link="carriers?range=1h", compared="last week")
+    html = tiles.board(data, shade="light", link="carriers?range=1h", compared="last week", beside="yesterday")
 
     assert says in html
+    assert f"{says.replace('last week', 'yesterday').removesuffix(' 90.0 %')}: ±0.00 points<" in html
     assert "hg-bad" in html
 
 
 def test_without_a_value_last_week_there_is_no_change() -> None:
     assert "no value last week" in tile(now=reading(0.9), before=reading(None, 0))
+
+
+def test_the_change_that_was_not_chosen_stands_beside_it_and_is_not_judged() -> None:
+    html = tile(now=reading(0.95), before=reading(0.90), other=reading(0.99, 1_234))
+
+    assert "▲ +5.00 points" in html
+    assert "better" in html
+    assert ">yesterday: −4.00 points<" in html
+    assert 'title="yesterday 99.00 %, n 1,234"' in html
+    assert "hg-bad" not in html
+
+
+@pytest.mark.parametrize("before", [reading(0.9), reading(None, 0)])
+def test_a_change_against_nothing_is_a_dash(before: Reading) -> None:
+    assert f">yesterday: {words.UNDEFINED}<" in tile(now=reading(0.9), before=before, other=reading(None, 0))
 
 
 def test_the_state_says_settled_or_settling_and_for_how_long() -> None:

@@ -52,7 +52,10 @@ AS_LINKED = {
 """The range that is chosen, and what else has to be seen."""
 
 DOWNLOADS = {
-    "": ("Download the ten metrics", "metric,unit,value,p95,n,settled,week_before,week_before_n"),
+    "": (
+        "Download the ten metrics",
+        "metric,unit,value,p95,n,settled,week_before,week_before_n,day_before,day_before_n",
+    ),
     "carriers": ("Download this table", "carrier,value,n,settled,volume"),
     "providers": ("Download this table", "provider,value,n,settled,volume"),
     "regions": ("Download the countries", "country,value,n,settled,volume"),
