@@ -106,7 +106,7 @@ def test_the_jobs_of_the_scheduler_are_told_with_their_last_run(
     warehouse: Warehouse, pages: Pages, place: dict[str, str], tmp_path: Path
 ) -> None:
     keep_report(tmp_path / "reports", date(2026, 3, 2))
-    minute = f"{NOW - timedelta(minutes=20):%Y-%m-%d %H:%M:00}"
+    minute = f"{datetime.now(UTC) - timedelta(minutes=20):%Y-%m-%d %H:%M:00}"  # the page tells the time since
     warehouse.insert_json("detection_progress", json.dumps({"minute": minute}).encode())
     warehouse.insert_json("settled_days", b'{"day": "2026-03-01", "settled_at": "2026-03-05 03:20:30"}')
 

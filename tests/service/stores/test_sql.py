@@ -156,7 +156,7 @@ async def test_the_silence_of_a_server_is_told_once_somebody_has_listened_for_lo
 
 async def test_a_store_that_was_down_at_first_is_used_once_it_is_up(victim: Server):
     victim.stop()
-    store = SqlStore(StoreSettings(url=victim.url))
+    store = SqlStore(StoreSettings(url=victim.url, read_timeout_seconds=30.0))  # the tables have to be made, too
     with pytest.raises(StoreFault) as refused:
         await store.write([facts.request()])
     victim.restart()
