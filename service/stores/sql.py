@@ -250,7 +250,7 @@ class SqlStore:
         if waited is None or lane.pace_seconds < self._slow_seconds:
             return self._deadline_seconds
         left_seconds = self._read_timeout_seconds - waited.seconds
-        if left_seconds <= 0:
+        if left_seconds < _PATIENCE_SECONDS:  # in less, a moment in which nobody listened looks like all of it
             raise StoreLate("the call has waited long enough for a slow store", fault=FaultClass.FATAL)
         return left_seconds
 
