@@ -9,7 +9,7 @@ from typing import Any
 
 from app import words
 from app.charts.expected import NAME_HEIGHT
-from app.charts.frames import Frame
+from app.charts.frames import Frame, upright
 from app.palette import PAGE, THEME, rgba
 from metrics.detection.words import Word
 
@@ -22,19 +22,7 @@ _LETTERS = 24
 
 def marks(frame: Frame, deployments: Sequence[Word]) -> list[dict[str, Any]]:
     """The lines; `deployments` are the oldest first."""
-    return [
-        {
-            "type": "line",
-            "xref": "x",
-            "yref": "paper",
-            "x0": at,
-            "x1": at,
-            "y0": 0,
-            "y1": 1,
-            "line": {"color": _ink(frame), "width": 1.5, "dash": "dash"},
-        }
-        for _, at in _within(frame, deployments)
-    ]
+    return [upright(at, _ink(frame), dash="dash") for _, at in _within(frame, deployments)]
 
 
 def marked(frame: Frame, deployments: Sequence[Word], *, above: int) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.charts.figures import BELOW, LEGEND_LINE, figure, room
-from app.charts.frames import tick_time, wall_clock, wall_time
+from app.charts.frames import tick_time, upright, wall_clock, wall_time
 from app.palette import BAD, LINES, Shade, rgba
 from metrics.detection.incidents import Channel, Incident
 
@@ -77,18 +77,7 @@ def _layout(
         if moment is None:
             continue
         at = wall_time(moment, zone, now)
-        shapes.append(
-            {
-                "type": "line",
-                "xref": "x",
-                "yref": "paper",
-                "x0": at,
-                "x1": at,
-                "y0": 0,
-                "y1": 1,
-                "line": {"color": BAD[shade], "width": 1.5, "dash": "dot"},
-            }
-        )
+        shapes.append(upright(at, BAD[shade], dash="dot"))
         notes.append(
             {
                 "xref": "x",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -61,6 +62,12 @@ def wall_time(moment: datetime, zone: str, at: datetime) -> datetime:
 
 def _offset(zone: str, at: datetime) -> timedelta:
     return at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
+
+
+def upright(at: datetime, colour: str, *, dash: str) -> dict[str, Any]:
+    """A line from top to bottom of a chart at one moment of its axis."""
+    line = {"color": colour, "width": 1.5, "dash": dash}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
 
 
 def tick_time(span: timedelta) -> str:
