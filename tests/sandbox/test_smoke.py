@@ -20,7 +20,7 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path, request, store):
 def test_no_number_and_no_text_lies_in_a_log_a_journal_a_stream_or_a_table(tmp_path):
     folder = tmp_path / "stack"
     seen: list[tuple[str, str]] = []
-    measure(folder, 10, overheard=lambda number, text: seen.append((number, text)))
+    measure(folder, 25, overheard=lambda number, text: seen.append((number, text)))
     secrets = {number.lstrip("+").encode() for number, _ in seen} | {text.encode() for _, text in seen}
     leaks = [
         (path.relative_to(folder), secret)
