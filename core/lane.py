@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,6 +26,9 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 _AnyFuture = Future[Answer] | asyncio.Future[Answer]
 _Waiting = tuple[Item, _AnyFuture[Answer]]
+
+_PACE_BATCHES = 8
+"""One quick batch among slow ones is no quick server."""
 
 
 class Lane(Generic[Item, Answer]):
@@ -57,7 +60,7 @@ class Lane(Generic[Item, Answer]):
         self._waiting = 0
         self._closed = False
         self._begun_at: float | None = None
-        self._last_seconds = 0.0
+        self._last_seconds = deque([0.0], maxlen=_PACE_BATCHES)
         self._thread = threading.Thread(target=self._run, name=f"lane-{name}", daemon=True)
         self.name = name
         self._thread.start()
@@ -104,8 +107,8 @@ class Lane(Generic[Item, Answer]):
 
     @property
     def pace_seconds(self) -> float:
-        """What the last batch took, or the one in hand has taken, whichever is more."""
-        return max(self._last_seconds, self.busy_seconds)
+        """What the longest of the last batches took, or the one in hand has taken, whichever is more."""
+        return max(*tuple(self._last_seconds), self.busy_seconds)
 
     def close(self, *, timeout_seconds: float = 10.0) -> None:
         """Take no more, finish what waits, stop the thread. Blocks meanwhile."""
@@ -148,7 +151,8 @@ class Lane(Generic[Item, Answer]):
             if running:
                 self._begun_at = monotonic()
                 self._finish(running)
-                self._last_seconds, self._begun_at = self.busy_seconds, None
+                self._last_seconds.append(self.busy_seconds)
+                self._begun_at = None
 
     def _take(self) -> tuple[list[_Waiting[Item, Answer]], bool]:
         """What waits, as soon as something does, and whether more may come."""

@@ -70,6 +70,7 @@ class Stage:
     ledger: Ledger
     kept: Path = field(repr=False)
     told: set[str] = field(default_factory=set)
+    healed_at: float = field(default_factory=time.time)
 
     def told_since(self) -> list[Alert]:
         """The alerts since this was asked last."""
@@ -216,6 +217,7 @@ async def strike(stage: Stage, fault: Fault, *, seconds: float, say: Say) -> Str
     """Make a fault under load, heal it, and lead back."""
     rng = np.random.default_rng([stage.plan.seed, *fault.number.encode()])
     field = Field(stage.cluster, stage.load, stage.operator, rng, seconds)
+    await _begin_well(stage, field)
     stage.load.tolerated, stage.load.codes_may_expire = fault.tolerates, fault.codes_may_expire
     stage.told_since()  # those are of the fault before
     say(f"{fault.number} {fault.title}: broken for {seconds:g} s")
@@ -227,7 +229,20 @@ async def strike(stage: Stage, fault: Fault, *, seconds: float, say: Say) -> Str
         field.fail("I6", f"not recovered after {RECOVERY_SECONDS:g} s: {await stage.operator.statuses()}")
     stage.load.tolerated, stage.load.codes_may_expire = frozenset(), False
     await asyncio.sleep(AFTER_SECONDS)
+    stage.healed_at = time.time()
     return Struck(fault, field)
+
+
+async def _begin_well(stage: Stage, field: Field) -> None:
+    """A fault is made of what is well, and whoever reads the table hears of what was called down while nothing was broken:
+    a machine that is busy may lose a store.
+    """
+    await stage.operator.lead_back(within_seconds=RECOVERY_SECONDS)
+    for name in INSTANCES:
+        since = [change for change in stage.operator.changes() if change.instance == name and change.at >= stage.healed_at]
+        if since:
+            field.note(f"instance {name} went {' → '.join(change.new for change in since)} before anything was broken")
+    field.begins()
 
 
 async def measure(stage: Stage, fault: Fault, *, quick: bool, say: Say) -> Row:
