@@ -36,7 +36,7 @@ class Lane(Generic[Item, Answer]):
 
     An answer that is an exception is raised to the caller of that item alone; an exception that `work` raises goes to
     every caller of the batch. A work function that can tell its items apart should therefore answer, not raise.
-    `listened` is the timer that callers wait by.
+    `listened` is the timer that callers wait by, `timer` the one that batches are measured by.
     """
 
     def __init__(
@@ -47,9 +47,10 @@ class Lane(Generic[Item, Answer]):
         batch_max: int,
         waiting_max: int,
         listened: Timer = monotonic,
+        timer: Timer = monotonic,
     ) -> None:
         self._work = work
-        self._listened = listened
+        self._listened, self._timer = listened, timer
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._handed_in: SimpleQueue[list[_Waiting[Item, Answer]] | None] = SimpleQueue()  # None is the end
@@ -103,7 +104,7 @@ class Lane(Generic[Item, Answer]):
     def busy_seconds(self) -> float:
         """For how long the batch in hand has been; 0 while none is."""
         begun_at = self._begun_at
-        return 0.0 if begun_at is None else monotonic() - begun_at
+        return 0.0 if begun_at is None else self._timer() - begun_at
 
     @property
     def pace_seconds(self) -> float:
@@ -149,7 +150,7 @@ class Lane(Generic[Item, Answer]):
             batch, is_open = self._take()
             running = [(item, future) for item, future in batch if _is_awaited(future)]
             if running:
-                self._begun_at = monotonic()
+                self._begun_at = self._timer()
                 self._finish(running)
                 self._last_seconds.append(self.busy_seconds)
                 self._begun_at = None

@@ -15,7 +15,7 @@ from core.settings.servers import Store as StoreSettings
 from sandbox.chaos.cluster import INSTANCES
 from sandbox.chaos.ledger import Call, Ledger
 from sandbox.chaos.nemesis import Fault
-from sandbox.chaos.operations import Operator
+from sandbox.chaos.operations import Change, Operator
 from sandbox.chaos.table import Row
 from service.herald import alert_kind
 
@@ -88,6 +88,14 @@ def changes(fault: Fault, operator: Operator, *, began_at: float) -> Iterator[st
                 yield f"instance {name} went {path}, which is flapping"
         elif seen != list(fault.expects):
             yield f"instance {name} went {path}, expected {' → '.join(fault.expects) or 'no change'}"
+
+
+def restless(changes: Sequence[Change], *, since: float) -> Iterator[str]:
+    """What to note of the time between two faults, in which no instance should have changed its status."""
+    for name in INSTANCES:
+        seen = [change.new for change in changes if change.instance == name and change.at >= since]
+        if seen:
+            yield f"instance {name} went {' → '.join(seen)} before anything was broken"
 
 
 def alerts(fault: Fault, told: Sequence[Alert]) -> Iterator[str]:

@@ -238,10 +238,8 @@ async def _begin_well(stage: Stage, field: Field) -> None:
     a machine that is busy may lose a store.
     """
     await stage.operator.lead_back(within_seconds=RECOVERY_SECONDS)
-    for name in INSTANCES:
-        since = [change for change in stage.operator.changes() if change.instance == name and change.at >= stage.healed_at]
-        if since:
-            field.note(f"instance {name} went {' → '.join(change.new for change in since)} before anything was broken")
+    for note in figures.restless(stage.operator.changes(), since=stage.healed_at):
+        field.note(note)
     field.begins()
 
 

@@ -150,3 +150,23 @@ def test_a_thread_hands_in_and_waits_as_well():
     with pytest.raises(ValueError, match="nothing"):
         none.result(5)
     lane.close()
+
+
+async def test_one_quick_batch_among_slow_ones_is_no_quick_lane():
+    now = 0.0
+
+    def work(items):
+        nonlocal now
+        now += sum(items)
+        return items
+
+    lane = Lane("test", work, batch_max=1, waiting_max=10, timer=lambda: now)
+    paces = []
+    for seconds in (0.1, 1.5, 0.1, *(0.2,) * 7, 0.1):
+        await lane.do(seconds)
+        await lane.do(0.0)  # the batch before it is measured by now
+        paces.append(round(lane.pace_seconds, 3))
+
+    assert paces[:3] == [0.1, 1.5, 1.5]
+    assert paces[-1] == 0.2
+    lane.close()

@@ -10,8 +10,9 @@ import pytest
 
 from core.alerts import Alert
 from sandbox.chaos.faults import mysql
-from sandbox.chaos.figures import alerts
+from sandbox.chaos.figures import alerts, restless
 from sandbox.chaos.nemesis import FAILS_OVER, Fault
+from sandbox.chaos.operations import Change
 
 FAULT = next(fault for fault in mysql.FAULTS if fault.number == "F1")
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -67,3 +68,12 @@ def test_where_nobody_can_foretell_the_path_only_flapping_is_wrong():
 
     assert problems(pair, FAILS_OVER * 2) == 0
     assert problems(pair, ["mysql_fatal", "recovering"] * 5) == 1
+
+
+def test_what_was_called_down_between_two_faults_is_noted():
+    def change(at: float, new: str, instance: str = "a") -> Change:
+        return Change(instance, at, new, "")
+
+    changes = [change(1, "healthy"), change(5, "mysql_fatal"), change(6, "recovering"), change(2, "healthy", "b")]
+
+    assert list(restless(changes, since=3)) == ["instance a went mysql_fatal → recovering before anything was broken"]
