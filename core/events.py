@@ -222,6 +222,9 @@ class BadLine:
     raw: bytes
 
 
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What a line that is no event makes the decoder raise; the last of them for a thousand brackets."""
+
 _encoder = msgspec.json.Encoder(uuid_format="canonical")
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
@@ -235,7 +238,7 @@ def decode(line: bytes) -> AnyEvent:
     """One event. Raises `EventUnreadable` with a reason that does not repeat the event's values."""
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise EventUnreadable(redact(str(error))) from error
 
 
@@ -244,7 +247,7 @@ def from_row(row: Mapping[str, Any]) -> AnyEvent:
     told = {name: value for name, value in row.items() if value is not None and value != ""}
     try:
         event: AnyEvent = msgspec.convert(told, AnyEvent, strict=False)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise EventUnreadable(redact(str(error))) from error
     return event
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import BadInput, EventUnreadable
-from core.events import AnyEvent, decode, from_row
+from core.events import UNREADABLE, AnyEvent, decode, from_row
 from core.redact import redact
 from ingest.mapping import Mapper
 from ingest.sink import Sink, Stored, Unreadable
@@ -108,7 +108,7 @@ def _events(line: Line, mapper: Mapper | None) -> list[AnyEvent]:
 def _json_object(raw: bytes) -> Mapping[str, Any]:
     try:
         row = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise EventUnreadable(redact(str(error))) from None
     if not isinstance(row, dict):
         raise EventUnreadable("a line is a JSON object")

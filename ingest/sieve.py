@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from core.errors import EventUnreadable
-from core.events import BadLine, Event, Hash, Name, Receipt, Send, Verify, decode, encode_lines
+from core.events import UNREADABLE, BadLine, Event, Hash, Name, Receipt, Send, Verify, decode, encode_lines
 from core.ids import event_id
 
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}").fullmatch
@@ -59,7 +59,7 @@ class Sieve:
         """The kind of event the line is, '' where that is not plain."""
         try:
             plain = self._decode(line)
-        except (msgspec.MsgspecError, ValueError):
+        except UNREADABLE:
             return ""
         shape = _SHAPES[type(plain)]
         names = shape.names(plain)

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from core.errors import EventUnreadable
+from core.events import UNREADABLE
 from core.redact import redact
 
 
@@ -35,5 +36,5 @@ def decode_number(line: bytes) -> SealedNumber:
     """One sealed number. Raises `EventUnreadable`."""
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise EventUnreadable(redact(str(error))) from error

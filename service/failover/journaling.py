@@ -16,6 +16,7 @@ import msgspec
 
 from core.clock import Clock
 from core.errors import BadInput, JournalWriteFailed
+from core.events import UNREADABLE
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import Journal
 from core.lane import Lane
@@ -74,7 +75,7 @@ def decode(payload: bytes) -> AnyFact:
     """The fact of a record. Raises `RecordUnreadable`, without repeating a value, for whatever this program cannot run."""
     try:
         entry = _decoder.decode(payload)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise RecordUnreadable(f"not a record of a write: {redact(str(error))}") from error
     kind = STATEMENTS.get(entry.statement)
     if kind is None or entry.v != 1:
@@ -84,7 +85,7 @@ def decode(payload: bytes) -> AnyFact:
     try:
         tagged = {**entry.parameters, "fact": kind.__struct_config__.tag}
         fact: AnyFact = msgspec.convert(tagged, AnyFact)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except UNREADABLE as error:
         raise RecordUnreadable(f"{entry.statement}: {redact(str(error))}") from error
     return fact
 

@@ -147,3 +147,13 @@ def test_ids_of_the_same_export_row_are_the_same_and_carry_its_time():
     assert uuid7_from(AT, "x") == uuid7_from(AT, "x") != uuid7_from(AT, "y")
     assert isinstance(REQUEST, UUID)
     assert REQUEST.version == 7
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000, b'{"kind":"send","x":' + b"[" * 100_000], ids=["alone", "in an event"]
+)
+def test_a_line_of_brackets_is_unreadable_and_costs_no_neighbour(line: bytes):
+    good, bad = decode_lines(encode_lines([send()]) + line + b"\n" + encode_lines([send(attempt=2)]))
+
+    assert [event.attempt for event in good] == [1, 2]
+    assert [one.index for one in bad] == [1]

@@ -95,3 +95,11 @@ def test_another_zone_is_the_same_moment():
     line = encode_lines([msgspec.structs.replace(EVENTS[0], at=east)]).rstrip()
 
     assert sifted(line)[0]["send"] == [line]
+
+
+def test_a_line_of_brackets_is_unreadable_and_costs_no_neighbour():
+    lines = encode_lines(EVENTS).splitlines()
+    into, bad = sifted(b"\n".join([b'{"kind":"send","x":' + b"[" * 100_000, *lines]))
+
+    assert len(bad) == 1
+    assert sum(map(len, into.values())) == len(lines)
