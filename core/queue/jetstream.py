@@ -78,6 +78,7 @@ class JetStreamQueue:
         self._connection: Client | None = None
         self._context: JetStreamContext | None = None
         self._connecting = asyncio.Lock()
+        self._is_closed = False
         self._subscriptions: dict[tuple[str, str], JetStreamContext.PullSubscription] = {}
         self._let_go_to: dict[str, int] = {}  # by streams of an earlier version, which keep what was taken
 
@@ -124,6 +125,7 @@ class JetStreamQueue:
         return StreamState(info.state.messages, info.state.bytes, pending)
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._connection is not None:
             await self._connection.close()
 
@@ -191,7 +193,9 @@ class JetStreamQueue:
 
     async def _connected(self) -> JetStreamContext:
         async with self._connecting:
-            if self._connection is None:
+            if self._connection is None or (self._connection.is_closed and not self._is_closed):
+                # The client tries again after a lost connection, but lets go for good of a server that refused it once.
+                self._subscriptions.clear()
                 await self._connect()
         if self._context is None or self._connection is None or not self._connection.is_connected:
             raise self._unavailable(None)  # at once: what is buffered for a dead connection is acknowledged to nobody

@@ -127,6 +127,61 @@ async def test_nobody_there_is_said_at_once():
     assert "[queue]" in refused.value.hint
 
 
+class Between:
+    """Stands before a server, and says to every client what a server says that refuses it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._writers: list[asyncio.StreamWriter] = []
+        self.serving: list[asyncio.Future[None]] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        self.serving.append(asyncio.current_task())
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(_pass_on(reader, ours), _pass_on(theirs, writer))
+
+    def refuse(self) -> None:
+        for writer in self._writers:
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_server_that_refused_for_a_while_is_used_again(nats_server, token):
+    between = Between(nats_server.port)
+    async with await asyncio.start_server(between.serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        url = nats_server.url.replace(str(nats_server.port), str(port))
+        queue = JetStreamQueue(settings(url, timeout_seconds=2), name="test")
+        await drain(queue, EVENTS)
+        await queue.publish(SUBJECT, b"before", message_id=f"{token}-1")
+        between.refuse()
+        refused = again = 0
+        async with asyncio.timeout(20):
+            while not (refused and again):
+                try:
+                    await queue.publish(SUBJECT, b"after", message_id=f"{token}-{again + 2}")
+                    again += bool(refused)
+                except QueueUnavailable:
+                    refused += 1
+                await asyncio.sleep(0.01)
+        pulled = await drain(queue, EVENTS)
+        await queue.close()
+        with pytest.raises(QueueUnavailable):
+            await queue.publish(SUBJECT, b"closed", message_id=f"{token}-closed")
+        await asyncio.gather(*between.serving)
+
+    assert {b"before", b"after"} <= set(pulled)
+
+
 async def test_a_server_that_comes_back_is_used_again_with_what_it_had(tmp_path):
     server = await asyncio.to_thread(start_nats, tmp_path)
     queue = JetStreamQueue(settings(server.url, timeout_seconds=0.5), name="test")
