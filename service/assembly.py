@@ -105,6 +105,7 @@ def build(settings: Settings, outside: Outside) -> Service:
     clock = outside.clock
     telemetry = Telemetry(outside.registry)
     minutes = Minutes(outside.instance or uuid4().hex, journals=_journals(settings.journal.folder), clock=clock)
+    telemetry.store_backlog_bytes.set_function(lambda: minutes.waiting.store)
     publisher = Publisher(
         outside.queue,
         settings.journal.folder / EVENTS_FOLDER,

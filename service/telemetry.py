@@ -47,6 +47,11 @@ class Telemetry:
         self.backlog_bytes = Gauge(
             "heliograph_events_backlog_bytes", "Journal of events that the queue does not have yet.", registry=registry
         )
+        self.store_backlog_bytes = Gauge(
+            "heliograph_store_backlog_bytes",
+            "Journal of writes that the primary store does not have yet.",
+            registry=registry,
+        )
         self.queue_up = Gauge("heliograph_queue_up", "1 while the queue confirms what is published.", registry=registry)
         self.outcomes_unkept = Counter(
             "heliograph_outcomes_unkept",
