@@ -118,6 +118,8 @@ class Aftermath:
                 await self.look()
             except (HeliographError, OSError) as error:
                 _log.warning("telling again waits", reason=str(error))
+            except Exception:  # noqa: BLE001  # whatever it is, signs of life must go on
+                _log.exception("telling again waits")
             await asyncio.sleep(_BEAT_SECONDS)
 
     def _left_untold(self) -> tuple[Span, ...]:

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from core.clock import Clock
 from core.events import Availability, Event
 from core.journal import backlog_bytes
+
+_log = structlog.get_logger(__name__)
 
 PERIOD_SECONDS = 5.0
 _LOOK_SECONDS_MAX = 2.0
@@ -60,9 +64,14 @@ class _Counts:
 class Minutes:
     """Counts of one instance. `tell` takes events and makes them durable."""
 
-    def __init__(self, instance: str, *, journals: Journals, clock: Clock) -> None:
+    def __init__(
+        self, instance: str, *, journals: Journals, clock: Clock, period_seconds: float = PERIOD_SECONDS
+    ) -> None:
         self._instance = instance
+        self._period_seconds = period_seconds
         self._journals = journals
+        self.waiting = Backlog(0, 0)
+        """What was last seen to wait in the journals."""
         self._looking: asyncio.Task[Backlog] | None = None
         self._clock = clock
         self._counts: OrderedDict[datetime, _Counts] = OrderedDict()
@@ -100,9 +109,12 @@ class Minutes:
 
     async def _run(self, tell: Callable[[Sequence[Event]], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(PERIOD_SECONDS)
-            await self.look()
-            await tell(self.take(before=self._clock() - _LATE))
+            await asyncio.sleep(self._period_seconds)
+            try:
+                await self.look()
+                await tell(self.take(before=self._clock() - _LATE))
+            except Exception:  # noqa: BLE001  # whatever it is, the next minute has to be told
+                _log.exception("a minute was not told")
 
     async def look(self) -> None:
         """See what waits in the journals now: a minute that was looked at is told, with or without calls."""
@@ -114,7 +126,8 @@ class Minutes:
         done, _ = await asyncio.wait({self._looking}, timeout=_LOOK_SECONDS_MAX)
         with suppress(OSError):  # the journals tell of a disk that fails
             if done:
-                counts.backlog = self._looking.result().or_more(counts.backlog)
+                self.waiting = self._looking.result()
+                counts.backlog = self.waiting.or_more(counts.backlog)
 
     def _now(self) -> _Counts:
         minute = self._clock().replace(second=0, microsecond=0)

@@ -65,7 +65,7 @@ async def serve(
                 providers=adapters,
                 registry=registry,
                 switch=store,
-                exchange=RedisExchange(settings.mirror, instance=store.instance, clock=clock),
+                exchange=RedisExchange(settings.mirror, instance=store.instance, clock=clock, listened=attention),
                 instance=store.instance,
                 clock=clock,
                 hooks=hooks,

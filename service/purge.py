@@ -92,3 +92,5 @@ class Purge:
                     _log.info("old facts deleted", rows=deleted)
             except HeliographError as error:
                 _log.warning("old facts wait", reason=str(error))
+            except Exception:  # noqa: BLE001  # whatever it is, tomorrow's facts grow old too
+                _log.exception("old facts wait")

@@ -11,9 +11,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from core.errors import BadInput, Unavailable
 from service.facts import AnyFact, EncryptedNumber, InboundMessage
 from service.stores import Backup
+
+_log = structlog.get_logger(__name__)
 
 _NEVER_ASKED = (EncryptedNumber, InboundMessage)  # of the backup: they would only fill its memory
 _BATCH_MAX = 200
@@ -116,6 +120,9 @@ class Mirroring:
             self._drop_oldest()
             self._on_error(error)
             return False
+        except Exception:  # noqa: BLE001  # whatever it is, those that follow have to be copied
+            _log.exception("copies_dropped", copies=len(copies))
+            self.dropped += len(copies)
         finally:
             _finish(copies)
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import NamedTuple, Protocol, cast
 
 import structlog
@@ -18,7 +19,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from core.clock import Clock, utc_now
+from core.attention import within
+from core.clock import Clock, Timer, utc_now
 from core.errors import ConfigurationError, MirrorUnavailable
 from core.settings.servers import Mirror as MirrorSettings
 
@@ -48,18 +50,27 @@ class Exchange(Protocol):
 
 
 class RedisExchange:
-    """One hash a key, one field an instance; what an instance left goes after an hour."""
+    """One hash a key, one field an instance; what an instance left goes after an hour. It waits in time in which this
+    process listened.
+    """
 
     def __init__(
-        self, settings: MirrorSettings, *, instance: str, clock: Clock = utc_now, namespace: str = "heliograph"
+        self,
+        settings: MirrorSettings,
+        *,
+        instance: str,
+        clock: Clock = utc_now,
+        listened: Timer = monotonic,
+        namespace: str = "heliograph",
     ) -> None:
         self._instance, self._namespace = instance, namespace
-        self._clock = clock
+        self._clock, self._listened = clock, listened
+        self._timeout_seconds = settings.timeout_seconds
         try:
             self._redis = Redis.from_url(
                 settings.url.get_secret_value(),
-                socket_timeout=settings.timeout_seconds,
-                socket_connect_timeout=settings.timeout_seconds,
+                socket_timeout=None,  # `_execute` alone limits: the client's own limits go by the wall
+                socket_connect_timeout=None,
                 max_connections=2,
                 retry=Retry(NoBackoff(), 0),
             )
@@ -92,7 +103,8 @@ class RedisExchange:
 
     async def _execute(self, pipeline: Pipeline) -> list[object]:
         try:
-            return await cast("Awaitable[list[object]]", pipeline.execute())
+            async with within(self._timeout_seconds, listened=self._listened):
+                return await cast("Awaitable[list[object]]", pipeline.execute())
         except (RedisError, OSError, ValueError) as error:
             raise MirrorUnavailable(f"counts were not shared: {type(error).__name__}") from error
 
@@ -106,14 +118,17 @@ class RedisExchange:
         await self._execute(pipeline)
 
     def _others(self, fields: object, now: float) -> dict[str, Left]:
-        found = {name.decode(): value.decode() for name, value in cast("dict[bytes, bytes]", fields).items()}
+        found = {
+            name.decode(errors="replace"): value.decode(errors="replace")
+            for name, value in cast("dict[bytes, bytes]", fields).items()
+        }
         return {name: _left(value, now) for name, value in found.items() if name != self._instance}
 
 
 def _left(value: str, now: float) -> Left:
     """What cannot be read is as old as can be."""
     at, _, text = value.partition(" ")
-    return Left(text, max(0.0, now - int(at)) if at.isdigit() and text else _LIFE_SECONDS)
+    return Left(text, max(0.0, now - int(at)) if at.isdecimal() and text else _LIFE_SECONDS)
 
 
 class Sharing:
@@ -157,7 +172,10 @@ class Sharing:
 
     async def _run(self) -> None:
         while not self._closing:  # cancellation alone may be swallowed by the client's wait_for (Python 3.11)
-            await self.swap_once()
+            try:
+                await self.swap_once()
+            except Exception:  # noqa: BLE001  # whatever it is, the counts have to be shared again
+                _log.exception("guards_not_shared")
             await asyncio.sleep(self._period_seconds)
 
 

@@ -73,5 +73,5 @@ def _summed(left: list[Left], *, parts: int) -> list[int]:
     kept as it was, the count of an instance that ended would be held against the next one for as long as that runs.
     """
     rows = [(row.text.split(), max(0.0, 1.0 - row.age_seconds / WINDOW_SECONDS)) for row in left]
-    good = [(texts, share) for texts, share in rows if len(texts) == parts and all(text.isdigit() for text in texts)]
+    good = [(texts, share) for texts, share in rows if len(texts) == parts and all(text.isdecimal() for text in texts)]
     return [round(sum(int(texts[part]) * share for texts, share in good)) for part in range(parts)]

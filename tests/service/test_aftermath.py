@@ -198,3 +198,23 @@ async def test_a_sign_of_life_that_cannot_be_read_stops_no_start(life: Life):
     await life.next()
 
     assert life.told == []
+
+
+async def test_it_goes_on_whatever_a_look_comes_to(life: Life):
+    class Odd(Stores):
+        asked = 0
+
+        async def request(self, request_id):
+            self.asked += 1
+            if self.asked == 1:
+                raise KeyError("nobody expected this")
+            return await super().request(request_id)
+
+    life.store = Odd()
+    request = begun_at(NOW)
+    await life.store.write(finished(request))
+    life.store.checks_to_tell.add(request.id)
+    process = life.process()
+    process.start()
+    await until(lambda: bool(life.told))
+    await process.stop()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from core.clock import ManualClock
-from core.events import Availability
+from core.events import Availability, Event
 from core.journal import SUFFIX
 from service.availability import Journals, Minutes
+from service.failover import STORE_FOLDER
 from tests.service.stores.facts import NOW
 from tests.support.house import open_house
 from tests.support.providers import a_number
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -96,3 +100,30 @@ async def test_calls_of_the_api_are_told_and_looks_at_its_health_are_not(tmp_pat
     assert told[0].store_backlog_bytes == 0
     assert told[0].events_backlog_bytes is not None
     assert told[0].events_backlog_bytes > 0  # nobody published what the call told
+
+
+async def test_telemetry_shows_what_waits_in_the_journal_of_the_stores(tmp_path: Path):
+    async with open_house(tmp_path) as house:
+        folder = house.settings.journal.folder / STORE_FOLDER
+        folder.parent.mkdir(exist_ok=True)
+        journal(folder, 4_096)
+        await house.service.minutes.look()
+        text = (await house.call("GET", "/metrics", key="")).text
+
+    assert "heliograph_store_backlog_bytes 4096.0" in text
+
+
+async def test_the_next_minute_is_told_whatever_telling_this_one_came_to(tmp_path: Path, clock: ManualClock):
+    told: list[Event] = []
+
+    async def tell(events: Sequence[Event]) -> None:
+        clock.advance(seconds=60)
+        if clock() < NOW + timedelta(seconds=90):
+            raise KeyError("nobody expected this")
+        told.extend(events)
+
+    journals = Journals(tmp_path / "store", tmp_path / "events")
+    minutes = Minutes("a" * 32, journals=journals, clock=clock, period_seconds=0)
+    minutes.start(tell)
+    await until(lambda: bool(told))
+    await minutes.stop(tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from service.facts import IdempotencyClaim
 from service.purge import Purge
 from service.stores.memory import MemoryStore
 from tests.service.stores.facts import NOW, new_id
+from tests.support.until import until
 
 
 async def no_pause(_seconds: float) -> None:
@@ -50,3 +52,23 @@ async def test_a_store_that_does_not_answer_is_asked_again_in_the_same_hour():
     store.available = True
 
     assert await purge.purge_if_due() == 1
+
+
+async def test_it_looks_again_whatever_a_look_comes_to():
+    class Odd(MemoryStore):
+        looks = 0
+
+        async def claim(self, claim):
+            self.looks += 1
+            raise KeyError("nobody expected this")
+
+    async def turn(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    store = Odd()
+    purge = Purge(
+        store, claims_kept=timedelta(hours=1), facts_kept=timedelta(days=1), clock=ManualClock(NOW), sleep=turn
+    )
+    purge.start()
+    await until(lambda: store.looks > 1)
+    await purge.stop()

@@ -79,3 +79,20 @@ async def test_a_backup_that_lost_its_data_is_filled_from_the_primary_store(make
 
     assert await failover.opted_out(request.phone_hash)
     assert (await failover.check(order(request))).check == 2
+
+
+async def test_a_copy_that_fails_as_nobody_expected_keeps_no_other_from_being_made(make: Make, twins: Twins):
+    class Odd(MemoryStore):
+        async def mirror(self, rows):
+            if any(isinstance(row, ApiKey) for row in rows):
+                raise KeyError("nobody expected this")
+            await super().mirror(rows)
+
+    twins.backup = Odd(as_mirror=True)
+    failover = await make()
+    key = ApiKey(key_hash=new_hash(), at=NOW, app="shop", label="the shop", scopes="send")
+    await failover.write([key])
+    await until(lambda: failover.view().copies_dropped == 1)
+    request = facts.request()
+    await failover.write([request])
+    await until(lambda: twins.backup.facts() == [request])
