@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random, SystemRandom
 from uuid import uuid4
 
@@ -104,8 +103,7 @@ def build(settings: Settings, outside: Outside) -> Service:
     require_secrets(settings)
     clock = outside.clock
     telemetry = Telemetry(outside.registry)
-    minutes = Minutes(outside.instance or uuid4().hex, journals=_journals(settings.journal.folder), clock=clock)
-    telemetry.store_backlog_bytes.set_function(lambda: minutes.waiting.store)
+    minutes = _minutes(settings, outside, telemetry)
     publisher = Publisher(
         outside.queue,
         settings.journal.folder / EVENTS_FOLDER,
@@ -204,8 +202,12 @@ def require(secrets: dict[str, SecretStr]) -> None:
         )
 
 
-def _journals(folder: Path) -> Journals:
-    return Journals(store=folder / STORE_FOLDER, events=folder / EVENTS_FOLDER)
+def _minutes(settings: Settings, outside: Outside, telemetry: Telemetry) -> Minutes:
+    folder = settings.journal.folder
+    journals = Journals(store=folder / STORE_FOLDER, events=folder / EVENTS_FOLDER)
+    minutes = Minutes(outside.instance or uuid4().hex, journals=journals, clock=outside.clock)
+    telemetry.store_backlog_bytes.set_function(lambda: minutes.waiting.store)
+    return minutes
 
 
 def _keys(settings: Api, outside: Outside) -> Keys:
