@@ -112,7 +112,7 @@ async def replay(
     Raises `Unavailable` when the store stops answering; the next replay goes on from the mark.
     """
     total = Replayed()
-    for file in list(closed_files(folder)):
+    for file in await asyncio.to_thread(lambda: list(closed_files(folder))):
         with file.held() as is_ours:
             if not is_ours:
                 continue
@@ -130,22 +130,23 @@ async def replay(
 async def _replay_file(
     file: JournalFile, writing: _Writing, progress: Progress, *, skip_damaged: bool, step: Step
 ) -> Replayed:
+    """The disk is asked in threads: calls are answered meanwhile, and it may be slow."""
     records, rejected = 0, 0
-    reading = file.records(after=file.mark, skip_damaged=skip_damaged)
+    reading = await asyncio.to_thread(lambda: file.records(after=file.mark, skip_damaged=skip_damaged))
     try:
-        while batch := list(islice(reading, _BATCH_MAX)):
+        while batch := await asyncio.to_thread(lambda: list(islice(reading, _BATCH_MAX))):
             step("replay-write")
             rejected += await _replay_batch(file, writing, batch)
             records += len(batch)
             step("replay-mark")
-            file.set_mark(batch[-1].number)
+            await asyncio.to_thread(file.set_mark, batch[-1].number)
             progress(file.path.name, batch[-1].number)
     except JournalDamaged as damage:
         return Replayed(records=records, rejected=rejected, damaged=(str(damage),))
     if file.damage:
-        kept = file.set_aside()
+        kept = await asyncio.to_thread(file.set_aside)
         return Replayed(files=1, records=records, rejected=rejected, damaged=(f"{file.damage}; kept as {kept.name}",))
-    file.remove()
+    await asyncio.to_thread(file.remove)
     return Replayed(files=1, records=records, rejected=rejected)
 
 
@@ -168,7 +169,8 @@ async def _replay_batch(file: JournalFile, writing: _Writing, records: list[Reco
                 await writing.write([fact])
             except BadInput as error:
                 bad.append((record, str(error)))
-    _set_aside(file, bad)
+    if bad:
+        await asyncio.to_thread(_set_aside, file, bad)
     return len(bad)
 
 
@@ -249,8 +251,6 @@ async def _settle_check(store: Keeping, check: Check) -> None:
 
 
 def _set_aside(file: JournalFile, bad: list[tuple[Record, str]]) -> None:
-    if not bad:
-        return
     path = file.path.with_suffix(REJECTED_SUFFIX)
     with path.open("ab") as aside:
         for record, reason in bad:

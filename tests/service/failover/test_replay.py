@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -89,6 +90,25 @@ async def test_a_check_that_gets_another_number_is_told_of(tmp_path: Path):
 
     assert told == [request.id]
     assert await store.checks(request.id) == [facts.check(request, 1), msgspec.structs.replace(other, check=2)]
+
+
+async def test_a_disk_that_does_not_answer_keeps_nobody_else_waiting(tmp_path: Path):
+    """Its mark is a pipe: who reads it waits until somebody writes."""
+    store, written = MemoryStore(), some_facts()
+    mark = journal_of(tmp_path, records_of(written)).with_suffix(".journal.done")
+    os.mkfifo(mark)
+    helping = threading.Timer(5.0, mark.write_text, ["0"])  # or a loop that is held up would never say so
+    helping.start()
+    replaying = asyncio.create_task(replay(tmp_path, store))
+    await asyncio.sleep(0.05)
+    was_free = helping.is_alive()
+    helping.cancel()
+    if was_free:
+        await asyncio.to_thread(mark.write_text, "0")
+    await replaying
+
+    assert was_free
+    assert len(store.facts()) == len(written)
 
 
 async def test_a_replay_that_was_cut_short_goes_on_from_its_mark(tmp_path: Path):
