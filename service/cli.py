@@ -27,12 +27,17 @@ def service(log_level: str) -> None:
     """
     import uvloop
 
+    from core.ending import end_within
     from core.log import configure
     from service.main import serve
 
     configure("service", level=log_level)
     uvloop.run(
-        serve(load(), on_ready=lambda address: click.echo(f"Heliograph answers at {address}, see {address}/schema"))
+        serve(
+            load(),
+            on_ready=lambda address: click.echo(f"Heliograph answers at {address}, see {address}/schema"),
+            on_ending=end_within,
+        )
     )
 
 

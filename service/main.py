@@ -41,10 +41,12 @@ async def serve(
     settings: Settings,
     *,
     on_ready: Callable[[str], None] = lambda _: None,
+    on_ending: Callable[[], None] = lambda: None,
     hooks: Hooks = NO_HOOKS,
     clock: Clock = utc_now,
 ) -> None:
-    """Run until a signal. `on_ready` is called once with the address, when calls are answered.
+    """Run until a signal. `on_ready` is called once with the address, when calls are answered; `on_ending` when none is
+    any more and the parts are to be stopped.
 
     Raises `ConfigurationError`, `StoreUnavailable`; other servers may be down at the start, and are warned about.
     """
@@ -87,6 +89,7 @@ async def serve(
         try:
             all_answered = await answer_calls(service.app, settings, on_ready=on_ready)
         finally:
+            on_ending()
             await aftermath.stop(all_told=all_answered)
             await purge.stop()
             await herald.stop()

@@ -19,6 +19,8 @@ from service.api.express import Express
 
 _log = structlog.get_logger(__name__)
 
+UNREAD_SECONDS_MAX = 30.0
+"""Who takes nothing of an answer for so long is cut off."""
 _GRACE_SECONDS = 2
 """Beyond the deadline of a send: calls in hand are answered before the process ends."""
 
@@ -78,12 +80,15 @@ class _Server(uvicorn.Server):
 
 class Connection(HttpToolsProtocol):
     """A connection of the server, whose writes go through `Joined`. It waits for no endless head (measured, 50 MB of small
-    headers took a gigabyte) and for no call that does not come whole in time, for nobody knows yet whose it is."""
+    headers took a gigabyte) and for no call that does not come whole in time, for nobody knows yet whose it is; nor for who reads no answers."""
 
     head_bytes_max = 64 * 1024
     """Of a head, and of what follows the last piece of a body, beyond what is read with its first bytes."""
     call_seconds_max = 10.0
     """From the first bytes of a call, or from the start of the connection, to the last."""
+    unread_seconds_max = UNREAD_SECONDS_MAX
+
+    _unread: asyncio.TimerHandle | None = None
 
     _in_head = _is_whole = False
     _head_bytes = 0
@@ -131,8 +136,18 @@ class Connection(HttpToolsProtocol):
             self._await_nothing()
             self._await_call()
 
+    def pause_writing(self) -> None:
+        """Nobody takes the answers: the next call on this connection would wait with its place taken for as long."""
+        super().pause_writing()
+        self._unread = asyncio.get_running_loop().call_later(self.unread_seconds_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._await_no_reader()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._await_nothing()
+        self._await_no_reader()
         super().connection_lost(exc)
 
     def _begin_head(self) -> None:
@@ -145,6 +160,11 @@ class Connection(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+    def _await_no_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _give_up(self) -> None:
         if self._is_answering:
@@ -176,9 +196,15 @@ class Joined(asyncio.Transport):
         self._waiting.append(bytes(data))
 
     def close(self) -> None:
-        """Send what waits, and close."""
+        """Send what waits, and close; what nobody reads is not waited for."""
         self._flush()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(UNREAD_SECONDS_MAX, self._transport.abort)
+
+    def abort(self) -> None:
+        """Close, and send nothing more."""
+        self._transport.abort()
 
     def is_closing(self) -> bool:
         """Whether it is closed, or will be."""

@@ -93,7 +93,8 @@ async def test_it_serves_with_the_primary_store_alone(tmp_path: Path):
     settings = settings_of(tmp_path, providers=[row])
     key, _ = await create_key(settings, app="shop", scopes=frozenset({"send"}), label="")
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(settings, on_ready=address.set_result))
+    ending = asyncio.Event()
+    serving = asyncio.create_task(serve(settings, on_ready=address.set_result, on_ending=ending.set))
     try:
         async with asyncio.timeout(20), aiohttp.ClientSession() as session:
             base = await address
@@ -103,8 +104,11 @@ async def test_it_serves_with_the_primary_store_alone(tmp_path: Path):
             async with session.post(f"{base}/v1/verifications", json={}, headers=headers) as answer:
                 assert answer.status == 422
     finally:
+        assert not ending.is_set()
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+
+    assert ending.is_set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

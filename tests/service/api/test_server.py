@@ -34,6 +34,9 @@ class Wire(asyncio.Transport):
     def is_closing(self):
         return self.closed
 
+    def get_write_buffer_size(self):
+        return 0
+
 
 async def test_what_is_written_in_one_step_is_sent_at_once():
     wire = Wire()
@@ -62,15 +65,16 @@ async def test_closing_sends_what_was_written_before():
 class Hasty(Connection):
     """Waits no longer than a test may take."""
 
-    call_seconds_max = 0.1
+    call_seconds_max = unread_seconds_max = 0.1
 
 
 SLOW_SECONDS = 0.3
 BODY_BYTES = 100_000
+UNREAD_BYTES = 20_000_000  # more than the two ends keep for each other
 
 
 async def app(scope, receive, send):
-    """Answers how much came; for the path /slow after longer than `Hasty` waits for a call."""
+    """Answers how much came, and much for the path /much; for the path /slow after longer than `Hasty` waits for a call."""
     count, more = 0, True
     while more:
         message = await receive()
@@ -78,8 +82,10 @@ async def app(scope, receive, send):
             return
         count, more = count + len(message["body"]), message["more_body"]
     await asyncio.sleep(SLOW_SECONDS if scope["path"] == "/slow" else 0)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"7")]})
-    await send({"type": "http.response.body", "body": b"%7d" % count})
+    body = bytes(UNREAD_BYTES) if scope["path"] == "/much" else b"%7d" % count
+    head = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})
 
 
 @asynccontextmanager
@@ -162,6 +168,20 @@ async def test_nor_is_one_that_comes_byte_by_byte():
             await asyncio.sleep(0.01)
 
         assert await end == b""
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_nor_is_a_caller_who_reads_no_answer(calls: int):
+    lost = asyncio.Event()
+
+    class Noting(Hasty):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    async with connected(Noting) as (_, writer):
+        writer.write(b"POST /much HTTP/1.1\r\nHost: x\r\n\r\n" * calls)
+        await lost.wait()
 
 
 async def test_what_comes_whole_is_answered_however_long_that_takes_and_one_call_after_the_other():
