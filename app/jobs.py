@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from app import cached, texts, words
+from app import cached, controls, texts, words
 from metrics.freshness import Runs
+from metrics.runs import Job, Run
 
 _LATE = timedelta(minutes=5)
 """Each minute is judged within seconds of its end, a heavy one in a minute or two."""
@@ -24,21 +25,36 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
             "nobody is alerted, and no report is sent."
         )
     report, when = _last_report()
-    jobs = {
-        "judge channels, and alert": ("each minute", runs.judged, "the last minute that was judged"),
-        "roll up hours": ("each minute, what is due", runs.rolled_up, "without it long ranges are slow"),
-        "merge days": ("each night, what is due", runs.merged, "four days after their end"),
-        "send reports": ("each morning", when, report),
+    jobs: dict[Job, tuple[str, str, datetime | None, str]] = {
+        "minute": ("judge channels, and alert", "each minute", runs.judged, "the last minute that was judged"),
+        "rollup": ("roll up hours", "each minute, what is due", runs.rolled_up, "without it long ranges are slow"),
+        "settling": ("merge days", "each night, what is due", runs.merged, "four days after their end"),
+        "report": ("send reports", "each morning", when, report),
     }
+    for job, (name, *_) in jobs.items():
+        run = runs.latest.get(job)
+        if run is not None and run.failure:
+            ended = words.moment(run.at, zone, now=now)
+            st.warning(
+                f"**The last run of “{name}” failed** at {ended}: {controls.plain(run.failure)}. It is tried again by itself; "
+                "the log of `heliograph scheduler` says more."
+            )
     texts.table(
         "Jobs of the scheduler",
         [
-            texts.Column("Job", list(jobs)),
-            texts.Column("Due", [due for due, _, _ in jobs.values()]),
-            texts.Column("Last", [_last(at, zone, now) for _, at, _ in jobs.values()]),
-            texts.Column("About", [about for _, _, about in jobs.values()], "long"),
+            texts.Column("Job", [name for name, *_ in jobs.values()]),
+            texts.Column("Due", [due for _, due, _, _ in jobs.values()]),
+            texts.Column("Last", [_last(at, zone, now) for _, _, at, _ in jobs.values()]),
+            texts.Column("Last run", [_ended(runs.latest.get(job), zone, now) for job in jobs]),
+            texts.Column("About", [about for *_, about in jobs.values()], "long"),
         ],
     )
+
+
+def _ended(run: Run | None, zone: str, now: datetime) -> str:
+    if run is None:
+        return words.UNDEFINED
+    return f"{'failed' if run.failure else 'well'}, {words.ago(now - run.at)}"
 
 
 def _last_report() -> tuple[str, datetime | None]:

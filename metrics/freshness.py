@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import pandas as pd
 from core.warehouse import Warehouse
 from metrics import cohorts
 from metrics.query import BUCKETS
+from metrics.runs import Job, Run, latest
 
 KINDS = ("send", "receipt", "verify", "inbound")
 LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payload", "masked")
@@ -67,11 +69,12 @@ def dead_letters(warehouse: Warehouse, *, start: datetime, end: datetime, most: 
 @dataclass(frozen=True)
 class Runs:
     """How far the jobs of the scheduler have come, None for one that has not run: the last minute that was judged, and when
-    hours were rolled up and days merged last."""
+    hours were rolled up and days merged last; and how the last run of each came out."""
 
     judged: datetime | None
     rolled_up: datetime | None
     merged: datetime | None
+    latest: Mapping[Job, Run]
 
 
 def runs(warehouse: Warehouse) -> Runs:
@@ -82,4 +85,5 @@ def runs(warehouse: Warehouse) -> Runs:
             (SELECT toUnixTimestamp(max(covers_until)) FROM rollup_built),
             (SELECT toUnixTimestamp(max(settled_at)) FROM settled_days)"""
     (found,) = warehouse.query_rows(sql)
-    return Runs(*(datetime.fromtimestamp(int(seconds), UTC) if seconds else None for seconds in found))
+    judged, rolled_up, merged = (datetime.fromtimestamp(int(seconds), UTC) if seconds else None for seconds in found)
+    return Runs(judged, rolled_up, merged, latest(warehouse))

@@ -19,9 +19,10 @@ from rich.progress import Progress as RichProgress
 from core import warehouse as door
 from core.clock import Clock, utc_now
 from core.errors import WarehouseRefused, WarehouseUnavailable
+from core.redact import described
 from core.settings import Settings
 from core.warehouse import Warehouse
-from metrics import hourly
+from metrics import hourly, runs
 
 _log = structlog.get_logger(__name__)
 
@@ -108,9 +109,24 @@ class Upkeep:
         """Settle the days that are due."""
         self._do(lambda warehouse: settle(warehouse, now=self.clock()), what="settling")
 
-    def _do(self, work: Callable[[Warehouse], object], *, what: str) -> None:
+    def _do(self, work: Callable[[Warehouse], object], *, what: runs.Job) -> None:
         try:
             with closing(self.open_warehouse()) as warehouse:
-                work(warehouse)
-        except (WarehouseUnavailable, WarehouseRefused) as error:
-            _log.warning(f"{what} put off", reason=str(error), hint=error.hint)
+                runs.note(warehouse, what, at=self.clock(), failure=self._failure(lambda: work(warehouse), what))
+        except Exception as error:  # noqa: BLE001  # the next run has to come, whatever it was
+            _put_off(what, error)
+
+    def _failure(self, work: Callable[[], object], what: runs.Job) -> str:
+        """What broke in it; empty when nothing did."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  # as above
+            _put_off(what, error)
+            return described(error)
+        return ""
+
+
+def _put_off(what: str, error: Exception) -> None:
+    is_expected = isinstance(error, (WarehouseUnavailable, WarehouseRefused))
+    say = _log.warning if is_expected else _log.error
+    say(f"{what} put off", reason=described(error), hint=getattr(error, "hint", ""))

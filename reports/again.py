@@ -18,6 +18,7 @@ from core import wishes
 from core.archive import kept_mail, once_more, report_of
 from core.errors import HeliographError, MailUnavailable, WarehouseRefused, WarehouseUnavailable
 from core.mail import address
+from core.redact import described
 from core.warehouse import Warehouse
 from core.wishes import RESEND, Wish
 from reports.delivery import Office
@@ -61,6 +62,11 @@ class Resender:
                 self._fulfil(warehouse, about, group)
             except (ReportGone, OtherRecipients, LedgerUnavailable) as error:
                 self._answer(warehouse, about, _told(error), failed=True)
+            except (WarehouseUnavailable, WarehouseRefused):
+                raise
+            except Exception as error:  # noqa: BLE001  # one report that breaks must not hold up the others
+                _log.error("report not sent again", report=report_of(about), reason=described(error))
+                self._answer(warehouse, about, described(error), failed=True)
 
     def _waiting(self, warehouse: Warehouse) -> Sequence[Wish]:
         since = self._office.clock() - ASKED_WITHIN

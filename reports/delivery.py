@@ -14,8 +14,8 @@ from typing import Literal
 import structlog
 
 from core.clock import Clock
-from core.errors import HeliographError
 from core.mail import Mailer
+from core.redact import described
 from core.settings import Settings
 from core.warehouse import Warehouse
 from reports.errors import LedgerUnavailable
@@ -59,7 +59,7 @@ class Office:
     def deliver(self, span: Span, recipients: Sequence[str], *, again: bool = False) -> Delivery:
         """Send the report of `span`, unless it was sent to these recipients before; `again` sends it all the same.
 
-        Raises what `make` raises, and `MailUnavailable`; the ledger then holds the reason.
+        Raises what `make` raises, and `MailUnavailable`; the ledger then holds the reason, whatever it was.
         """
         entry = self.ledger.entry(span, recipients)
         with entry.claim() as claim:
@@ -69,8 +69,8 @@ class Office:
                 return Delivery("sent before", entry.sent_at)
             try:
                 report = self._send(span, recipients, entry, claim)
-            except HeliographError as error:
-                claim.note(FAILED, reason=str(error))
+            except Exception as error:
+                claim.note(FAILED, reason=described(error))
                 raise
             self._mark(entry, claim, report)
             return Delivery("sent", self.clock())

@@ -6,11 +6,13 @@ BadInput
 └── ReportGone                a report that is asked for again and not kept
 ConfigurationError
 └── OtherRecipients           programs that have to agree on whom reports go to, and do not
+HeliographError
+└── NotTold                   incidents whose alerts could not be made
 """
 
 from __future__ import annotations
 
-from core.errors import BadInput, ConfigurationError, Unavailable
+from core.errors import BadInput, ConfigurationError, HeliographError, Unavailable
 
 
 class LedgerUnavailable(Unavailable):
@@ -23,3 +25,7 @@ class ReportGone(BadInput):
 
 class OtherRecipients(ConfigurationError):
     """Somebody confirmed recipients that are not those of this program's settings."""
+
+
+class NotTold(HeliographError):
+    """Some incidents could not be told; the others were."""

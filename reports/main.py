@@ -13,6 +13,8 @@ from core.mail import SmtpMailer
 from core.queue import EVENTS, INGEST_CONSUMER, StreamState
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
+from core.warehouse import Warehouse
+from metrics import runs
 from metrics.detection.job import Job
 from metrics.upkeep import UPKEEP_SECONDS_MAX, Upkeep
 from reports import scheduler
@@ -52,14 +54,19 @@ def run_scheduler(settings: Settings, *, at_once: bool) -> None:
     alerts = open_alerts(settings)
     alerts.start()
     made = office(settings)
+
+    def to_write() -> Warehouse:
+        return door.connect(settings.warehouse)
+
     try:
         scheduler.run(
             made,
             recipients,
-            resender=Resender(made, recipients, open_warehouse=lambda: door.connect(settings.warehouse)),
+            resender=Resender(made, recipients, open_warehouse=to_write),
             minute=minute(settings, alerts),
             upkeep=upkeep(settings),
             clock=utc_now,
+            note=lambda failure: runs.note_apart(to_write, "report", at=utc_now(), failure=failure),
             at_once=at_once,
         )
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from apscheduler.triggers.date import DateTrigger
 
 from core.clock import Clock
 from core.errors import HeliographError
+from core.redact import described
 from metrics.upkeep import Upkeep
 from reports.again import Resender
 from reports.delivery import Office
@@ -41,11 +42,14 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Mornings:
     """What to send and when to look again; knows nothing of threads."""
 
-    def __init__(self, office: Office, recipients: Sequence[str], *, clock: Clock) -> None:
+    def __init__(
+        self, office: Office, recipients: Sequence[str], *, clock: Clock, note: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._office = office
         self._recipients = recipients
         self._reports = office.settings.reports
         self._clock = clock
+        self._note = note
 
     def yesterday(self) -> Day:
         """The last day that is over."""
@@ -68,15 +72,21 @@ class Mornings:
         return self.of_today() if self._clock() >= today.at(self._reports.hour) else []
 
     def attempt(self, span: Span, *, tries: int) -> datetime | None:
-        """Send the report of `span` if it was not sent. Returns when to look again; None when nothing is left to do."""
+        """Send the report of `span` if it was not sent. Returns when to look again; None when nothing is left to do.
+
+        Raises nothing: what breaks one try must not cost the next.
+        """
         log = _log.bind(kind=span.kind, begins=span.date.isoformat(), tries=tries)
         try:
             delivery = self._office.deliver(span, self._recipients)
-        except HeliographError as error:
+        except Exception as error:  # noqa: BLE001  # a fault of ours is tried again as one of a server is
             again = self._again(tries)
-            told = log.warning if again else log.error
-            told("report not sent", reason=str(error), hint=error.hint, again_at=again and again.isoformat())
+            told = log.warning if again and isinstance(error, HeliographError) else log.error
+            hint = getattr(error, "hint", "")
+            told("report not sent", reason=described(error), hint=hint, again_at=again and again.isoformat())
+            self._note(f"{span.kind} report of {span.date}: {described(error)}")
             return again
+        self._note("")
         log.info("report", result=delivery.result, at=delivery.at and delivery.at.isoformat())
         # Whoever is at it may fail or die: look again, and find it sent or send it.
         return self._clock() + FIRST_WAIT if delivery.result == "somebody else is at it" else None
@@ -192,6 +202,7 @@ def run(
     minute: Minute,
     upkeep: Upkeep,
     clock: Clock,
+    note: Callable[[str], None],
     at_once: bool,
 ) -> None:
     """Run until SIGTERM or Ctrl-C; a report under way is finished first."""
@@ -201,7 +212,7 @@ def run(
         # One morning's report at a time.
         executors={name: ThreadPoolExecutor(1) for name in ("default", "minute", "upkeep", "again")},
     )
-    timetable = Timetable(Mornings(office, recipients, clock=clock), scheduler, hour=reports.hour)
+    timetable = Timetable(Mornings(office, recipients, clock=clock, note=note), scheduler, hour=reports.hour)
     timetable.fill(at_once=at_once)
     timetable.watch(minute)
     timetable.keep_up(upkeep)

@@ -1,4 +1,4 @@
-"""The Operations page asks nine questions of the warehouse, and how much waits of the queue."""
+"""The Operations page asks ten questions of the warehouse, and how much waits of the queue."""
 
 from __future__ import annotations
 

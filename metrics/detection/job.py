@@ -7,7 +7,8 @@ that only looks on follows in silence and can go on where the other stops.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -107,13 +108,31 @@ class Job:
         cells = from_arrivals(counts.arrivals(warehouse, start, end), detector.leaves)
         detector.aside = maintenance(warehouse, start - timedelta(hours=2), end)
         told: list[Notification] = []
-        for minute, rows in cells.minutes(self._reached + 1, until):
-            told += detector.minute(minute, rows, quiet=restoring)
+        with self._whole():
+            for minute, rows in cells.minutes(self._reached + 1, until):
+                told += detector.minute(minute, rows, quiet=restoring)
         self._reached = until
         return told
 
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Whatever ends this early, the next call begins anew from what the warehouse knows: no minute is fed twice, and
+        nothing that was found is told to nobody."""
+        try:
+            yield
+        except BaseException:
+            self._detector = None
+            raise
+
     def _judge(self, warehouse: Warehouse, detector: Detector, last: int) -> list[Notification]:
         told = self._go(warehouse, detector, last)
+        with self._whole():
+            return self._write(warehouse, detector, told, last)
+
+    def _write(
+        self, warehouse: Warehouse, detector: Detector, told: Sequence[Notification], last: int
+    ) -> list[Notification]:
+        """What was found into the warehouse; what was told, as operators' words have it."""
         words = words_at(warehouse, moment(last + 1))
         told = [replace(one, incident=_said(one.incident, words, one.at)) for one in told]
         latest = {one.incident.id: one.incident for one in told}
@@ -125,7 +144,7 @@ class Job:
                 records.keep_evidence(warehouse, case.id, detector.evidence(case), at=moment(last + 1))
         records.keep(warehouse, latest.values(), told)
         _note_progress(warehouse, last)
-        return told
+        return list(told)
 
 
 def _tuning(settings: Detection) -> Tuning:

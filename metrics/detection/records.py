@@ -60,9 +60,6 @@ def notifications_since(warehouse: Warehouse, after: datetime) -> list[Notificat
 
 def keep(warehouse: Warehouse, incidents: Iterable[Incident], notifications: Iterable[Notification] = ()) -> None:
     """Write incidents as they stand, and what was told of them. Writing the same again changes nothing."""
-    rows = [_row(one) for one in incidents]
-    if rows:
-        warehouse.insert_json("incidents", _lines(rows))
     told = [
         {
             "at": text(one.at),
@@ -73,8 +70,11 @@ def keep(warehouse: Warehouse, incidents: Iterable[Incident], notifications: Ite
         }
         for one in notifications
     ]
-    if told:
+    if told:  # first: an incident that stands there is taken for one that was told
         warehouse.insert_json("incident_notifications", _lines(told))
+    rows = [_row(one) for one in incidents]
+    if rows:
+        warehouse.insert_json("incidents", _lines(rows))
 
 
 def keep_evidence(warehouse: Warehouse, incident_id: str, frame: pd.DataFrame, *, at: datetime) -> None:

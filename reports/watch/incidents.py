@@ -8,13 +8,17 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import structlog
 
 from core.alerts import Alert, Event, Picture, Severity
+from core.redact import described
 from core.words import percent
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
 from reports.watch import evidence
 from reports.words import capitalized, count
+
+_log = structlog.get_logger(__name__)
 
 _STEEP = 0.2
 """A drop by a fifth of what is expected is critical, whatever it is called."""
@@ -69,7 +73,11 @@ class Teller:
         return f"{self.dashboard_url.rstrip('/')}/incidents?{query}"
 
     def _pictures(self, one: Incident, frame: pd.DataFrame) -> tuple[Picture, ...]:
-        drawn = evidence.chart(frame, one, time_zone=self.time_zone)
+        try:
+            drawn = evidence.chart(frame, one, time_zone=self.time_zone)
+        except Exception as error:  # noqa: BLE001  # the words are what people wait for
+            _log.error("the evidence could not be drawn", incident=one.id, reason=described(error))
+            return ()
         return (Picture(name="evidence", alt=evidence.alternative(frame, one), png=drawn),) if drawn else ()
 
     def _facts(self, one: Incident) -> tuple[tuple[str, str], ...]:

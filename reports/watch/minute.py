@@ -1,4 +1,7 @@
-"""The job of every minute, by one scheduler at a time: detect, pass on what was found, look whether data comes at all."""
+"""The job of every minute, by one scheduler at a time: look whether data comes at all, detect, pass on what was found.
+
+A part that breaks costs itself alone, and is done again in the next minute.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ import structlog
 from core.clock import Clock
 from core.errors import WarehouseRefused, WarehouseUnavailable
 from core.files import held, replace_whole
+from core.redact import described
 from core.warehouse import Warehouse
+from metrics import runs
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
 
@@ -42,6 +47,8 @@ class Minute:
                     self._work()
         except OSError as error:
             _log.error("the folder of alerts cannot be used", reason=error.strerror, folder=str(self.folder))
+        except Exception as error:  # noqa: BLE001  # the next minute has to come, whatever it was
+            _log.error("this minute failed", reason=described(error))
 
     def _is_new(self) -> bool:
         done, this = self.folder / "minute.done", f"{self.clock().astimezone(UTC):%Y-%m-%dT%H:%M}"
@@ -54,13 +61,32 @@ class Minute:
         now = self.clock()
         try:
             with closing(self.open_warehouse()) as warehouse:
-                self.silence.look(warehouse, now=now)
-                self.detect(warehouse, now)
-                told = self.relay.pass_on(warehouse, now=now)
+                failures = self._parts(warehouse, now)
+                runs.note(warehouse, "minute", at=now, failure="; ".join(failures))
         except (WarehouseUnavailable, WarehouseRefused) as error:
             _log.warning("this minute was not judged", reason=str(error), hint=error.hint)
             if isinstance(error, WarehouseUnavailable):
                 self.silence.unanswered(error, now=now)
-            return
-        if told:
+
+    def _parts(self, warehouse: Warehouse, now: datetime) -> list[str]:
+        """What broke, in words. Raises `WarehouseUnavailable`: then no part can be done."""
+        parts: dict[str, Callable[[], object]] = {
+            "whether data comes": lambda: self.silence.look(warehouse, now=now),
+            "detection": lambda: self.detect(warehouse, now),
+            "telling": lambda: self._tell(warehouse, now),
+        }
+        failures = []
+        for name, work in parts.items():
+            try:
+                work()
+            except WarehouseUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  # one that breaks must not cost the alerts of the others
+                hint = getattr(error, "hint", "")
+                _log.error("a part of this minute failed", part=name, reason=described(error), hint=hint)
+                failures.append(f"{name}: {described(error)}")
+        return failures
+
+    def _tell(self, warehouse: Warehouse, now: datetime) -> None:
+        if told := self.relay.pass_on(warehouse, now=now):
             _log.info("incidents told", alerts=told)

@@ -1,23 +1,50 @@
-"""Passes on what detection has written into the warehouse, in order, each once, also after a crash in between."""
+"""Passes on what detection has written into the warehouse, in order, each once, also after a crash in between.
+
+What cannot be told costs no other incident its alert, and is tried again every minute for an hour.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from core.alerts import Alerts
+from core.errors import WarehouseUnavailable
 from core.files import replace_whole
+from core.redact import described
 from core.warehouse import Warehouse
 from metrics.detection.incidents import Notification
 from metrics.detection.records import evidence, notifications_since
+from reports.errors import NotTold
 from reports.watch.incidents import Teller
 
+_log = structlog.get_logger(__name__)
+
 _FIRST_LOOK = timedelta(hours=1)
-"""Without a mark (a first start, a lost folder) what is older is no news."""
+"""Without a mark (a first start, a lost folder) what is older is no news, and neither is what could not be told so long."""
 
 _WRITTEN_LATE = timedelta(minutes=2)
 """A notification may be written this long after the moment it bears; told twice, it is heard once."""
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Until when everything was told, but for what is owed: by incident, from when on."""
+
+    until: datetime
+    owed: Mapping[str, datetime]
+
+    def is_new(self, one: Notification) -> bool:
+        return one.at > self.until or one.at >= self.owed.get(one.incident.id, one.at + _FIRST_LOOK)
+
+    @property
+    def reads_from(self) -> datetime:
+        return min([self.until, *(at - timedelta(milliseconds=1) for at in self.owed.values())])
 
 
 @dataclass(frozen=True)
@@ -29,14 +56,27 @@ class Relay:
     mark: Path
 
     def pass_on(self, warehouse: Warehouse, *, now: datetime) -> int:
-        """Tell what came since the last time; how many alerts it was. Raises `WarehouseUnavailable`, `OSError`."""
-        after = self._after(now)
-        found = notifications_since(warehouse, after)
-        told = [self._tell(warehouse, one) for one in found if self._concerns(one)]
-        latest = max((one.at for one in found), default=None)
-        if latest is not None:
-            replace_whole(self.mark, (latest - _WRITTEN_LATE).isoformat().encode())
-        return sum(told)
+        """Tell what came since the last time; how many alerts it was. Raises `WarehouseUnavailable`, `OSError`, and at the end
+        `NotTold` when some could not be told."""
+        mark = self._mark(now)
+        found = [one for one in notifications_since(warehouse, mark.reads_from) if mark.is_new(one)]
+        told, owed, reasons = 0, dict[str, datetime](), list[str]()
+        for one in found:
+            if one.incident.id in owed or not self._concerns(one):
+                continue  # what follows on an incident must not arrive before it
+            try:
+                told += self._tell(warehouse, one)
+            except WarehouseUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, the others' alerts still go
+                _log.error("an incident could not be told", incident=one.incident.id, reason=described(error))
+                reasons.append(f"incident {one.incident.id}: {described(error)}")
+                if one.at > now - _FIRST_LOOK:
+                    owed[one.incident.id] = one.at
+        self._keep(mark, found, owed)
+        if reasons:
+            raise NotTold("; ".join(reasons))
+        return told
 
     def _concerns(self, one: Notification) -> bool:
         # That data stopped is noticed here without the warehouse, which may be what stopped.
@@ -49,8 +89,17 @@ class Relay:
         frame = evidence(warehouse, one.incident.id)
         return self.alerts.tell(self.teller.alert(one, frame, is_known=last is not None)).result()
 
-    def _after(self, now: datetime) -> datetime:
+    def _mark(self, now: datetime) -> _Mark:
         try:
-            return datetime.fromisoformat(self.mark.read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
-            return now - _FIRST_LOOK
+            kept = json.loads(self.mark.read_text(encoding="ascii"))
+            owed = {name: datetime.fromisoformat(at) for name, at in kept["owed"].items()}
+            return _Mark(datetime.fromisoformat(kept["until"]), owed)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return _Mark(now - _FIRST_LOOK, {})
+
+    def _keep(self, mark: _Mark, found: list[Notification], owed: Mapping[str, datetime]) -> None:
+        if not found:
+            return
+        until = max(mark.until, max(one.at for one in found) - _WRITTEN_LATE)
+        told = {"until": until.isoformat(), "owed": {name: at.isoformat() for name, at in owed.items()}}
+        replace_whole(self.mark, json.dumps(told).encode())

@@ -16,6 +16,7 @@ from core.events import AnyEvent, Availability, StatusChange, encode_lines
 from core.warehouse import Warehouse
 from ingest.letters import Retrier
 from ingest.sink import Sink, Unreadable
+from metrics.runs import note
 from sandbox.ports import free_port
 from sandbox.servers import Server
 from tests.app.kept import keep_report
@@ -110,8 +111,13 @@ def test_the_jobs_of_the_scheduler_are_told_with_their_last_run(
     warehouse.insert_json("detection_progress", json.dumps({"minute": minute}).encode())
     warehouse.insert_json("settled_days", b'{"day": "2026-03-01", "settled_at": "2026-03-05 03:20:30"}')
 
+    note(warehouse, "report", at=NOW, failure="daily report of 2026-03-02: KeyError in reports/charts.py, line 7")
+    note(warehouse, "minute", at=NOW)
+
     written = text(run(pages.view("operations", reports_folder=str(tmp_path / "reports"), **place), tz="UTC"))
 
+    assert "The last run of “send reports” failed" in unescape(written)
+    assert "KeyError" in written
     assert "No minute was judged for 2" in written
     assert "Is `heliograph scheduler` running?" in written
     assert "Quality of 2026-03-02" in written

@@ -1,10 +1,12 @@
 """The last net: what may be a number or a code is masked, what people need to read is not."""
 
 import random
+import re
 
 import pytest
 
-from core.redact import MASK, redact
+from core.errors import BadInput
+from core.redact import MASK, described, redact
 
 
 def some_number(spaced: bool) -> str:
@@ -32,3 +34,18 @@ def test_numbers_and_codes_are_masked(text):
 )
 def test_times_ids_and_error_codes_stay(text):
     assert redact(text) == text
+
+
+def test_an_error_is_told_by_its_kind_and_our_line_and_never_by_its_message():
+    with pytest.raises(TypeError) as met:
+        redact({"password": "hunter2"})
+
+    assert re.fullmatch(r"TypeError in core/redact.py, line \d+", described(met.value))
+
+
+def test_of_an_error_of_the_machine_its_reason_is_told():
+    assert described(OSError(28, "No space left on device", "/secret/place")) == "OSError (No space left on device)"
+
+
+def test_our_own_errors_speak_for_themselves():
+    assert described(BadInput("a window must begin before it ends")) == "a window must begin before it ends"

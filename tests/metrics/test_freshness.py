@@ -10,6 +10,7 @@ import pytest
 from core.errors import BadInput
 from core.warehouse import Warehouse
 from metrics.freshness import LETTER_COLUMNS, Runs, arrivals, dead_letters, runs
+from metrics.runs import Run, note
 from tests.metrics.story import START, Request, all_of, at, tell
 
 END = START + timedelta(hours=1)
@@ -51,7 +52,7 @@ def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
 
 
 def test_jobs_that_have_not_run_left_nothing_behind(warehouse: Warehouse):
-    assert runs(warehouse) == Runs(None, None, None)
+    assert runs(warehouse) == Runs(None, None, None, {})
 
     row = {"name": "detection", "version": 1, "minute": "2026-03-02 09:05:00", "note": "{}"}
     warehouse.insert_json("detection_progress", json.dumps(row).encode())
@@ -59,8 +60,14 @@ def test_jobs_that_have_not_run_left_nothing_behind(warehouse: Warehouse):
     warehouse.insert_json("rollup_built", json.dumps(hour).encode())
     warehouse.insert_json("settled_days", b'{"day": "2026-02-25", "settled_at": "2026-03-02 03:20:07"}')
 
+    ended = datetime(2026, 3, 2, 9, 5, 5, tzinfo=UTC)
+    note(warehouse, "minute", at=ended, failure="detection: KeyError")
+    note(warehouse, "report", at=ended, failure="MailUnavailable")
+    note(warehouse, "report", at=ended + timedelta(hours=1))
+
     assert runs(warehouse) == Runs(
         judged=datetime(2026, 3, 2, 9, 5, tzinfo=UTC),
         rolled_up=datetime(2026, 3, 2, 9, 1, 2, tzinfo=UTC),
         merged=datetime(2026, 3, 2, 3, 20, 7, tzinfo=UTC),
+        latest={"minute": Run(ended, "detection: KeyError"), "report": Run(ended + timedelta(hours=1))},
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
+from structlog.testing import capture_logs
 
 from core.clock import utc_now
+from core.mail import KeptMail
 from core.settings import Settings
 from reports.delivery import Office
 from reports.scheduler import Mornings, Timetable
@@ -28,6 +32,18 @@ def until(what: Callable[[], bool], *, seconds: float = 60) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+class BrokenMail(KeptMail):
+    """Breaks in a way nobody has thought of, with a secret in its message."""
+
+    SECRET = "hunter2"
+    works = False
+
+    def send(self, message: EmailMessage) -> None:
+        if not self.works:
+            raise KeyError(self.SECRET)
+        super().send(message)
 
 
 @pytest.fixture
@@ -76,6 +92,21 @@ def test_a_report_is_given_up_when_the_next_one_is_due(mornings, mail, clock):
     clock.now = NEXT_MORNING + timedelta(hours=23, minutes=45)
 
     assert mornings.attempt(MONDAY, tries=40) is None
+
+
+def test_a_fault_of_ours_is_tried_again_by_the_same_rule_and_noted_without_its_values(office, clock, mail):
+    broken, noted = BrokenMail(), []
+    mornings = Mornings(replace(office, mailer=broken), RECIPIENTS, clock=clock, note=noted.append)
+    with capture_logs() as logs:
+        again = mornings.attempt(MONDAY, tries=2)
+    broken.works = True
+    done = mornings.attempt(MONDAY, tries=3)
+
+    assert (again, done, len(broken.sent)) == (NEXT_MORNING + timedelta(minutes=2), None, 1)
+    assert noted[0].startswith("daily report of 2026-03-02: KeyError in reports/delivery.py, line ")
+    assert noted[1:] == [""]
+    assert office.ledger.entry(MONDAY, RECIPIENTS).history()[1]["what"] == "failed"
+    assert BrokenMail.SECRET not in str([logs, noted, office.ledger.entry(MONDAY, RECIPIENTS).history()])
 
 
 def test_a_report_in_other_hands_is_looked_at_again(mornings, office):

@@ -102,6 +102,34 @@ def test_a_minute_is_judged_once_whoever_does_it(history):
     assert list(later) == []
 
 
+class Stumbling:
+    """A warehouse that breaks once, when what was found is written."""
+
+    def __init__(self, warehouse):
+        self._warehouse = warehouse
+        self.breaks = True
+
+    def insert_json(self, table, lines):
+        if table == "incident_notifications" and self.breaks:
+            self.breaks = False
+            raise RuntimeError("a fault nobody has thought of")
+        self._warehouse.insert_json(table, lines)
+
+    def __getattr__(self, name):
+        return getattr(self._warehouse, name)
+
+
+def test_what_was_found_and_could_not_be_written_is_told_with_the_next_minute(history):
+    job, stumbling = Job(SETTINGS), Stumbling(history)
+    job.minute(history, FAULT - timedelta(minutes=10))
+    with pytest.raises(RuntimeError):
+        job.minute(stumbling, END)
+    told = job.minute(stumbling, END + timedelta(minutes=1)).told
+
+    assert [one.event for one in told] == ["opened"]
+    assert plain(records.notifications_since(history, START)) == plain(told)
+
+
 def test_without_data_nothing_is_judged(warehouse, history):
     assert Job(Detection(enabled=False)).minute(history, END).state == "off"
     assert Job(SETTINGS).minute(history, END + timedelta(hours=1)).state == "data stopped"

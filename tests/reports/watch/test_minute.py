@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from core import warehouse as door
 from core.files import held
 from core.queue import StreamState
+from metrics import runs
 from metrics.detection.records import keep
 from reports.watch.incidents import Teller
 from reports.watch.minute import Minute
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
 from sandbox.ports import free_port
-from tests.reports.watch.conftest import notice
+from tests.reports.watch.conftest import minutes_of, notice
+
+SECRET = "hunter2"
 
 
 class Detector:
@@ -81,6 +85,67 @@ def test_a_warehouse_that_is_down_is_noticed_and_told(minute, warehouse_settings
 
     assert detector.calls == 0
     assert [told.alert.title for told in kept.taken] == ["The warehouse does not answer"]
+
+
+def test_a_part_that_breaks_costs_itself_and_is_told_without_its_values(minute, alerts, kept, warehouse, clock):
+    class Broken(SilenceWatch):
+        def look(self, warehouse, *, now):
+            raise RuntimeError(SECRET)
+
+    silence = Broken(alerts, queue_state=lambda: StreamState(0, 0, 0), silence_minutes=10)
+    with capture_logs() as logs:
+        replace(minute, silence=silence).run()
+    alerts.deliver()
+    failed = runs.latest(warehouse)["minute"]
+    clock.advance(seconds=60)
+    minute.run()
+
+    assert [told.alert.key for told in kept.taken] == ["incident d3adbeef"]
+    assert failed.failure.startswith("whether data comes: RuntimeError")
+    assert SECRET not in f"{failed} {logs}"
+    assert runs.latest(warehouse)["minute"] == runs.Run(clock.now)
+
+
+def test_an_incident_that_cannot_be_told_costs_no_other_its_alert_and_is_told_once_it_can(
+    minute, warehouse, alerts, kept, clock
+):
+    class Stumbling(Teller):
+        stumbles = True
+
+        def alert(self, notification, frame, *, is_known):
+            if self.stumbles and notification.incident.id == "bad":
+                raise ValueError(SECRET)
+            return super().alert(notification, frame, is_known=is_known)
+
+    found = [notice(id="bad"), notice(id="good"), notice("updated", 4, id="bad")]
+    teller = Stumbling("UTC")
+    relay = replace(minute.relay, teller=teller)
+    minute = replace(minute, relay=relay, detect=lambda warehouse, _: keep(warehouse, [], found))
+
+    def heard():
+        minute.run()
+        alerts.deliver()
+        clock.advance(seconds=60)
+        return [(told.alert.event, told.alert.key) for told in kept.taken]
+
+    first, failure = heard(), runs.latest(warehouse)["minute"].failure
+    clock.advance(seconds=300)  # beyond what is read again anyway
+    Stumbling.stumbles = False
+    second, third = heard(), heard()
+
+    assert first == [("opened", "incident good")]
+    assert failure.startswith("telling: incident bad: ValueError")
+    assert second[:2] == [("opened", "incident good"), ("opened", "incident bad")]
+    assert third == second
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_alert():
+    frame = minutes_of().drop(columns="high")
+    with capture_logs() as logs:
+        alert = Teller("UTC").alert(notice(), frame, is_known=False)
+
+    assert alert.pictures == ()
+    assert logs[0]["reason"].startswith("KeyError in reports/watch/evidence.py")
 
 
 def test_a_folder_that_cannot_be_used_is_said_and_not_raised(minute, tmp_path, detector):
