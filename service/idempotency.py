@@ -26,6 +26,9 @@ from service.telemetry import Telemetry
 _log = structlog.get_logger(__name__)
 
 _RELEASED_MAX = 10_000
+_ID_GOOD = timedelta(minutes=30)
+"""An id carries the time of its claim. What is sent under an older one, because the call was refused and is made again hours
+later, the warehouse would look for in the hour of the refusal, and a code would be over without a store."""
 
 
 @dataclass(frozen=True)
@@ -94,21 +97,34 @@ class Idempotency:
         if not key:
             return await do(self._ids(), Keeper(None))
         fingerprint = self._digest(b"call\0" + call)
-        claim = await self._claim(app, key, fingerprint)
+        name = self._digest(f"{app}\0{key}".encode())
+        while True:
+            claim = await self._claim(app, name, fingerprint)
+            reply = await self._answered(claim, fingerprint, recover)
+            if reply is not None:
+                return reply
+            holder = claim.holder
+            if claim.ours or self._clock() - holder.at < _ID_GOOD:
+                return await self._do((app, holder.idempotency_key), holder, do)
+            name = holder.idempotency_key + FOLLOWS
+
+    async def _answered(
+        self, claim: Claim, fingerprint: str, recover: Callable[[UUID], Awaitable[Reply | None]]
+    ) -> Reply | None:
+        """The answer that the call had, or nothing where it has to be done."""
         holder = claim.holder
         if not hmac.compare_digest(holder.fingerprint, fingerprint):
             raise KeyReused("this Idempotency-Key was used for another call")
         if claim.answer is not None:
             self._telemetry.replayed.inc()
             return Reply(claim.answer.status, claim.answer.body, replayed=True)
-        place = (app, holder.idempotency_key)
-        if not claim.ours:
-            self._require_abandoned(place, holder)
-            lost = await recover(holder.request_id)
-            if lost is not None:
-                await self._keep_answer(holder, lost)
-                return lost
-        return await self._do(place, holder, do)
+        if claim.ours:
+            return None
+        self._require_abandoned((holder.app, holder.idempotency_key), holder)
+        lost = await recover(holder.request_id)
+        if lost is not None:
+            await self._keep_answer(holder, lost)
+        return lost
 
     async def _do(self, place: tuple[str, str], holder: IdempotencyClaim, do: Doing) -> Reply:
         if place in self._here:
@@ -134,9 +150,8 @@ class Idempotency:
         if place in self._here or age < self.in_flight_max:
             raise CallInFlight("the first call with this Idempotency-Key is not done")
 
-    async def _claim(self, app: str, key: str, fingerprint: str) -> Claim:
+    async def _claim(self, app: str, name: str, fingerprint: str) -> Claim:
         """The claim that counts now: a key whose time is over is followed by a new one of the name that comes after it."""
-        name = self._digest(f"{app}\0{key}".encode())
         while True:
             now = self._clock()
             wanted = IdempotencyClaim(

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from core.ids import time_of
 from service.facts import AnyFact, Attempt, AttemptOutcome, IdempotencyAnswer, IdempotencyClaim, Request
 from service.providers.base.submission import Answer
 from service.stores import Cutoffs
@@ -285,4 +286,18 @@ async def test_a_key_that_counts_anew_counts_on_when_its_old_claim_may_go(house:
 
     assert first != anew
     assert await send() == anew
+    assert len(house.sent) == 2
+
+
+async def test_what_is_made_again_hours_after_a_refusal_has_an_id_of_its_own_time_and_comes_again(house: House):
+    number, headers = a_number(), keyed()
+    await house.verify(number)
+    refused = await house.verify(number, headers=headers)
+    house.clock.advance(seconds=3 * 3600)
+    done = await house.verify(number, headers=headers)
+    again = await house.verify(number, headers=headers)
+
+    assert (refused.status_code, done.status_code) == (429, 201)
+    assert abs(house.clock() - time_of(UUID(done.json()["id"]))) < timedelta(minutes=1)
+    assert again.content == done.content
     assert len(house.sent) == 2
