@@ -12,7 +12,7 @@ from app.views import carriers, funnel, incidents, messages, operations, overvie
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
-_WITHOUT_CHARTS = ("Messages", "Reports")
+_WITHOUT_CHARTS = ("Messages", "Reports", "Incidents")
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
         st.error(f"The settings cannot work: {error}. {error.hint}")
         return
     if gate.is_open():
-        if chosen.title not in _WITHOUT_CHARTS:
+        if chosen.title not in _WITHOUT_CHARTS or "incident" in st.query_params:
             ahead.charts()
         chosen.run()
 

@@ -5,7 +5,7 @@ What was typed stays until it was said; a refusal stands in the form, in words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +33,9 @@ DURATIONS = {
     "3 days": timedelta(days=3),
 }
 KINDS = {"silence": "Silence", "maintenance": "Maintenance window"}
+SCOPE_BOX, DEPLOYMENT_BOX = "word-box", "deployed-box"
+"""Under these names a session knows whether the forms are open."""
+
 _THIS, _SCOPE = "this incident", "everything in its scope"
 _WORD_ZONE = "spoken-zone"
 _TEXT_MAX = 2_000
@@ -48,8 +51,8 @@ def standing(view: View) -> None:
         st.caption("None holds or is to come: every incident is told.")
     _rows(found, view.zone)
     if gate.is_operator():
-        with st.expander("Silence a scope or announce maintenance", icon=":material/notifications_off:"):
-            _scope_form(view)
+        label = "Silence a scope or announce maintenance"
+        _foldable(label, partial(_scope_form, view), icon=":material/notifications_off:", key=SCOPE_BOX)
 
 
 def deployed(view: View, window: Window) -> None:
@@ -60,8 +63,9 @@ def deployed(view: View, window: Window) -> None:
         st.caption("None was noted in this range. Pipelines note them with `heliograph deployment`.")
     _rows(found[::-1], view.zone, name="withdraw-deployment")
     if gate.is_operator():
-        with st.expander("Note a deployment", icon=":material/rocket_launch:"):
-            _deployment_form(view)
+        _foldable(
+            "Note a deployment", partial(_deployment_form, view), icon=":material/rocket_launch:", key=DEPLOYMENT_BOX
+        )
 
 
 def until_noted(view: View, window: Window) -> Window:
@@ -142,6 +146,18 @@ def _row(word: Word, zone: str, now: datetime) -> str:
     until = words.moment(word.end, zone, now=now) if word.end else words.UNDEFINED
     told = f"{what} {starts}until {until}; {word.said_by}: {word.text or 'no reason told'}"
     return f"**{KINDS.get(word.kind, word.kind)}** {controls.plain(told)}"
+
+
+def _foldable(label: str, form: Callable[[], None], *, icon: str, key: str) -> None:
+    """A form behind its label, drawn from when it is first opened: the page waits for none of its dozen widgets. What was
+    typed stays when it is closed again."""
+    box = st.expander(label, icon=icon, key=key, on_change="rerun")
+    was_opened = f"{key}-was-opened"
+    if box.open:
+        st.session_state[was_opened] = True
+    if st.session_state.get(was_opened):
+        with box:
+            form()
 
 
 def _scope_form(view: View) -> None:

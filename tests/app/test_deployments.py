@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.charts import deployed
-from app.spoken import beside, listed
+from app.spoken import DEPLOYMENT_BOX, beside, listed
 from core.warehouse import Warehouse
 from metrics.detection.deployments import deployment
 from metrics.detection.records import keep
@@ -104,8 +104,9 @@ def test_an_incident_names_deployments_within_an_hour_of_its_onset_where_it_is(
 
 
 def test_an_operator_notes_a_deployment_and_withdraws_it(warehouse: Warehouse, pages: Pages) -> None:
-    shown = run(pages.view("incidents"), tz="UTC")
-    press(shown, "Note")
+    shown = pages.view("incidents")
+    shown.session_state[DEPLOYMENT_BOX] = True
+    press(run(shown, tz="UTC"), "Note")
     assert "say what was deployed" in text(shown)
 
     shown.text_input(key="deployed-what").set_value("checkout 4.2")

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import app
 from app.access import LOCAL, OperatorsOnly
+from app.spoken import DEPLOYMENT_BOX, SCOPE_BOX
 from core.warehouse import Warehouse
 from metrics.detection.records import keep
 from metrics.detection.words import Word, comments_on, say, words_at
@@ -26,7 +27,11 @@ GRACE_OPERATES = {"dashboard_sign_in_file": "sign-in.toml", "dashboard_operators
 
 @pytest.fixture
 def page(pages: Pages) -> AppTest:
-    return pages.view("incidents")
+    """With its forms open."""
+    shown = pages.view("incidents")
+    for box in (SCOPE_BOX, DEPLOYMENT_BOX):
+        shown.session_state[box] = True
+    return shown
 
 
 def as_viewer(page: AppTest) -> AppTest:
@@ -61,6 +66,19 @@ def test_an_operator_silences_a_scope_in_the_time_zone_of_the_page(warehouse: Wa
     assert "through beacon" in text(shown)
     assert "They move a data centre" in text(shown)
     assert shown.text_input(key="word-why").value == ""
+
+
+def test_a_form_is_drawn_from_when_it_is_first_opened(warehouse: Warehouse, pages: Pages) -> None:
+    shown = run(pages.view("incidents"))
+    assert [box.proto.expanded for box in shown.expander] == [False, False]
+    assert not shown.text_input
+
+    for is_open in (True, False):
+        shown.session_state[SCOPE_BOX] = is_open
+        shown.run()
+
+        assert [box.proto.expanded for box in shown.expander] == [is_open, False]
+        assert [field.key for field in shown.text_input] == ["word-why"]
 
 
 def test_the_form_begins_now_in_a_time_zone_chosen_later_too(warehouse: Warehouse, page: AppTest) -> None:
