@@ -15,6 +15,7 @@
     │   ├── WarehouseUnavailable      ClickHouse
     │   ├── EncryptionUnavailable
     │   ├── MailUnavailable
+    │   │   └── MailPartlyTaken           some recipients have it, others were refused for now
     │   └── ChannelUnavailable        a channel of alerts did not take one
     ├── GivenUp                   nobody waits for the answer any more, so it was not waited for
     ├── WarehouseRefused          ClickHouse answered, and said no: the statement or the rows are wrong
@@ -27,6 +28,8 @@ Errors that only the service raises (`CodeExpired`, `CoolingDown`, ...) continue
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HeliographError(Exception):
@@ -91,6 +94,14 @@ class EncryptionUnavailable(Unavailable):
 
 class MailUnavailable(Unavailable):
     """The SMTP server."""
+
+
+class MailPartlyTaken(MailUnavailable):
+    """Some recipients have the message. Those in `waiting` were refused for now: try again with them alone."""
+
+    def __init__(self, message: str, *, waiting: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.waiting = tuple(waiting)
 
 
 class ChannelUnavailable(Unavailable):

@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses, parseaddr
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from core.errors import MailUnavailable
+from core.errors import MailPartlyTaken, MailUnavailable
 from core.settings.servers import Mail as MailSettings
 
 if TYPE_CHECKING:
@@ -28,8 +28,12 @@ _log = structlog.get_logger(__name__)
 class Mailer(Protocol):
     """Hands a finished message to a mail server."""
 
-    def send(self, message: EmailMessage) -> None:
-        """Returns once the server has taken it for at least one recipient. Raises `MailUnavailable`."""
+    def send(self, message: EmailMessage, *, only: Sequence[str] = ()) -> None:
+        """Hand it over for everybody it is addressed to, or for some of them alone.
+
+        Returns once the server has taken it for at least one of them and refused nobody for now; whom it refused for good is
+        told in the log. Raises `MailPartlyTaken` with those refused for now, and `MailUnavailable` when nobody has it.
+        """
         ...
 
 
@@ -120,6 +124,10 @@ DATA_SECONDS_MAX = 600.0
 """RFC 5321, 4.5.3.2.6: a server that looks at what it takes may need minutes, and who gives up earlier sends it twice."""
 
 
+_FOR_GOOD = 500
+"""RFC 5321, 4.2.1: an answer below it says that the same may be taken later."""
+
+
 class PatientSmtp(smtplib.SMTP):
     """Waits for every answer as long as it is told, and longer for the one that decides."""
 
@@ -142,23 +150,29 @@ class SmtpMailer:
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, message: EmailMessage, *, only: Sequence[str] = ()) -> None:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
-            refused = self._hand_over(message)
+            refused = self._hand_over(message, only)
         except (OSError, smtplib.SMTPException) as error:
             hint = "check [mail] in the settings"
             raise MailUnavailable(
                 f"the mail server at {where} did not take the message: {type(error).__name__}", hint=hint
             ) from error
-        if refused:
-            # The others have it: an error would bring it to them again.
-            _log.error("the mail server refused some recipients", server=where, recipients=sorted(refused))
+        waiting = sorted(address for address, (code, _) in refused.items() if code < _FOR_GOOD)
+        if gone := sorted(refused.keys() - set(waiting)):
+            _log.error("the mail server refused some recipients for good", server=where, recipients=gone)
+        if waiting:
+            raise MailPartlyTaken(
+                f"the mail server at {where} refused {len(waiting)} of the recipients for now; the others have it",
+                waiting=waiting,
+                hint="tried again, it goes to those alone",
+            )
 
-    def _hand_over(self, message: EmailMessage) -> dict[str, tuple[int, bytes]]:
+    def _hand_over(self, message: EmailMessage, only: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         server = self._connect()
         try:
-            refused = server.send_message(message)
+            refused = server.send_message(message, to_addrs=list(only) or None)
             # Taken is taken: what becomes of the goodbye must not bring the message again.
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
@@ -182,13 +196,21 @@ class SmtpMailer:
 
 
 class KeptMail:
-    """The twin: keeps messages in `sent`, refuses them while `available` is false."""
+    """The twin: keeps messages in `sent` and who got them in `reached`, refuses them while `available` is false, and for those
+    in `refused` for now."""
 
     def __init__(self) -> None:
         self.sent: list[EmailMessage] = []
+        self.reached: list[list[str]] = []
         self.available = True
+        self.refused: set[str] = set()
 
-    def send(self, message: EmailMessage) -> None:
-        if not self.available:
+    def send(self, message: EmailMessage, *, only: Sequence[str] = ()) -> None:
+        meant = list(only) or [address for _, address in getaddresses([message["To"]])]
+        waiting = sorted(self.refused.intersection(meant))
+        if not self.available or len(waiting) == len(meant):
             raise MailUnavailable("the kept mail was told to be down")
         self.sent.append(message)
+        self.reached.append([one for one in meant if one not in waiting])
+        if waiting:
+            raise MailPartlyTaken("the kept mail was told to refuse some", waiting=waiting)

@@ -16,7 +16,7 @@ import structlog
 
 from core import wishes
 from core.archive import kept_mail, once_more, report_of
-from core.errors import HeliographError, MailUnavailable, WarehouseRefused, WarehouseUnavailable
+from core.errors import HeliographError, MailPartlyTaken, MailUnavailable, WarehouseRefused, WarehouseUnavailable
 from core.mail import address
 from core.redact import described
 from core.warehouse import Warehouse
@@ -112,6 +112,10 @@ class Resender:
         claim.note(HANDING_OVER, wishes=names)
         try:
             self._office.mailer.send(mail)
+        except MailPartlyTaken as error:
+            refused = _people(error.waiting)
+            told, what = f"sent, but for {refused}: the mail server refused them for now", SENT
+            _log.warning("report not sent again to all", report=entry.name, refused=refused)
         except MailUnavailable as error:
             told, what = _told(error), FAILED
             _log.warning("report not sent again", report=entry.name, reason=str(error), hint=error.hint)

@@ -14,11 +14,12 @@ from typing import Literal
 import structlog
 
 from core.clock import Clock
+from core.errors import MailPartlyTaken
 from core.mail import Mailer
 from core.redact import described
 from core.settings import Settings
 from core.warehouse import Warehouse
-from reports.errors import LedgerUnavailable
+from reports.errors import LedgerUnavailable, ReportGone
 from reports.gather import Report
 from reports.ledger import FAILED, Claim, Entry, Ledger
 from reports.making import make
@@ -60,34 +61,54 @@ class Office:
         """Send the report of `span`, unless it was sent to these recipients before; `again` sends it all the same.
 
         Raises what `make` raises, and `MailUnavailable`; the ledger then holds the reason, whatever it was.
+        After `MailPartlyTaken` the next call brings the same mail to those who are left.
         """
         entry = self.ledger.entry(span, recipients)
         with entry.claim() as claim:
             if claim is None:
                 return Delivery("somebody else is at it")
-            if entry.sent_at and not again:
+            left = () if again else entry.left
+            if entry.sent_at and not again and not left:
                 return Delivery("sent before", entry.sent_at)
             try:
-                report = self._send(span, recipients, entry, claim)
+                if left:
+                    self._send_rest(entry, claim, left)
+                else:
+                    self._send(span, recipients, entry, claim)
             except Exception as error:
                 claim.note(FAILED, reason=described(error))
                 raise
-            self._mark(entry, claim, report)
             return Delivery("sent", self.clock())
 
-    def _send(self, span: Span, recipients: Sequence[str], entry: Entry, claim: Claim) -> Report:
+    def _send(self, span: Span, recipients: Sequence[str], entry: Entry, claim: Claim) -> None:
         report, rendered = self.make(span)
         if claim.was_cut_off:
             _log.warning("an earlier hand-over of this report was cut off; it may arrive twice", report=entry.name)
         name = entry.name if not claim.times_sent else f"{entry.name}.{claim.times_sent}"
         mail = message(rendered, name=name, sender=self.settings.mail.sender, recipients=recipients, at=report.made_at)
         claim.hand_over(mail.as_bytes())
-        self.mailer.send(mail)
-        return report
-
-    def _mark(self, entry: Entry, claim: Claim, report: Report) -> None:
         try:
-            claim.sent()
+            self.mailer.send(mail)
+        except MailPartlyTaken as error:
+            self._mark(entry, claim, report, left=error.waiting)
+            raise
+        self._mark(entry, claim, report)
+
+    def _send_rest(self, entry: Entry, claim: Claim, left: Sequence[str]) -> None:
+        """The same mail to those whom the mail server refused for now, and to nobody who has it."""
+        mail = entry.mail
+        if mail is None:
+            raise ReportGone(f"the report {entry.name} is not kept any more", hint="--again makes and sends it anew")
+        try:
+            self.mailer.send(mail, only=left)
+        except MailPartlyTaken as error:
+            claim.rest(left=error.waiting)
+            raise
+        claim.rest(left=())
+
+    def _mark(self, entry: Entry, claim: Claim, report: Report, *, left: Sequence[str] = ()) -> None:
+        try:
+            claim.sent(left=left)
             self.ledger.keep_figures(report.span, report.figures)
         except LedgerUnavailable as error:
             # Raised on, it would be tried again, and the mail repeated for as long as the disk is full.

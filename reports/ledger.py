@@ -13,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from core.archive import kept_mail
 from core.clock import Clock
 from core.files import held, replace_whole, sync_folder
 from metrics.readings import Reading
@@ -27,7 +29,7 @@ from reports.spans import Span
 
 _log = structlog.get_logger(__name__)
 
-HANDING_OVER, SENT, FAILED = "handing over", "sent", "failed"
+HANDING_OVER, SENT, REST, FAILED = "handing over", "sent", "sent to the rest", "failed"
 
 
 class Ledger:
@@ -95,6 +97,20 @@ class Entry:
                 return None
         return datetime.fromisoformat(json.loads(text)["at"])
 
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Who still has to get it, where the others have it."""
+        with _translated(self.folder):
+            try:
+                return tuple(json.loads((self.folder / "left.json").read_text(encoding="utf-8")))
+            except FileNotFoundError:
+                return ()
+
+    @property
+    def mail(self) -> EmailMessage | None:
+        """As it was handed over; None when it is not there any more."""
+        return kept_mail(self.folder.parent, self.folder.name)
+
     @contextmanager
     def claim(self) -> Iterator[Claim | None]:
         """Nobody else works on this report while the block runs; None when somebody does.
@@ -146,13 +162,21 @@ class Claim:
             replace_whole(folder / "sent.next", json.dumps({"at": self._entry.clock().isoformat()}).encode())
         self.note(HANDING_OVER)
 
-    def sent(self) -> None:
-        """The mail server took it. From here on nobody sends it again."""
+    def sent(self, *, left: Sequence[str] = ()) -> None:
+        """The mail server took it, but for those who are `left`. From here on nobody sends it to the others again."""
         folder = self._entry.folder
         with _translated(folder):
+            _keep_left(folder, left)
             (folder / "sent.next").replace(folder / "sent.json")
             sync_folder(folder)
         self.note(SENT)
+
+    def rest(self, *, left: Sequence[str]) -> None:
+        """Of those who were left only these do not have it yet."""
+        folder = self._entry.folder
+        with _translated(folder):
+            _keep_left(folder, left)
+        self.note(REST)
 
     def note(self, what: str, **details: str) -> None:
         """Add a line to the history."""
@@ -163,6 +187,13 @@ class Claim:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _keep_left(folder: Path, left: Sequence[str]) -> None:
+    if left:
+        _write(folder / "left.json", list(left))
+    else:
+        (folder / "left.json").unlink(missing_ok=True)
 
 
 def _row(line: str) -> dict[str, Any] | None:
@@ -178,7 +209,7 @@ def _is_torn(path: Path) -> bool:
     return bool(content) and not content.endswith(b"\n")
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
+def _write(path: Path, value: dict[str, Any] | list[str]) -> None:
     replace_whole(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
 
 

@@ -16,7 +16,7 @@ from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
 from metrics.detection.deployments import NEAR
 from metrics.detection.incidents import Incident, Notification, Scope
-from metrics.detection.records import evidence, incident, incidents_between, notifications_since, open_incidents
+from metrics.detection.records import evidence, incident, incidents_between, notifications_of, open_incidents
 from metrics.detection.words import Word, comments_on, deployments_between, words_at
 from metrics.query import Question, ask
 from metrics.readings import Reading
@@ -75,7 +75,7 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     meanwhile = beside(incidents_between, warehouse, one.onset, until)
     comments = beside(comments_on, warehouse, one.id)
     deployed = beside(deployments_between, warehouse, one.onset - NEAR, one.onset + NEAR)
-    told = [row for row in notifications_since(warehouse, one.onset - _BEFORE) if row.incident.id == one.id]
+    told = notifications_of(warehouse, one.id, since=one.onset - _BEFORE)
     others = [row for row in meanwhile.result() if row.id != one.id]
     near = [word for word in deployed.result() if touches(word.scope or {}, one.scope)]
     return StoryData(one, proof.result(), told, others, comments.result(), near)

@@ -29,8 +29,9 @@ class Channel(Protocol):
         """Its name in routes and commands."""
         ...
 
-    def send(self, told: Told) -> None:
-        """Returns once the alert was taken. Raises `ChannelUnavailable` or `MailUnavailable`."""
+    def send(self, told: Told, *, only: Sequence[str] = ()) -> None:
+        """Returns once the alert was taken. Raises `ChannelUnavailable` or `MailUnavailable`; `MailPartlyTaken` when it has to be
+        tried again with those `only` whom that names."""
         ...
 
 
@@ -46,8 +47,8 @@ class MailChannel:
         self._sender = sender
         self._recipients = tuple(recipients)
 
-    def send(self, told: Told) -> None:
-        self._mailer.send(self._rendering.mail(told, sender=self._sender, recipients=self._recipients))
+    def send(self, told: Told, *, only: Sequence[str] = ()) -> None:
+        self._mailer.send(self._rendering.mail(told, sender=self._sender, recipients=self._recipients), only=only)
 
 
 class AppriseChannel:
@@ -66,7 +67,7 @@ class AppriseChannel:
                 hint="https://appriseit.com/services/ shows the form of each service; the url begins with it, as slack:// does",
             )
 
-    def send(self, told: Told) -> None:
+    def send(self, told: Told, *, only: Sequence[str] = ()) -> None:
         service = self._service(told)
         assert service is not None
         sender = apprise.Apprise(asset=_asset())
@@ -154,7 +155,7 @@ class KeptChannel:
         self.taken: list[Told] = []
         self.available = True
 
-    def send(self, told: Told) -> None:
+    def send(self, told: Told, *, only: Sequence[str] = ()) -> None:
         if not self.available:
             raise ChannelUnavailable("the kept channel was told to be down")
         self.taken.append(told)

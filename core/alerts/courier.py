@@ -10,7 +10,7 @@ from core.alerts.channels import Channel
 from core.alerts.outbox import Outbox, Passage, State, Told
 from core.alerts.telemetry import AlertTelemetry
 from core.clock import Clock
-from core.errors import HeliographError
+from core.errors import HeliographError, MailPartlyTaken
 
 _log = structlog.get_logger(__name__)
 
@@ -54,8 +54,10 @@ class Courier:
         held: set[str] = set()
         for index, told in enumerate(waiting):
             is_due = self._due_at(waiting[index:]) <= self._clock()
-            if told.thread in held or not is_due or not self._send(told):
-                held.add(told.thread)  # what follows must not arrive before it
+            went = told.thread not in held and is_due and self._send(told)
+            # What follows must not arrive before it; those who have it do not wait for who was refused for now.
+            if not went and not self._outbox.passage(told, self.channel.name).left:
+                held.add(told.thread)
 
     def _due_at(self, waiting: list[Told]) -> datetime:
         """When the first of these goes: one that only waits for the end of quiet hours goes before what is critical in its
@@ -71,8 +73,11 @@ class Courier:
         whole = self._outbox.whole(told.name)
         if whole is None:
             return True
+        left = self._outbox.passage(told, self.channel.name).left
         try:
-            self.channel.send(whole)
+            self.channel.send(whole, only=left)
+        except MailPartlyTaken as error:
+            return self._failed(told, str(error), error.hint, left=error.waiting)
         except HeliographError as error:
             return self._failed(told, str(error), error.hint)
         except Exception as error:  # noqa: BLE001  # whatever a channel's library raises, the others' alerts still go
@@ -81,7 +86,7 @@ class Courier:
         self._telemetry.delivered.labels(self.channel.name).inc()
         return True
 
-    def _failed(self, told: Told, reason: str, hint: str) -> bool:
+    def _failed(self, told: Told, reason: str, hint: str, *, left: tuple[str, ...] = ()) -> bool:
         """Whether it is given up, so that what follows in its thread may go."""
         name, now = self.channel.name, self._clock()
         was = self._outbox.passage(told, name)
@@ -94,6 +99,7 @@ class Courier:
             again_at=again,
             tries=was.tries + 1,
             reason=reason,
+            left=left or was.left,
         )
         self._outbox.keep(told, name, passage)
         self._telemetry.failed.labels(name).inc()

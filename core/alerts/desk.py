@@ -135,8 +135,14 @@ class Alerts:
         self._telemetry.told.labels(alert.event, alert.severity).inc()
         _log.info("alert", about=alert.key, what=alert.event, severity=alert.severity, title=alert.title,
                   channels=sorted(told.channels))  # fmt: skip
-        self._outbox.forget(before=now - self._keep)
+        self._forget(before=now - self._keep)
         return True
+
+    def _forget(self, *, before: datetime) -> None:
+        try:
+            self._outbox.forget(before=before, served=[one.channel.name for one in self._couriers])
+        except OSError as error:  # what was just taken is not lost by it
+            _log.warning("old alerts could not be forgotten", reason=error.strerror)
 
     def _says_nothing_new(self, alert: Alert, last: Told | None, now: datetime) -> bool:
         if last is None:

@@ -6,7 +6,7 @@ is then kept in memory and sent from there. Several processes may share the fold
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +45,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
-    """How it stands with one alert on one channel. `since` is when trying began, `at` when something last happened."""
+    """How it stands with one alert on one channel. `since` is when trying began, `at` when something last happened; `left` who
+    still has to get it, where the others of the channel have it."""
 
     state: State = "waiting"
     since: datetime
@@ -53,6 +54,7 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     again_at: datetime
     tries: int = 0
     reason: str = ""
+    left: tuple[str, ...] = ()
 
 
 class Outbox:
@@ -120,11 +122,17 @@ class Outbox:
         if passage.state in ("delivered", "superseded"):  # given up is not the end: another process may try again
             self._passages[key] = passage
 
-    def forget(self, *, before: datetime) -> None:
-        """Remove what was told before then and has nothing left to wait for."""
+    def forget(self, *, before: datetime, served: Collection[str]) -> None:
+        """Remove what was told before then and waits for none of the channels that are `served`."""
         for told in self.all():
-            if told.told_at >= before or any(self.passage(told, one).state == "waiting" for one in told.channels):
+            if told.told_at >= before:
                 continue
+            waiting = [one for one in told.channels if self.passage(told, one).state == "waiting"]
+            if any(one in served for one in waiting):
+                continue
+            for channel in waiting:
+                _log.warning("an alert is forgotten that waited for a channel nobody serves", channel=channel,
+                             alert=told.name, title=told.alert.title, told_at=told.told_at.isoformat())  # fmt: skip
             for channel in told.channels:
                 self._passage_path(told.name, channel).unlink(missing_ok=True)
                 self._passages.pop((told.name, channel), None)

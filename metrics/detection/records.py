@@ -51,10 +51,18 @@ def evidence(warehouse: Warehouse, incident_id: str) -> pd.DataFrame:
 
 def notifications_since(warehouse: Warehouse, after: datetime) -> list[Notification]:
     """What was told of incidents after that moment, in order."""
-    sql = """
-        SELECT at, event, incident FROM incident_notifications FINAL
-        WHERE at > {after:DateTime64(3, 'UTC')} ORDER BY at, incident_id, event"""
-    rows = warehouse.query_rows(sql, {"after": text(after)})
+    return _notifications(warehouse, "at > {after:DateTime64(3, 'UTC')}", {"after": text(after)})
+
+
+def notifications_of(warehouse: Warehouse, incident_id: str, *, since: datetime) -> list[Notification]:
+    """What was told of one incident from that moment on, in order; others are neither read out nor unpacked."""
+    where = "at >= {since:DateTime64(3, 'UTC')} AND incident_id = {id:String}"
+    return _notifications(warehouse, where, {"since": text(since), "id": incident_id})
+
+
+def _notifications(warehouse: Warehouse, where: str, parameters: Mapping[str, Any]) -> list[Notification]:
+    sql = f"SELECT at, event, incident FROM incident_notifications FINAL WHERE {where} ORDER BY at, incident_id, event"
+    rows = warehouse.query_rows(sql, parameters)
     return [Notification(event, Incident.from_json(json.loads(told)), _utc(at)) for at, event, told in rows]
 
 

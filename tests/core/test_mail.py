@@ -7,7 +7,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from structlog.testing import capture_logs
 
-from core.errors import MailUnavailable
+from core.errors import MailPartlyTaken, MailUnavailable
 from core.mail import PatientSmtp, SmtpMailer
 from core.settings.servers import Mail
 from sandbox.ports import free_port
@@ -19,11 +19,14 @@ class Picky:
     def __init__(self):
         self.taken = []
         self.goodbye = "221 bye"
+        self.is_busy = True
         self.waits, self.waited = lambda: None, None
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802  # the library's name
         if address.startswith("nobody"):
             return "550 no such user"
+        if address.startswith("later") and self.is_busy:
+            return "451 try again in a while"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -59,6 +62,19 @@ def test_those_whom_the_server_knows_get_it_and_the_others_are_told_in_the_log(s
         mailer.send(message("a@example.org", "nobody@example.org"))
 
     assert handler.taken == [["a@example.org"]]
+    assert [line["recipients"] for line in logs] == [["nobody@example.org"]]
+
+
+def test_those_refused_for_now_are_named_and_later_get_it_alone(server):
+    handler, mailer = server
+    mail = message("a@example.org", "nobody@example.org", "later@example.org")
+    with capture_logs() as logs, pytest.raises(MailPartlyTaken) as refused:
+        mailer.send(mail)
+    handler.is_busy = False
+    mailer.send(mail, only=refused.value.waiting)
+
+    assert refused.value.waiting == ("later@example.org",)
+    assert handler.taken == [["a@example.org"], ["later@example.org"]]
     assert [line["recipients"] for line in logs] == [["nobody@example.org"]]
 
 

@@ -101,8 +101,8 @@ def test_two_who_ask_for_the_same_get_one_mail(resender, ask, asked, mail):
 
 def test_who_asks_while_it_is_being_sent_gets_that_mail(office, settings, ask, asked, mail, clock):
     class Asking(KeptMail):
-        def send(self, message) -> None:
-            super().send(message)
+        def send(self, message, **more) -> None:
+            super().send(message, **more)
             ask(GRACE)
 
     office.deliver(MONDAY, RECIPIENTS)

@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.errors import MailUnavailable, WarehouseUnavailable
+from core.errors import MailPartlyTaken, MailUnavailable, WarehouseUnavailable
 from core.mail import KeptMail
 from reports.delivery import Delivery, Office
 from reports.errors import LedgerUnavailable
@@ -34,10 +35,10 @@ class SlowMail(KeptMail):
         self.has_begun = threading.Event()
         self.may_end = threading.Event()
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, message: EmailMessage, **more: Any) -> None:
         self.has_begun.set()
         assert self.may_end.wait(30)
-        super().send(message)
+        super().send(message, **more)
 
 
 def happened(office: Office) -> list[str]:
@@ -49,6 +50,24 @@ def test_a_report_is_sent_once(office, mail):
 
     assert (first, second) == (Delivery("sent", NEXT_MORNING), Delivery("sent before", NEXT_MORNING))
     assert len(mail.sent) == 1
+
+
+def test_who_was_refused_for_now_gets_the_same_mail_later_and_the_others_no_second_one(office, mail, clock):
+    ops, quality = RECIPIENTS
+    mail.refused = {quality}
+    with pytest.raises(MailPartlyTaken):
+        office.deliver(MONDAY, RECIPIENTS)
+    first_sent = office.ledger.entry(MONDAY, RECIPIENTS).sent_at
+    with pytest.raises(MailUnavailable):
+        office.deliver(MONDAY, RECIPIENTS)
+    mail.refused = set()
+    clock.advance(seconds=60)
+    results = [office.deliver(MONDAY, RECIPIENTS).result for _ in range(2)]
+
+    assert mail.reached == [[ops], [quality]]
+    assert mail.sent[0].as_bytes() == mail.sent[1].as_bytes()
+    assert (first_sent, results) == (NEXT_MORNING, ["sent", "sent before"])
+    assert happened(office) == ["handing over", "sent", "failed", "failed", "sent to the rest"]
 
 
 def test_the_order_and_the_case_of_the_recipients_make_no_other_report(office, mail):
@@ -174,8 +193,8 @@ def test_without_its_ledger_nothing_is_sent(office, mail, tmp_path):
 
 def test_a_report_that_cannot_be_noted_as_sent_is_not_tried_again(office, mail, tmp_path):
     class Breaking(KeptMail):
-        def send(self, message: EmailMessage) -> None:
-            super().send(message)
+        def send(self, message: EmailMessage, **more: Any) -> None:
+            super().send(message, **more)
             folder = office.ledger.entry(MONDAY, RECIPIENTS).folder
             (folder / "sent.next").unlink()  # as on a disk that fails at this moment
 

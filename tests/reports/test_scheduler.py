@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,10 +41,10 @@ class BrokenMail(KeptMail):
     SECRET = "hunter2"
     works = False
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, message: EmailMessage, **more: Any) -> None:
         if not self.works:
             raise KeyError(self.SECRET)
-        super().send(message)
+        super().send(message, **more)
 
 
 @pytest.fixture

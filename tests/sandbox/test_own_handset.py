@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from email.message import EmailMessage
 
 from core.mail import KeptMail
@@ -19,9 +20,9 @@ class DownAtFirst(KeptMail):
         super().__init__()
         self.available = False
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, message: EmailMessage, **more: Sequence[str]) -> None:
         try:
-            super().send(message)
+            super().send(message, **more)
         finally:
             self.available = True
 

@@ -69,6 +69,23 @@ def test_text_from_the_data_cannot_act(open_desk, mail):
     assert "javascript" not in mail.sent[0].as_string()
 
 
+def test_who_was_refused_for_now_gets_the_alert_later_and_holds_up_nobody(open_desk, mail, clock):
+    desk = open_desk(MailChannel("mail", mail, Rendering("UTC"), sender="h@example.org", recipients=["ann@example.org", "bob@example.org"]))  # fmt: skip
+    mail.refused = {"bob@example.org"}
+    desk.tell(an_alert()).result(10)
+    desk.deliver()
+    desk.tell(an_alert("updated", title="worse", at=NOW + timedelta(seconds=1))).result(10)
+    clock.advance(seconds=1)
+    desk.deliver()  # too early for the first one
+    mail.refused = set()
+    for _ in range(3):
+        clock.advance(seconds=600)
+        desk.deliver()
+
+    assert mail.reached == [["ann@example.org"], ["ann@example.org"], ["bob@example.org"], ["bob@example.org"]]
+    assert mail.sent[0]["Message-ID"] == mail.sent[2]["Message-ID"]
+
+
 def test_a_webhook_gets_title_text_and_fields(open_desk, webhook):
     desk = open_desk(AppriseChannel("hook", webhook.url, Rendering("UTC")))
     desk.tell(an_alert(labels={"component": "mysql"}, steps=("look",), pictures=(PICTURE,))).result(10)

@@ -11,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from core.alerts import Picture
 from core.alerts.channels import KeptChannel
 from core.alerts.main import assemble
 from core.clock import utc_now
 from core.settings import Settings
+from core.settings.watching import AlertRoute
 from core.settings.watching import Alerts as AlertSettings
 from tests.core.alerts.conftest import NOW, an_alert
 
@@ -183,8 +185,8 @@ def test_threads_deliver_what_is_told_without_being_asked(open_desk):
     arrived = threading.Event()
 
     class Ringing(KeptChannel):
-        def send(self, told):
-            super().send(told)
+        def send(self, told, **more):
+            super().send(told, **more)
             arrived.set()
 
     desk = open_desk(Ringing())
@@ -220,6 +222,33 @@ def test_alerts_that_went_are_forgotten_after_their_time(open_desk, kept, clock,
 
     assert len(list((tmp_path / "alerts" / "told").iterdir())) == 1
     assert not [name for name in os.listdir(tmp_path / "alerts" / "told") if name.endswith(".new")]
+
+
+def test_an_alert_for_a_channel_that_was_removed_is_forgotten_after_its_time_and_said(open_desk, kept, clock, tmp_path):
+    gone = KeptChannel("gone")
+    gone.available = False
+    both = open_desk(kept, gone, keep_days=1, routes=[AlertRoute(channels=["kept", "gone"])])
+    both.tell(an_alert()).result(10)
+    both.deliver()
+    desk = open_desk(kept, keep_days=1)  # started anew, without it
+    clock.advance(seconds=2 * 86_400)
+    with capture_logs() as logs:
+        desk.tell(an_alert(key="another")).result(10)
+
+    assert [told.alert.key for told in desk.kept()] == ["another"]
+    assert len(list((tmp_path / "alerts" / "channels" / "gone").glob("*.json"))) == 0
+    assert [line["channel"] for line in logs if "nobody serves" in line["event"]] == ["gone"]
+
+
+def test_an_alert_that_a_channel_is_still_waiting_for_is_kept(open_desk, kept, clock):
+    desk = open_desk(kept, keep_days=1)
+    kept.available = False
+    desk.tell(an_alert()).result(10)
+    desk.deliver()
+    clock.advance(seconds=2 * 86_400)
+    desk.tell(an_alert(key="another")).result(10)
+
+    assert len(desk.kept()) == 2
 
 
 def test_telemetry_counts_what_was_told_and_what_failed(tmp_path, clock, kept):
