@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from zoneinfo import ZoneInfo
 
+from core.words import points
 from metrics.catalogue import Metric
 from metrics.readings import interval
 
@@ -53,7 +54,7 @@ def figure(value: float | None, unit: str) -> str:
     """A value with its unit."""
     if value is None or not isfinite(value):
         return UNDEFINED
-    return f"{value * 100:.{_ratio_places(value)}f} %" if unit == "ratio" else seconds(value)
+    return f"{points(value, _ratio_places(value))} %" if unit == "ratio" else seconds(value)
 
 
 def between(value: float | None, n: int) -> str:
@@ -62,7 +63,7 @@ def between(value: float | None, n: int) -> str:
     if value is None or ends is None:
         return ""
     places = _ratio_places(value)
-    return f"{ends[0] * 100:.{places}f} – {ends[1] * 100:.{places}f} %"
+    return f"{points(ends[0], places)} – {points(ends[1], places)} %"
 
 
 def _ratio_places(value: float) -> int:

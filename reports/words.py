@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from core.words import points
 from metrics.catalogue import METRICS, Metric, metric
 from metrics.readings import Reading, Verdict, verdict
 from reports.gather import Report
@@ -46,7 +47,7 @@ def figure(value: float | None, unit: str) -> str:
     """A value with its unit, to one decimal."""
     if value is None:
         return UNDEFINED
-    return f"{value * 100:.1f}{_SPACE}%" if unit == "ratio" else f"{value:.1f}{_SPACE}s"
+    return f"{points(value, 1)}{_SPACE}%" if unit == "ratio" else f"{value:.1f}{_SPACE}s"
 
 
 def signed(moved: float, unit: str) -> str:

@@ -125,7 +125,10 @@ def _delays(answers: ProvidersData) -> None:
         key="delays",
         alt=charts.arrived_within(answers.delays),
     )
-    st.caption("A line that is steep on the left is fast; where it ends on the right is the delivery rate.")
+    st.caption(
+        "A line that is steep on the left is fast. Where it ends on the right is what was delivered within an hour: the "
+        "delivery rate, but for what arrived later."
+    )
 
 
 def _costs(answers: ProvidersData, window: Window) -> None:
