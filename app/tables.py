@@ -13,6 +13,8 @@ from metrics.catalogue import Metric
 
 _ROWS_MAX = 30
 _WIDTH = 1000
+DRAWN_MAX = 500
+"""Rows a browser is given: of some thousand carriers or templates it would be megabytes, and nobody reads them."""
 
 
 def readings(
@@ -25,6 +27,7 @@ def readings(
 ) -> None:
     """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand. `chosen` is called when somebody
     chooses a row, which `chosen_row` then tells by the `key`."""
+    table = largest(table)
     scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
     seen = table.assign(
         **{column: table[column] * scale for column in ("value", "p95") if column in table},
@@ -57,6 +60,14 @@ def readings(
         },
         column_order=[column for column in columns if column in seen],
     )
+
+
+def largest(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table by volume that a browser is given, with a caption on those it is not."""
+    if len(table) > DRAWN_MAX:
+        told = f"{words.count(len(table) - DRAWN_MAX)} smaller ones are not shown"
+        st.caption(f"These are the {DRAWN_MAX} largest of {words.count(len(table))}; {told}. The CSV has all of them.")
+    return table.head(DRAWN_MAX)
 
 
 def chosen_row(key: str, names: Sequence[str]) -> str | None:

@@ -28,7 +28,7 @@ def draw(found: Uptime, window: Window, zone: str, *, month: pd.Series[float] | 
     )
     st.caption(
         f"One point stands for {words.BUCKET_TITLES[found.bucket]}. Failed: answered with 5xx, calls refused for load "
-        "included. The dashed line is the goal."
+        f"included. The dashed line is the goal.{words.utc_buckets(found.bucket, zone)}"
     )
 
 

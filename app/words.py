@@ -37,7 +37,17 @@ BUCKET_TITLES: Mapping[str, str] = {
 }
 
 
+BUCKET_HOURS: Mapping[str, int] = {"6h": 6, "1d": 24}
+"""Of the buckets that are told in UTC on every page."""
+
 COMPARED_TITLES: Mapping[str, str] = {"week": "last week", "day": "yesterday", "none": "nothing"}
+
+
+def utc_buckets(bucket: str, zone: str) -> str:
+    """A sentence where buckets of that length begin at other hours than those of the page's zone; empty where they do not."""
+    if BUCKET_HOURS.get(bucket, 0) < 6 or zone == "UTC":
+        return ""
+    return " Days are those of UTC here." if bucket == "1d" else " They begin at 0, 6, 12 and 18 h UTC."
 
 
 def named(dimension: str, value: str) -> str:

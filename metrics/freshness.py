@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
@@ -14,24 +14,34 @@ from metrics.query import BUCKETS
 from metrics.runs import Job, Run, latest
 
 KINDS = ("send", "receipt", "verify", "inbound")
+EXACT_HOURS = 36
+"""Of a window, counted without doubles: that takes the keys of all its events, and older parts are merged meanwhile."""
+
 LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payload", "masked")
 
 
 def arrivals(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str) -> pd.DataFrame:
     """Events by kind and bucket of their own time, in [start, end): `bucket` (UTC), `kind`, `events` a minute.
 
-    An event counts when it happened, so a backlog that is made up later fills its gap. A kind that occurs has a row in
-    every bucket until the newest event: 0 where none came. Raises `WarehouseUnavailable`.
+    An event counts when it happened, so a backlog that is made up later fills its gap; one that the queue delivered twice
+    counts once within the last `EXACT_HOURS`, before that once its parts are merged. A kind that occurs has a row in every
+    bucket until the newest event: 0 where none came. Raises `WarehouseUnavailable`.
     """
     cohorts.check_window(start, end)
-    seconds = BUCKETS[bucket]
+    seconds, exact = BUCKETS[bucket], max(start, end - timedelta(hours=EXACT_HOURS))
+    spans = {" FINAL": "at >= {exact:DateTime64(3, 'UTC')} AND at < {end:DateTime64(3, 'UTC')}"}
+    if exact > start:
+        spans[""] = "at >= {start:DateTime64(3, 'UTC')} AND at < {exact:DateTime64(3, 'UTC')}"
     parts = " UNION ALL ".join(
         f"SELECT toInt64(intDiv(toUnixTimestamp(at), {seconds}) * {seconds}) AS bucket, '{kind}' AS kind, "
-        f"count() AS events FROM {kind}_events "
-        "WHERE at >= {start:DateTime64(3, 'UTC')} AND at < {end:DateTime64(3, 'UTC')} GROUP BY bucket"
+        f"count() AS events FROM {kind}_events{final} WHERE {within} GROUP BY bucket"
         for kind in KINDS
+        for final, within in spans.items()
     )
-    rows = warehouse.query_df(f"SELECT * FROM ({parts})", {"start": cohorts.text(start), "end": cohorts.text(end)})
+    moments = {"start": start, "exact": exact, "end": end}
+    rows = warehouse.query_df(
+        f"SELECT * FROM ({parts})", {name: cohorts.text(moment) for name, moment in moments.items()}
+    )
     if rows.empty:
         return pd.DataFrame(columns=["bucket", "kind", "events"])
     counted = rows.pivot_table(index="bucket", columns="kind", values="events", aggfunc="sum", fill_value=0)

@@ -11,8 +11,10 @@ import pandas as pd
 from core.errors import BadInput, WarehouseRefused
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, Metric
+from metrics.detection.deployments import deployed_near
 from metrics.detection.incidents import Incident
 from metrics.detection.records import incidents_between
+from metrics.detection.words import Word
 from metrics.operations import availability
 from metrics.readings import Reading
 from reports.judge import Look, worth_a_look
@@ -50,7 +52,7 @@ class Report:
     """Everything that is said about `span`, as known at `made_at`.
 
     `restated` is None when no report of the span before was kept; otherwise it holds the figures that have moved since.
-    `incidents` is None where none are recorded at all; `availability` counts calls of the service, None when not measured.
+    `incidents` is None where none are recorded at all; `deployed` by their ids what was deployed near their onset; `availability` counts calls of the service, None when not measured.
     """
 
     span: Span
@@ -63,6 +65,7 @@ class Report:
     movers: tuple[Mover, ...] = ()
     course: pd.DataFrame | None = None
     incidents: tuple[Incident, ...] | None = None
+    deployed: Mapping[str, Sequence[Word]] = field(default_factory=dict)
     availability: Reading | None = None
     restated: tuple[Restated, ...] | None = None
     trend: Sequence[float | None] = field(default_factory=tuple)
@@ -96,8 +99,10 @@ def gather(
     reader = Reader(warehouse, span, now, on_time_seconds)
     total = reader.total()
     restated = None if of_previous is None else _restated(of_previous, total)
+    incidents = _incidents(warehouse, span)
     about = {
-        "incidents": _incidents(warehouse, span),
+        "incidents": incidents,
+        "deployed": deployed_near(warehouse, incidents or ()),
         "availability": _availability(warehouse, span),
         "restated": restated,
     }

@@ -11,10 +11,11 @@ from metrics.detection.incidents import Incident, sentence
 from metrics.operations import AVAILABILITY_GOAL
 from reports.gather import Report
 from reports.spans import Span
-from reports.watch.incidents import title
+from reports.watch.incidents import beside, title
 from reports.words import capitalized, count
 
 INCIDENTS_MAX = 8
+_DEPLOYED_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,15 @@ class IncidentLine:
 def incident_lines(report: Report) -> list[IncidentLine]:
     """Those of the span, where most were affected first."""
     return [
-        IncidentLine(title(one), _when(one, report.span), f"{capitalized(sentence(one, ZoneInfo(report.span.zone)))}.")
+        IncidentLine(title(one), _when(one, report.span), _told(one, report))
         for one in (report.incidents or ())[:INCIDENTS_MAX]
     ]
+
+
+def _told(one: Incident, report: Report) -> str:
+    told = f"{capitalized(sentence(one, ZoneInfo(report.span.zone)))}."
+    near = report.deployed.get(one.id, ())
+    return " ".join([told, *(f"Deployed: {beside(word, one)}." for word in near[-_DEPLOYED_MAX:])])
 
 
 def incidents_sentence(report: Report) -> str:

@@ -14,8 +14,8 @@ from app.data.beside import beside
 from app.data.overview import at_same_age
 from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
-from metrics.detection.deployments import NEAR
-from metrics.detection.incidents import Incident, Notification, Scope
+from metrics.detection.deployments import deployed_near, touches
+from metrics.detection.incidents import Incident, Notification
 from metrics.detection.records import evidence, incident, incidents_between, notifications_of, open_incidents
 from metrics.detection.words import Word, comments_on, deployments_between, words_at
 from metrics.query import Question, ask
@@ -74,11 +74,10 @@ def story(warehouse: Warehouse, incident_id: str, *, now: datetime) -> StoryData
     proof = beside(evidence, warehouse, one.id)
     meanwhile = beside(incidents_between, warehouse, one.onset, until)
     comments = beside(comments_on, warehouse, one.id)
-    deployed = beside(deployments_between, warehouse, one.onset - NEAR, one.onset + NEAR)
+    deployed = beside(deployed_near, warehouse, [one])
     told = notifications_of(warehouse, one.id, since=one.onset - _BEFORE)
     others = [row for row in meanwhile.result() if row.id != one.id]
-    near = [word for word in deployed.result() if touches(word.scope or {}, one.scope)]
-    return StoryData(one, proof.result(), told, others, comments.result(), near)
+    return StoryData(one, proof.result(), told, others, comments.result(), deployed.result()[one.id])
 
 
 def moved(warehouse: Warehouse, window: Window, filters: FilterKey, *, now: datetime, on_time_seconds: int) -> Moved:
@@ -103,8 +102,3 @@ def deployments(warehouse: Warehouse, window: Window, filters: FilterKey) -> Seq
     chosen = dict(filters)
     found = deployments_between(warehouse, window.start, window.end)
     return [word for word in found if touches(word.scope or {}, chosen)]
-
-
-def touches(scope: Scope, filters: Scope) -> bool:
-    """Whether an incident or a deployment of this scope may concern messages that have one of the values in each dimension."""
-    return all(not values or name not in scope or set(values) & set(scope[name]) for name, values in filters.items())

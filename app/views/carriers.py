@@ -19,11 +19,11 @@ from app.charts import panels as charts
 from app.charts.frames import Frame
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
-from app.data.incidents import touches
 from app.data.usual import WEEKS
 from app.filters import NO_SPLIT, View, write
 from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
 from metrics.catalogue import Metric, metric
+from metrics.detection.deployments import touches
 from metrics.detection.incidents import Scope
 from metrics.detection.words import Word
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, words
+from app import cached, controls, downloads, plots, shell, tables, words
 from app.cached import About
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES, cause
 from app.charts import funnel as charts
@@ -101,8 +101,9 @@ def _parts(parts: pd.DataFrame, dimension: str, window: Window) -> None:
         alt=f"What became of code attempts, by {title.lower()}; the table below says the same.",
     )
     if len(parts) > _BARS_MAX:
-        st.caption(f"Drawn are the {_BARS_MAX} largest of {len(parts)}; the table has all of them.")
-    named = parts.assign(**{dimension: [words.named(dimension, name) for name in parts[dimension]]})
+        st.caption(f"Drawn are the {_BARS_MAX} largest of {words.count(len(parts))}; the table and its CSV have more.")
+    told = tables.largest(parts)
+    named = told.assign(**{dimension: [words.named(dimension, name) for name in told[dimension]]})
     shown = named.assign(**{step: named[step] / named["submitted"] * 100 for step in STEPS[1:]})
     columns = {
         step: st.column_config.NumberColumn(STEP_TITLES[step], format="%.1f %%", help=STEP_MEANINGS[step])

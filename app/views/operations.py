@@ -17,6 +17,7 @@ from app.data.operations import STREAMS, OperationsData
 from app.filters import View
 from app.timeframe import Window
 from core.clock import utc_now
+from metrics.freshness import EXACT_HOURS
 
 _MEANINGS = {
     "healthy": "both stores serve",
@@ -133,7 +134,10 @@ def _data(answers: OperationsData, zone: str, window: Window) -> None:
         key="arrivals",
         alt=f"Events a minute over time. {charts.arrived(answers.arrivals)}",
     )
-    st.caption("Events count when they happened: a backlog that is made up later fills its gap.")
+    st.caption(
+        "Events count when they happened: a backlog that is made up later fills its gap. One that was delivered again in the "
+        f"range's last {EXACT_HOURS} h counts once.{words.utc_buckets(answers.bucket, zone)}"
+    )
 
 
 def _letters(answers: OperationsData, zone: str, window: Window) -> None:

@@ -6,6 +6,7 @@ They silence nothing, and no judgement of detection reads them.
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,9 @@ from core import warehouse as door
 from core.clock import utc_now
 from core.errors import BadInput
 from core.settings import Settings
-from metrics.detection.incidents import Scope, where
-from metrics.detection.words import Word, check, say
+from core.warehouse import Warehouse
+from metrics.detection.incidents import Incident, Scope, where
+from metrics.detection.words import Word, check, deployments_between, say
 
 NEAR = timedelta(hours=1)
 """So close to the onset of an incident, on either side, a deployment is named beside it."""
@@ -31,6 +33,30 @@ def deployment(what: str, *, at: datetime, scope: Scope, said_by: str, now: date
             hint="its time is at most ten years ago and at most a day ahead",
         )
     return Word("deployment", said_by, " ".join(what.split()), scope=scope, start=at)
+
+
+def deployed_near(warehouse: Warehouse, incidents: Sequence[Incident]) -> dict[str, list[Word]]:
+    """What was deployed within `NEAR` of the onset of each, where it is; by its id, oldest first. One question for all.
+
+    Raises `WarehouseUnavailable`.
+    """
+    if not incidents:
+        return {}
+    onsets = [one.onset for one in incidents]
+    found = deployments_between(warehouse, min(onsets) - NEAR, max(onsets) + NEAR)
+    return {
+        one.id: [
+            word
+            for word in found
+            if word.start and abs(word.start - one.onset) <= NEAR and touches(word.scope or {}, one.scope)
+        ]
+        for one in incidents
+    }
+
+
+def touches(scope: Scope, filters: Scope) -> bool:
+    """Whether an incident or a deployment of this scope may concern messages that have one of the values in each dimension."""
+    return all(not values or name not in scope or set(values) & set(scope[name]) for name, values in filters.items())
 
 
 def note(settings: Settings, what: str, *, at: str | None, scope: Scope, by: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -11,14 +12,19 @@ import pandas as pd
 import structlog
 
 from core.alerts import Alert, Event, Picture, Severity
+from core.alerts.rendering import lasted
 from core.redact import described
 from core.words import percent
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
+from metrics.detection.words import Word
 from reports.watch import evidence
 from reports.words import capitalized, count
 
 _log = structlog.get_logger(__name__)
+
+_DEPLOYED_MAX = 3
+"""Those last deployed are named; the dashboard has all of them."""
 
 _STEEP = 0.2
 """A drop by a fifth of what is expected is critical, whatever it is called."""
@@ -41,8 +47,11 @@ class Teller:
     time_zone: str
     dashboard_url: str = ""
 
-    def alert(self, notification: Notification, frame: pd.DataFrame, *, is_known: bool) -> Alert:
-        """The alert. `is_known` is whether anybody heard of the incident before: an update nobody knows of is an opening."""
+    def alert(
+        self, notification: Notification, frame: pd.DataFrame, *, is_known: bool, deployed: Sequence[Word] = ()
+    ) -> Alert:
+        """The alert. `is_known` is whether anybody heard of the incident before: an update nobody knows of is an opening.
+        `deployed` is what was deployed near its onset."""
         one = notification.incident
         event: Event = notification.event if is_known else "opened"
         return Alert(
@@ -54,7 +63,7 @@ class Teller:
             text=f"{capitalized(sentence(one, ZoneInfo(self.time_zone)))}.",
             at=notification.at,
             steps=() if event == "resolved" else steps(one.kind, one.scope),
-            facts=self._facts(one),
+            facts=self._facts(one, deployed),
             labels={"component": "channel"}
             | {name: values[0] for name, values in one.scope.items() if len(values) == 1},
             pictures=self._pictures(one, frame),
@@ -80,7 +89,7 @@ class Teller:
             return ()
         return (Picture(name="evidence", alt=evidence.alternative(frame, one), png=drawn),) if drawn else ()
 
-    def _facts(self, one: Incident) -> tuple[tuple[str, str], ...]:
+    def _facts(self, one: Incident, deployed: Sequence[Word]) -> tuple[tuple[str, str], ...]:
         codes = ", ".join(f"{code.code} ({code.error_class}, {percent(code.share)})" for code in one.codes)
         told = (
             ("Where", where(one.scope)),
@@ -92,6 +101,7 @@ class Teller:
                 if one.messages
                 else "",
             ),
+            ("Deployed near its beginning", "; ".join(beside(word, one) for word in deployed[-_DEPLOYED_MAX:])),
             ("Error codes that grew", codes),
             ("What stayed normal", "; ".join(one.normal)),
             ("Share of the loss", "" if one.share is None else f"{percent(one.share)} of everything lost in that time"),
@@ -100,6 +110,13 @@ class Teller:
 
     def _moment(self, at: datetime) -> str:
         return f"{at.astimezone(ZoneInfo(self.time_zone)):%Y-%m-%d %H:%M %Z}"
+
+
+def beside(word: Word, one: Incident) -> str:
+    """A deployment, where it was, and how long before or after an incident began."""
+    span = one.onset - (word.start or one.onset)
+    side = "before" if span >= timedelta(0) else "after"
+    return f"{word.text}, {where(word.scope or {})}, {lasted(abs(span))} {side} it began"
 
 
 def title(one: Incident) -> str:

@@ -18,6 +18,7 @@ from core.errors import WarehouseUnavailable
 from core.files import replace_whole
 from core.redact import described
 from core.warehouse import Warehouse
+from metrics.detection.deployments import deployed_near
 from metrics.detection.incidents import Notification
 from metrics.detection.records import evidence, notifications_since
 from reports.errors import NotTold
@@ -87,7 +88,9 @@ class Relay:
         if last is None and one.event == "resolved":
             return False  # it was silenced while it lasted: nobody waits to hear that it is over
         frame = evidence(warehouse, one.incident.id)
-        return self.alerts.tell(self.teller.alert(one, frame, is_known=last is not None)).result()
+        deployed = deployed_near(warehouse, [one.incident])[one.incident.id]
+        alert = self.teller.alert(one, frame, is_known=last is not None, deployed=deployed)
+        return self.alerts.tell(alert).result()
 
     def _mark(self, now: datetime) -> _Mark:
         try:

@@ -9,10 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from app.charts import evidence as charts
 from app.data.basics import ALL_SLUGS
-from app.data.incidents import Moved, touches
+from app.data.incidents import Moved
 from app.moved import told
 from app.timeframe import WEEK
 from core.warehouse import Warehouse
+from metrics.detection.deployments import touches
 from metrics.detection.incidents import Notification
 from metrics.detection.records import keep, keep_evidence
 from metrics.readings import Reading

@@ -9,6 +9,7 @@ import pytest
 from metrics.detection.handbook import NAMES, STEPS, steps
 from metrics.detection.incidents import KINDS
 from metrics.detection.records import keep, keep_evidence
+from metrics.detection.words import Word, say
 from reports.watch.incidents import Teller, severity
 from reports.watch.relay import Relay
 from tests.reports.watch.conftest import minutes_of, notice
@@ -95,6 +96,24 @@ def test_notifications_are_passed_on_once_and_in_order(warehouse, relay, alerts,
     assert counts == [3, 0]
     assert [event for event, _ in told(kept)] == ["opened", "resolved"]  # the update was overtaken before it went
     assert kept.taken[0].alert.pictures
+
+
+def test_what_was_deployed_within_an_hour_where_it_is_stands_in_the_alert(warehouse, relay, alerts, kept, clock):
+    def deployed(text, minutes, **scope):
+        word = Word("deployment", "ci", text, scope=scope or None, start=ONSET - timedelta(minutes=minutes))
+        say(warehouse, word, now=ONSET)
+
+    deployed("checkout 4.2", 5)
+    deployed("routes of CMCC", 20, carrier=("CMCC",))
+    deployed("routes of others", 20, carrier=("CU",))
+    deployed("yesterday's", 90)
+    keep(warehouse, [], [notice()])
+    relay.pass_on(warehouse, now=clock.now)
+    alerts.deliver()
+
+    assert dict(kept.taken[0].alert.facts)["Deployed near its beginning"] == (
+        "routes of CMCC, to CMCC, 20 minutes before it began; checkout 4.2, everywhere, 5 minutes before it began"
+    )
 
 
 def test_a_lost_mark_repeats_nothing(warehouse, relay, alerts, kept, clock):
