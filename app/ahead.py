@@ -1,26 +1,55 @@
-"""Has the browser fetch and run what draws charts before there is one to draw. Where Streamlit keeps it elsewhere, it does neither."""
+"""The first document of a page: Streamlit's own, and in it a script that has the browser fetch, while it waits for the server,
+what the page is drawn with. Streamlit fetches that only when it is to be drawn. Where Streamlit keeps it elsewhere, it is not fetched.
+"""
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
 import streamlit as st
 
+CHARTS = ("PlotlyChart",)
+TABLES = ("DataFrame",)
+WIDGETS = ("Html", "ButtonGroup", "DateTimeInput", "Selectbox", "Checkbox", "DownloadButton")
+"""Scripts of Streamlit as their files begin; what they import themselves the browser finds."""
+
+PAGES = {
+    "": CHARTS,
+    "overview": CHARTS,
+    "carriers": CHARTS + TABLES,
+    "providers": CHARTS + TABLES,
+    "regions": CHARTS + TABLES,
+    "funnel": CHARTS + TABLES,
+    "incidents": TABLES,
+    "messages": TABLES,
+    "operations": CHARTS,
+    "reports": (),
+}
+"""What each page is drawn with, by its path."""
+
 _HERE = Path(__file__).parent
-_SCRIPTS = Path(st.__file__).parent / "static" / "static" / "js"
-
-
-def charts() -> None:
-    """For a page that shows some."""
-    script = _script()
-    if script:
-        with st.container(key="ahead"):
-            st.html(script, unsafe_allow_javascript=True)
+_STATIC = Path(st.__file__).parent / "static"
 
 
 @cache
-def _script() -> str:
-    found = [path.name for path in _SCRIPTS.glob("PlotlyChart.*.js")]
-    text = (_HERE / "charts_ahead.html").read_text(encoding="utf-8")
-    return text.replace("'{name}'", f"'{found[0]}'") if len(found) == 1 else ""
+def document(page: str, *, tells_of_one: bool = False) -> str:
+    """Of the page with this path; whether it `tells_of_one` incident, which has a chart and no table."""
+    needed = CHARTS if tells_of_one else PAGES[page]
+    now = found(WIDGETS + needed)
+    later = [name for name in found(CHARTS + TABLES) if name not in now]
+    script = (_HERE / "ahead.html").read_text(encoding="utf-8")
+    script = script.replace("'{now}'", json.dumps(now)).replace("'{later}'", json.dumps(later))
+    return _plain().replace("</body>", f"{script}</body>")
+
+
+def found(scripts: tuple[str, ...]) -> list[str]:
+    """Where the document finds those of the scripts that Streamlit keeps where it did."""
+    files = [list((_STATIC / "static" / "js").glob(f"{name}.*.js")) for name in scripts]
+    return [f"./static/js/{names[0].name}" for names in files if len(names) == 1]
+
+
+@cache
+def _plain() -> str:
+    return (_STATIC / "index.html").read_text(encoding="utf-8")

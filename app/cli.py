@@ -52,7 +52,7 @@ def arguments(host: str, port: int, *, sign_in_file: str = "") -> list[str]:
     }
     if sign_in_file:
         options["secrets.files"] = str(Path(sign_in_file).absolute())
-    entry = Path(__file__).with_name("dashboard.py")
+    entry = Path(__file__).with_name("front.py")
     return [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""The entry of the dashboard: `streamlit run` starts it, once for every look of every reader. Its pages are in `app/views`."""
+"""The script of the dashboard, which runs once for every look of every reader. Its pages are in `app/views`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import ahead, cached, gate
+from app import cached, gate
 from app.views import carriers, funnel, incidents, messages, operations, overview, providers, regions, reports
 from core.errors import ConfigurationError
 
 _HERE = Path(__file__).parent
-_WITHOUT_CHARTS = ("Messages", "Reports", "Incidents")
 
 
 def main() -> None:
@@ -43,8 +42,6 @@ def main() -> None:
         st.error(f"The settings cannot work: {error}. {error.hint}")
         return
     if gate.is_open():
-        if chosen.title not in _WITHOUT_CHARTS or "incident" in st.query_params:
-            ahead.charts()
         chosen.run()
 
 
