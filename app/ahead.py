@@ -1,5 +1,5 @@
 """The first document of a page: Streamlit's own, and in it a script that has the browser fetch, while it waits for the server,
-what the page is drawn with. Streamlit fetches that only when it is to be drawn. Where Streamlit keeps it elsewhere, it is not fetched.
+what the page is drawn with. Streamlit fetches that only when it is to be drawn. Where Streamlit keeps it elsewhere, nothing is fetched ahead.
 """
 
 from __future__ import annotations
