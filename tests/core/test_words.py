@@ -34,3 +34,14 @@ def test_pages_alerts_and_mails_write_shares_by_the_same_rule():
     told = [words.figure(0.99996, "ratio"), percent(0.99996), figure(0.99996, "ratio"), words.figure(0.00002, "ratio")]
 
     assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in told] == ["99.996 %", "99.996 %", "99.996 %", "0.002 %"]
+
+
+def test_a_page_says_where_its_buckets_are_not_those_of_its_zone():
+    zones = [("1d", "Asia/Shanghai"), ("6h", "Asia/Shanghai"), ("1h", "Asia/Shanghai"), ("1d", "UTC")]
+
+    assert [words.utc_buckets(*one) for one in zones] == [
+        " Days are those of UTC here.",
+        " They begin at 0, 6, 12 and 18 h UTC.",
+        "",
+        "",
+    ]

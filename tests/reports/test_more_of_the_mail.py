@@ -10,6 +10,7 @@ from io import StringIO
 
 from core.events import Availability, encode_lines
 from metrics.detection.records import keep
+from metrics.detection.words import Word, say
 from metrics.readings import Reading
 from reports.gather import gather
 from reports.happenings import availability_sentence
@@ -28,6 +29,8 @@ def test_incidents_of_the_day_are_told_with_their_explanation(warehouse):
     quiet = an_incident(id="0", onset=START, silenced=True)
     other_day = an_incident(id="1", onset=START - timedelta(days=3), resolved_at=START - timedelta(days=2))
     keep(warehouse, [over, quiet, other_day])
+    word = Word("deployment", "ci", "checkout 4.2", start=START - timedelta(minutes=5))
+    say(warehouse, word, now=START)
     rendered = render(make(warehouse))
 
     for part in (plain(rendered.text), plain(re.sub(r"<[^>]*>", " ", rendered.html))):
@@ -35,6 +38,7 @@ def test_incidents_of_the_day_are_told_with_their_explanation(warehouse):
         assert "Delivery drop through alpha to CMCC in Guangdong" in part
         assert "09:00 to 09:34, 34 minutes" in part
         assert "mostly code MK:0004" in part
+        assert "Deployed: checkout 4.2, everywhere, 5 minutes before it began." in part
 
 
 def test_a_day_without_incidents_and_without_measured_availability_says_so(warehouse):
