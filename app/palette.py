@@ -34,7 +34,8 @@ THEME: dict[str, str] = {
     "theme.light.borderColor": "#D9DFE7",
     "theme.light.grayBackgroundColor": "#E9EDF2",
     "theme.light.grayTextColor": "#4A5563",
-    "theme.dark.primaryColor": "#4DA6E0",
+    "theme.dark.primaryColor": "#277BBA",
+    "theme.dark.linkColor": "#7CC0EE",
     "theme.dark.backgroundColor": PAGE["dark"],
     "theme.dark.secondaryBackgroundColor": "#1B232D",
     "theme.dark.textColor": "#E6EAF0",
@@ -42,7 +43,8 @@ THEME: dict[str, str] = {
     "theme.dark.grayBackgroundColor": "#222C38",
     "theme.dark.grayTextColor": "#B4BFCC",
 }
-"""Streamlit's own options, as it spells them."""
+"""Streamlit's own options, as it spells them. It writes white on the primary colour (buttons, chosen filters), so that is dark
+enough for white in both shades, and light enough to be seen as a line on the dark page."""
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from tests.app.traffic import load
 from tests.support.servers import require_server
 
 ONE = "a" * 32
+WAITING = (3_400_000, 2_100_000, 0)  # bytes in the journal of the stores in the last minutes, oldest first
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,18 @@ def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> 
         load(made.warehouse, until=datetime.now(UTC), hours=24)
         keep(made.warehouse, [incident(kind="delivery-drop")])
         keep_evidence(made.warehouse, "one", evidence_of(), at=NOW)
-        minute = Availability(at=NOW, instance=ONE, calls=100, failed=1, shed=0)
-        fall = StatusChange(at=NOW, instance=ONE, component="store", old="healthy", new="mysql_fatal", reason="2003")
-        for event in (minute, fall):
+        told_at = NOW - timedelta(minutes=1)  # the minute of now may lie beyond the range for another while
+        minutes = [
+            Availability(
+                at=told_at - timedelta(minutes=back), instance=ONE, calls=100, failed=1, shed=0,
+                store_backlog_bytes=waits, events_backlog_bytes=100_000,
+            )
+            for back, waits in enumerate(reversed(WAITING))
+        ]  # fmt: skip
+        fall = StatusChange(
+            at=told_at, instance=ONE, component="store", old="healthy", new="mysql_fatal", reason="2003"
+        )
+        for event in (*minutes, fall):
             made.warehouse.insert_json(event.table, encode_lines([event]))
         yield made
 

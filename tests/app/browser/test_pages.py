@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Frame, Page
 
 from tests.app.browser.conftest import Stage
 from tests.app.browser.places import WITH_DATA, WITHOUT_DATA
@@ -21,7 +21,7 @@ IN_THE_DARK = ("", "carriers", "incidents?incident=one", "operations")
 GRAVE = ("serious", "critical")
 
 
-def faults(page: Page) -> list[str]:
+def faults(page: Page | Frame) -> list[str]:
     """What axe-core calls serious or critical: the rule, and where."""
     found = Axe().run(page).response["violations"]
     return [

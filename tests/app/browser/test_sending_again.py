@@ -17,6 +17,7 @@ from sandbox.children import Child, Process, launch, log_shows, wait_until_ready
 from sandbox.gateway.launch import RunningGateway
 from sandbox.mailbox.store import MailFolder
 from tests.app.browser.conftest import database
+from tests.app.browser.test_keyboard import walked
 from tests.app.browser.test_pages import faults
 from tests.app.conftest import environment, running, until
 from tests.app.kept import keep_report
@@ -112,6 +113,20 @@ def test_the_confirmation_has_no_grave_fault(url: tuple[str, WarehouseSettings],
     see(page, RECIPIENTS[0])
 
     nothing_grave(page)
+
+
+def test_the_confirmation_opens_and_closes_by_keys(url: tuple[str, WarehouseSettings], page: Page) -> None:
+    page.goto(url[0])
+    page.get_by_role("button", name="Send again").focus(timeout=SLOW_MS)
+    page.keyboard.press("Enter")
+    see(page, RECIPIENTS[0])
+
+    names = list(walked(page, until="Send it"))
+    page.keyboard.press("Escape")
+
+    assert names[-1] == "Send it", names
+    expect(page.get_by_role("button", name="Send it")).to_have_count(0)
+    expect(page.get_by_role("button", name="Send again")).to_be_focused()
 
 
 def test_a_mail_server_that_is_away_is_told_with_what_to_do(
