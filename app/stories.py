@@ -22,6 +22,10 @@ _RESULTS = {
     "too_many": "too many tries",
     "already_approved": "right, and approved before",
 }
+_WORDS = {
+    "stop": "The number said STOP through {}: it wants no messages but codes",
+    "start": "The number said START through {}: it wants messages again",
+}
 
 
 def step(row: Mapping[Hashable, Any]) -> str:
@@ -34,6 +38,8 @@ def step(row: Mapping[Hashable, Any]) -> str:
     if kind == "receipt":
         raw = f" ({row['detail']})" if row["detail"] else ""
         return f"Receipt of attempt {attempt}: {_STATUSES.get(what, what)}{why}{raw}"
+    if kind == "inbound":
+        return _WORDS.get(what, what).format(row["provider"])
     of = f"the code of attempt {attempt}" if attempt else "a code that is nobody's"
     return f"Entered {of}: {_RESULTS.get(what, what)} ({row['detail']})"
 

@@ -1,4 +1,5 @@
-"""The story of single messages: every attempt, receipt and check of a request, in order of time, and the requests of a number.
+"""The story of single messages: every attempt, receipt and check of a request and what its number said, in order of time, and
+the requests of a number.
 
 A number is looked up by its keyed hash; no answer holds a number or a code.
 """
@@ -63,8 +64,9 @@ class MessagesQuestion:
 def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
     """One row for everything told of a request, in order: `STORY_COLUMNS`; empty for an id nobody knows.
 
-    `kind` is send, receipt or verify; `what` is the outcome, the status or the result in our words; `detail` says more:
-    the cause of an attempt, the provider's raw status, who told of a check. `at` is by our clock, UTC.
+    `kind` is send, receipt, verify or inbound; `what` is the outcome, the status or the result in our words, or the word of
+    the number, stop or start: its last one before the request, and those of the days after; `detail` says more: the cause of
+    an attempt, the provider's raw status, who told of a check. `at` is by our clock, UTC.
     """
     try:
         made, until = time_of(request_id), time_of(request_id) + _LIFE
@@ -84,12 +86,19 @@ def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
         FROM receipt_events FINAL WHERE {_OF_REQUEST}
         UNION ALL
         SELECT at, 'verify', attempt, provider, carrier, result, '', '', concat('check ', toString(check), ', ', source)
-        FROM verify_events FINAL WHERE {_OF_REQUEST}"""
+        FROM verify_events FINAL WHERE {_OF_REQUEST}
+        UNION ALL
+        SELECT max(at), 'inbound', 0, argMax(provider, at), '', argMax(keyword, at), '', '', ''
+        FROM inbound_events FINAL WHERE {_OF_NUMBER} AND at < {{from:DateTime64(3, 'UTC')}} HAVING count() > 0
+        UNION ALL
+        SELECT at, 'inbound', 0, provider, '', keyword, '', '', ''
+        FROM inbound_events FINAL
+        WHERE {_OF_NUMBER} AND at >= {{from:DateTime64(3, 'UTC')}} AND at <= {{until:DateTime64(3, 'UTC')}}"""
     frame = warehouse.query_df(sql, parameters)
     if frame.empty:
         return pd.DataFrame(columns=list(STORY_COLUMNS))
     frame["at"] = pd.to_datetime(frame["at"], utc=True)
-    order = {"send": 0, "receipt": 1, "verify": 2}
+    order = {"inbound": 0, "send": 1, "receipt": 2, "verify": 3}
     frame = frame.assign(_order=frame["kind"].map(order)).sort_values(["at", "_order", "attempt"], ignore_index=True)
     return frame[list(STORY_COLUMNS)]
 
@@ -114,6 +123,8 @@ def messages(warehouse: Warehouse, question: MessagesQuestion) -> pd.DataFrame:
 
 _OF_REQUEST = """request_id = {id:UUID}
             AND at >= {from:DateTime64(3, 'UTC')} AND at <= {until:DateTime64(3, 'UTC')}"""
+_OF_NUMBER = f"""keyword IN ('stop', 'start') AND phone_hash IN (
+            SELECT phone_hash FROM send_events FINAL WHERE {_OF_REQUEST} AND phone_hash != '')"""
 
 _STATE = """multiIf(delivered, 'delivered', failed, 'failed', pending, 'no receipt', outcome)"""
 

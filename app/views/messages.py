@@ -181,12 +181,17 @@ def _story(opened: Opened, _window: Window) -> None:
         )
         return
     local = rows["at"].dt.tz_convert(view.zone)
-    after = (rows["at"] - rows["at"].iloc[0]).dt.total_seconds()
+    after = (rows["at"] - rows.loc[rows["kind"] != "inbound", "at"].min()).dt.total_seconds()
     texts.table(
         "What happened to this request",
         [
             texts.Column(f"When ({view.zone})", local.dt.strftime("%Y-%m-%d %H:%M:%S.%f").str[:-3].tolist()),
-            texts.Column("After", [f"{span:.1f} s" for span in after], "number", "Since the first attempt."),
+            texts.Column(
+                "After",
+                [f"{span:.1f} s" if span >= 0 else "before" for span in after],
+                "number",
+                "Since the first attempt.",
+            ),
             texts.Column("What happened", [stories.step(row) for row in rows.to_dict("records")], "long"),
         ],
     )

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.stories import step
-from core.events import Receipt, Send, encode_lines
+from core.events import Inbound, Receipt, Send, encode_lines
 from core.ids import uuid7_from
 from core.numbers import NumberHash
 from core.warehouse import Warehouse
@@ -102,6 +102,19 @@ def test_what_is_neither_is_told_without_being_repeated(warehouse: Warehouse, pa
 
 def test_without_data_it_says_how_to_get_some(warehouse: Warehouse, page: AppTest) -> None:
     assert "There is no data yet" in text(run(page))
+
+
+def test_what_a_number_said_before_is_in_the_story(warehouse: Warehouse, page: AppTest) -> None:
+    number = a_number()
+    request = send_to(warehouse, number)
+    stop = Inbound(
+        at=NOW - timedelta(days=9), provider="beacon", message_hash="b" * 32, phone_hash=NumberHash(KEY)(number), keyword="stop"
+    )  # fmt: skip
+    warehouse.insert_json("inbound_events", encode_lines([stop]))
+
+    story = text(run(page, request=request))
+
+    assert story.index(">before<") < story.index("said STOP through beacon") < story.index(">0.0 s<")
 
 
 def test_every_step_is_a_sentence() -> None:

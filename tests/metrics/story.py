@@ -12,7 +12,7 @@ from core.warehouse import Warehouse
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-TABLES = {"send": "send_events", "receipt": "receipt_events", "verify": "verify_events"}
+TABLES = {"send": "send_events", "receipt": "receipt_events", "verify": "verify_events", "inbound": "inbound_events"}
 
 
 def at(seconds: float) -> datetime:

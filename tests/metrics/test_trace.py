@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from core.errors import BadInput
+from core.events import Inbound, Keyword
 from core.ids import uuid7_from
 from core.warehouse import Warehouse
 from metrics.trace import MESSAGE_COLUMNS, STORY_COLUMNS, MessagesQuestion, messages, requests_of, story
@@ -25,6 +26,18 @@ OTHERS = (
     Request("ana", seconds=60, carrier="south").sent().receipt("failed", 8, error_class="handset", raw_code="21"),
     Request("cem", seconds=120).sent(),
 )
+
+
+def said(keyword: Keyword, days: float, *, phone_hash: str = HASH) -> Inbound:
+    """What a number said so many days into the story of `BEN`."""
+    moment = at(days * 86_400)
+    return Inbound(
+        at=moment,
+        provider="aurora",
+        message_hash=f"{abs(int(days * 100)):032x}",
+        phone_hash=phone_hash,
+        keyword=keyword,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +62,23 @@ def test_a_story_has_every_step_once_and_in_order(told: Warehouse):
     assert rows["error_code"].iloc[0] == "503"
     assert rows["detail"].iloc[3] == "DELIVRD"
     assert rows["at"].iloc[3].to_pydatetime() == at(6)
+
+
+def test_a_story_has_the_last_word_of_its_number_before_it_and_the_words_after(warehouse: Warehouse):
+    dan, eve = Request("dan").sent(phone_hash="cd" * 16), Request("eve").sent(phone_hash="")
+    ours = [said(word, days, phone_hash="cd" * 16) for word, days in (("start", -30.1), ("stop", -3.2), ("help", 0.3), ("start", 1.4), ("stop", 9.5))]  # fmt: skip
+    tell(warehouse, [*all_of(dan, eve), *ours, said("stop", 0.6, phone_hash="ef" * 16)])
+
+    rows = story(warehouse, dan.id)
+
+    assert list(zip(rows["kind"], rows["what"], strict=True)) == [
+        ("inbound", "stop"),
+        ("send", "accepted"),
+        ("inbound", "start"),
+    ]
+    assert rows["at"].iloc[0].to_pydatetime() == at(-3.2 * 86_400)
+    assert rows["provider"].iloc[0] == "aurora"
+    assert list(story(warehouse, eve.id)["kind"]) == ["send"]
 
 
 @pytest.mark.parametrize("request_id", [uuid7_from(at(0), "nobody"), UUID("e677d21f-db18-7000-8000-000000000000")])
