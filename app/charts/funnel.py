@@ -18,6 +18,7 @@ from metrics.funnel import LOST_STEPS, STEPS
 _ROW_HEIGHT = 34
 _HEAD_HEIGHT = 90
 _LEGEND_HEIGHT = 30
+_ABOVE = 24  # for the buttons that come up under the mouse
 
 _LOSS_PLACES = (1, 3, 4, 5, 6)
 """Places in the palette of what is lost, in the order of the steps; approved takes the first."""
@@ -55,7 +56,9 @@ def whole(counts: Mapping[str, int], shade: Shade) -> go.Figure:
         "marker": {"color": LINES[shade][1], "opacity": 0.55},
         "hovertemplate": "lost here: %{x:,}<extra></extra>",
     }
-    layout = _layout(bars["y"], title="Code attempts (pale: lost at this step)", tickformat=",d")
+    layout = _layout(bars["y"], title="Code attempts (the end of a bar: lost at this step)", tickformat=",d")
+    layout["height"] -= LEGEND_LINE - _ABOVE
+    layout["margin"]["t"] = _ABOVE
     return figure([bars, lost], layout | {"barmode": "stack"}, shade=shade)
 
 

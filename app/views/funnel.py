@@ -70,7 +70,7 @@ def _causes(answers: FunnelData, window: Window) -> None:
                 cause(what, error_class)
                 for what, error_class in zip(answers.causes["what"], answers.causes["error_class"], strict=True)
             ],
-            "code": answers.causes["error_code"],
+            "code": answers.causes["error_code"].replace("", None),
             "share": answers.causes["lost"] / total * 100,
         }
     )

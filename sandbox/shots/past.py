@@ -43,7 +43,7 @@ _STEP = timedelta(hours=5)  # the detector begins anew after a longer pause
 _BROKEN = "receipts-stop"  # of one provider everywhere: large enough to be found at any hour
 _BROKEN_SINCE = timedelta(minutes=48)
 _DEPLOYED_SINCE = timedelta(minutes=62)
-_INSTANCE = "5" * 32
+_INSTANCE = "9f2c4be1a07d" + "0" * 20
 _SEED = 5
 
 Say = Callable[[str], None]
