@@ -65,6 +65,7 @@ class Publisher:
         self._step = hooks.step
         self._bytes_max = settings.total_bytes_max
         self._told_nearly_full = False
+        self._told_reasons: set[str] = set()
         self._progress = progress
         self._sync_seconds_max = sync_seconds_max
         self._journal = Journal(
@@ -133,6 +134,7 @@ class Publisher:
             await self._queue.state(EVENTS, "publisher")
         except QueueUnavailable as error:
             self.is_up = False
+            self._told_reasons.add(str(error))
             _log.warning("starting without the queue; events wait in the journal", reason=str(error), hint=error.hint)
         self._task = asyncio.create_task(self._run(), name="publisher")
 
@@ -163,16 +165,21 @@ class Publisher:
         except Exception as error:  # noqa: BLE001  # whatever it is, somebody has to go on publishing
             self.is_up = False
             self._told.set()  # there is something to publish, whether or not more comes
-            if was_up:
-                is_known = isinstance(error, QueueUnavailable | Overloaded | OSError)
-                _log.warning(
-                    "events stay in the journal until the queue is back", reason=str(error), exc_info=not is_known
-                )
+            self._tell_reason(error)
         if self.is_up and not was_up:
+            self._told_reasons.clear()
             _log.info("the queue is back, and has all events")
         self._telemetry.queue_up.set(self.is_up)
         with suppress(OSError):  # the journals tell of a disk that fails
             self._watch_backlog(await asyncio.to_thread(self.backlog_bytes))
+
+    def _tell_reason(self, error: Exception) -> None:
+        """Each once, until the queue is back: a server that cannot be reached and one that refuses want different help."""
+        reason = str(error)
+        if reason not in self._told_reasons:
+            self._told_reasons.add(reason)
+            is_known = isinstance(error, QueueUnavailable | Overloaded | OSError)
+            _log.warning("events stay in the journal until the queue is back", reason=reason, exc_info=not is_known)
 
     def _watch_backlog(self, size_bytes: int) -> None:
         self._telemetry.backlog_bytes.set(size_bytes)

@@ -28,6 +28,11 @@ _FAILURES = (NatsError, OSError, asyncio.TimeoutError, ValueError)
 _SETTINGS = ("max_age", "max_bytes", "num_replicas")
 """Of a stream, what our settings say."""
 
+_DELETION_SECONDS = 2.0
+"""Before a deleted stream is made again. A server that says that there is none may still be removing its files: those of a
+stream that is made meanwhile go with them, and it takes nothing any more (nats-server 2.15.1 on a busy disk, 2 times of 40).
+"""
+
 ACK_WAIT = timedelta(seconds=30)
 ACK_PENDING_MAX = 10_000
 """Two of the largest batches; the server's own limit of 1,000 would cut a large one short."""
@@ -89,7 +94,7 @@ class JetStreamQueue:
         try:
             await context.publish(subject, body, timeout=timeout, headers=headers)
         except NoStreamResponseError:
-            await self._ensure_streams(context)
+            await self._make_again(context)
             await self._again(context, subject, body, headers)
         except _FAILURES as error:
             raise self._unavailable(error) from None
@@ -160,7 +165,7 @@ class JetStreamQueue:
         except NotFoundError:
             await self._forget(stream, consumer)
             _log.warning("a consumer is gone and is made again", stream=stream, consumer=consumer)
-            await self._ensure_streams(context)
+            await self._make_again(context)
         except _FAILURES as error:
             raise self._unavailable(error) from None
 
@@ -185,7 +190,7 @@ class JetStreamQueue:
                     STREAM_SUBJECTS[stream], durable=consumer, stream=stream, config=config
                 )
             except NotFoundError:
-                await self._ensure_streams(context)
+                await self._make_again(context)
                 raise QueueUnavailable(f"stream {stream} was missing and has been created; try again") from None
             except _FAILURES as error:
                 raise self._unavailable(error) from None
@@ -219,6 +224,11 @@ class JetStreamQueue:
             raise self._unavailable(error) from None
         self._connection, self._context = connection, connection.jetstream(timeout=self._settings.timeout_seconds)
         await self._ensure_streams(self._context)
+
+    async def _make_again(self, context: JetStreamContext) -> None:
+        """Make what somebody deleted, once the server has surely done with it."""
+        await asyncio.sleep(_DELETION_SECONDS)
+        await self._ensure_streams(context)
 
     async def _ensure_streams(self, context: JetStreamContext) -> None:
         for name, subject in STREAM_SUBJECTS.items():

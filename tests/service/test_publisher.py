@@ -310,3 +310,24 @@ async def test_a_backlog_that_is_nearly_full_is_told_once_until_there_is_room_ag
     await publisher.stop()
 
     assert [line["bytes"] for line in logs] == [8_001, 8_500]
+
+
+async def test_each_reason_why_the_queue_takes_nothing_is_told_once_until_it_is_back(tmp_path):
+    class RefusingQueue(MemoryQueue):
+        reason = ""
+
+        async def publish(self, subject: str, body: bytes, *, message_id: str) -> None:
+            if self.reason:
+                raise QueueUnavailable(self.reason)
+            await super().publish(subject, body, message_id=message_id)
+
+    queue = RefusingQueue()
+    publisher = make(tmp_path, queue)
+    with structlog.testing.capture_logs() as logs:
+        for reason in ("cut off", "no room", "cut off", "", "cut off"):
+            queue.reason = reason
+            await publisher.tell([an_event()])
+            await publisher._try_to_publish()
+    await publisher.stop()
+
+    assert [line.get("reason", "back") for line in logs] == ["cut off", "no room", "back", "cut off"]
