@@ -87,9 +87,9 @@ def moved(warehouse: Warehouse, window: Window, filters: FilterKey, *, now: date
         question = Question(metrics=ALL_SLUGS, start=over.start, end=over.end, filters=dict(filters))
         return readings_of(ask(warehouse, question, now=at, on_time_seconds=on_time_seconds, as_then=as_then))
 
-    present = asked(window, at=now)
-    same_age = at_same_age(window, present)
-    return Moved(present, asked(window.earlier(WEEK), at=now - WEEK, as_then=same_age), same_age)
+    same_age = at_same_age(window, now=now, on_time_seconds=on_time_seconds)
+    before = beside(asked, window.earlier(WEEK), at=now - WEEK, as_then=same_age)
+    return Moved(asked(window, at=now), before.result(), same_age)
 
 
 def standing(warehouse: Warehouse, *, now: datetime) -> Sequence[Word]:

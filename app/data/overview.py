@@ -14,6 +14,7 @@ from app.data.beside import beside
 from app.data.uptime import Uptime, uptime
 from app.timeframe import COMPARED, OTHER, Window, auto_bucket
 from core.warehouse import Warehouse
+from metrics.catalogue import METRICS
 from metrics.query import Question, ask
 from metrics.readings import Reading
 
@@ -71,35 +72,34 @@ def answer(
         )
         return ask(warehouse, question, now=at, on_time_seconds=on_time_seconds, as_then=as_then)
 
-    calls = beside(uptime, warehouse, window)
-    finest = auto_bucket(window, volume=_MUCH, most=SPARK_POINTS)
-    course = beside(asked, window.from_bucket(finest, zone), finest)
-    present = readings_of(asked(window))
-    bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
-    if bucket != finest:  # of few attempts, which are soon asked again
-        course = beside(asked, window.from_bucket(bucket, zone), bucket)
-    same_age = at_same_age(window, present)
+    same_age = at_same_age(window, now=now, on_time_seconds=on_time_seconds)
 
     def earlier(by: timedelta) -> dict[str, Reading]:
         return readings_of(asked(window.earlier(by), at=now - by, as_then=same_age))
 
-    before = other = None
-    if compare in COMPARED:
-        meanwhile = beside(earlier, COMPARED[OTHER[compare]])
-        before, other = earlier(COMPARED[compare]), meanwhile.result()
+    calls = beside(uptime, warehouse, window)
+    finest = auto_bucket(window, volume=_MUCH, most=SPARK_POINTS)
+    course = beside(asked, window.from_bucket(finest, zone), finest)
+    compared = [compare, OTHER[compare]] if compare in COMPARED else []
+    before, other = [beside(earlier, COMPARED[name]) for name in compared] or (None, None)
+    present = readings_of(asked(window))
+    bucket = auto_bucket(window, volume=present[VOLUME].n, most=SPARK_POINTS)
+    if bucket != finest:  # of few attempts, which are soon asked again
+        course = beside(asked, window.from_bucket(bucket, zone), bucket)
     return OverviewData(
         now=present,
-        before=before,
-        other=other,
+        before=before.result() if before else None,
+        other=other.result() if other else None,
         same_age=same_age,
         sparks={slug: _spark(course.result(), slug, bucket) for slug in ALL_SLUGS},
         uptime=calls.result(),
     )
 
 
-def at_same_age(window: Window, present: Mapping[str, Reading]) -> bool:
-    """Whether these readings of a window are to be held against what was known so much earlier, at the same age."""
-    return window.span <= _SAME_AGE_MAX and not all(reading.settled for reading in present.values())
+def at_same_age(window: Window, *, now: datetime, on_time_seconds: int) -> bool:
+    """Whether the readings of a window are to be held against what was known so much earlier, at the same age: some settle."""
+    settles_seconds = max(one.settles_after_seconds(on_time_seconds=on_time_seconds) for one in METRICS)
+    return window.span <= _SAME_AGE_MAX and window.end >= now - timedelta(seconds=settles_seconds)
 
 
 def _spark(frame: pd.DataFrame, slug: str, bucket: str) -> Spark:
