@@ -112,10 +112,10 @@ def test_an_incident_that_cannot_be_told_costs_no_other_its_alert_and_is_told_on
     class Stumbling(Teller):
         stumbles = True
 
-        def alert(self, notification, frame, *, is_known):
+        def alert(self, notification, frame, *, is_known, deployed):
             if self.stumbles and notification.incident.id == "bad":
                 raise ValueError(SECRET)
-            return super().alert(notification, frame, is_known=is_known)
+            return super().alert(notification, frame, is_known=is_known, deployed=deployed)
 
     found = [notice(id="bad"), notice(id="good"), notice("updated", 4, id="bad")]
     teller = Stumbling("UTC")
