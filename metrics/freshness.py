@@ -14,8 +14,9 @@ from metrics.query import BUCKETS
 from metrics.runs import Job, Run, latest
 
 KINDS = ("send", "receipt", "verify", "inbound")
-EXACT_HOURS = 36
-"""Of a window, counted without doubles: that takes the keys of all its events, and older parts are merged meanwhile."""
+EXACT_HOURS = 1
+"""Of a window, counted without doubles: that takes the keys of all its events, and most older parts are merged meanwhile. Of 36 h at
+500,000 attempts a day the page waited 6 s for it."""
 
 LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payload", "masked")
 
