@@ -17,7 +17,6 @@ from app.data.operations import STREAMS, OperationsData
 from app.filters import View
 from app.timeframe import Window
 from core.clock import utc_now
-from metrics.freshness import EXACT_HOURS
 
 _MEANINGS = {
     "healthy": "both stores serve",
@@ -135,8 +134,8 @@ def _data(answers: OperationsData, zone: str, window: Window) -> None:
         alt=f"Events a minute over time. {charts.arrived(answers.arrivals)}",
     )
     st.caption(
-        "Events count when they happened: a backlog that is made up later fills its gap. One that was delivered again in the "
-        f"range's last {EXACT_HOURS} h counts once.{words.utc_buckets(answers.bucket, zone)}"
+        "Events count when they happened: a backlog that is made up later fills its gap. One that was delivered again "
+        f"counts twice until the warehouse has merged it.{words.utc_buckets(answers.bucket, zone)}"
     )
 
 

@@ -34,18 +34,6 @@ def test_where_no_event_came_there_is_a_zero_and_a_bucket_cut_off_counts_for_its
     assert rows[["kind", "events"]].to_numpy().tolist() == [["send", 0.2], ["send", 0.0], ["send", 0.5]]
 
 
-def test_an_event_that_was_delivered_twice_counts_once(warehouse: Warehouse):
-    for table in ("send_events", "receipt_events"):
-        warehouse.command(f"SYSTEM STOP MERGES {table}")
-    for _ in range(3):
-        tell(warehouse, Request("one").sent().receipt("delivered", 70).events)
-    near = arrivals(warehouse, start=START, end=END, bucket="1h").set_index("kind")["events"] * 60
-    month = arrivals(warehouse, start=END - timedelta(days=30), end=END, bucket="1d")
-
-    assert near.round().to_dict() == {"receipt": 1, "send": 1}
-    assert round(month["events"].sum() * (END - END.replace(hour=0)).total_seconds() / 60) == 2
-
-
 def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
     rows = [
         {"at": at(place).isoformat(), "source": "EVENTS", "place": str(place), "reason": reason, "payload": f"p{place}",
