@@ -20,6 +20,7 @@ from app.timeframe import CUSTOM, Window
 from core.clock import utc_now
 from core.errors import BadInput
 from core.events import DIMENSIONS
+from metrics.detection import deployments
 from metrics.detection.deployments import AHEAD_MAX, deployment
 from metrics.detection.incidents import Incident, Scope, where
 from metrics.detection.words import Word, WordKind
@@ -110,9 +111,7 @@ def listed(found: Sequence[Word], zone: str) -> str:
 
 def beside(word: Word, one: Incident) -> str:
     """A deployment and how long it was before or after an incident began."""
-    span = one.onset - (word.start or one.onset)
-    side = "before" if span >= timedelta(0) else "after"
-    return f"{word.text}, {where(word.scope or {})}, {words.lasting(abs(span))} {side} it began"
+    return deployments.beside(word, one, lasting=words.lasting)
 
 
 def _deployment(word: Word, zone: str, now: datetime) -> str:

@@ -6,7 +6,7 @@ They silence nothing, and no judgement of detection reads them.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -52,6 +52,13 @@ def deployed_near(warehouse: Warehouse, incidents: Sequence[Incident]) -> dict[s
         ]
         for one in incidents
     }
+
+
+def beside(word: Word, one: Incident, *, lasting: Callable[[timedelta], str]) -> str:
+    """A deployment, where it was, and how long before or after an incident began, which is said by `lasting`."""
+    span = one.onset - (word.start or one.onset)
+    side = "before" if span >= timedelta(0) else "after"
+    return f"{word.text}, {where(word.scope or {})}, {lasting(abs(span))} {side} it began"
 
 
 def touches(scope: Scope, filters: Scope) -> bool:

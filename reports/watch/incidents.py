@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from core.alerts import Alert, Event, Picture, Severity
 from core.alerts.rendering import lasted
 from core.redact import described
 from core.words import percent
+from metrics.detection import deployments
 from metrics.detection.handbook import NAMES, steps
 from metrics.detection.incidents import Incident, Kind, Notification, sentence, where
 from metrics.detection.words import Word
@@ -114,9 +115,7 @@ class Teller:
 
 def beside(word: Word, one: Incident) -> str:
     """A deployment, where it was, and how long before or after an incident began."""
-    span = one.onset - (word.start or one.onset)
-    side = "before" if span >= timedelta(0) else "after"
-    return f"{word.text}, {where(word.scope or {})}, {lasted(abs(span))} {side} it began"
+    return deployments.beside(word, one, lasting=lasted)
 
 
 def title(one: Incident) -> str:
