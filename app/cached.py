@@ -42,11 +42,14 @@ from core.settings import Settings, load
 from core.warehouse import Warehouse, connect
 from core.wishes import RESEND, RETRY, Wish, asked
 from metrics.detection.words import Word
+from metrics.values import Values
 from reports.spans import Span
 
 REFRESH_SECONDS = 15
 """How often a page that is live looks again; answers about long ranges are kept longer (`Window.step_seconds`)."""
 
+
+CHOICES_SECONDS = 300
 
 PREVIEW_SECONDS = 300
 """A preview asks about a dozen questions, of a time that is over."""
@@ -170,20 +173,24 @@ def newest(source: Source) -> datetime | None:
     return basics.newest(source.warehouse)
 
 
-@kept(seconds=300)
-def _choices(source: Source, start: datetime, end: datetime) -> dict[str, list[str]]:
-    return basics.choices(source.warehouse, Window(start, end, 300))
+@kept(seconds=CHOICES_SECONDS)
+def _choices(source: Source, start: datetime, end: datetime) -> dict[str, Values]:
+    return basics.choices(source.warehouse, Window(start, end, CHOICES_SECONDS))
 
 
-def choices(window: Window) -> dict[str, list[str]]:
-    """Values of the filters, up to five minutes old; they get their colours in the order of their names."""
-    five_minutes = 300
-    end = datetime.fromtimestamp(-(-window.end.timestamp() // five_minutes) * five_minutes, window.end.tzinfo)
-    start = datetime.fromtimestamp(window.start.timestamp() // five_minutes * five_minutes, window.start.tzinfo)
-    found = _choices(start, end)
-    for dimension, names in found.items():
-        colours().learn(dimension, names)
-    return found
+def choices(window: Window) -> About[dict[str, Values]]:
+    """Values of the filters, up to five minutes old: who looks meanwhile at nearly the same range shares them."""
+    end = datetime.fromtimestamp(-(-window.end.timestamp() // CHOICES_SECONDS) * CHOICES_SECONDS, window.end.tzinfo)
+    start = datetime.fromtimestamp(window.start.timestamp() // CHOICES_SECONDS * CHOICES_SECONDS, window.start.tzinfo)
+    return _choices.about(start, end)
+
+
+def colours_within(window: Window) -> Colours:
+    """Those of the process. The values of the window get theirs in the order of their names, whatever is drawn first."""
+    with suppress(Unavailable, WarehouseRefused):  # colours are no reason to show nothing
+        for dimension, values in choices(window)().items():
+            colours().learn(dimension, values.names)
+    return colours()
 
 
 @kept(seconds=60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,9 +21,13 @@ from core.errors import Unavailable, WarehouseRefused
 from core.events import DIMENSIONS
 from metrics.catalogue import METRICS, metric
 from metrics.query import BUCKETS
+from metrics.values import Values
 
 _VIEW, _LINK, _NO_CHOICES = "heliograph_view", "heliograph_link", "heliograph_no_choices"
 _WRITTEN = "heliograph_written"
+FILTER_BOX = "filters"
+"""Whether it is open stands in the session's state under this name."""
+
 _CHOICES_PAUSE = timedelta(seconds=10)
 First = Callable[[View, Window], Iterable[About[Any]]]
 """The questions that a page asks first of a view and its window."""
@@ -66,18 +70,23 @@ def _linked() -> tuple[View, list[str]]:
 
 
 def _opened(view: View, notices: list[str], *, filtered: bool, compares: bool) -> Opened:
-    found = _choices(view)
+    if view.filters:
+        view, unknown = _checked(view)
+        notices += unknown
+    st.session_state[_VIEW] = view
+    st.session_state[_WRITTEN] = False
+    _bar(view, filtered=filtered, compares=compares)
+    return Opened(view, tuple(notices))
+
+
+def _checked(view: View) -> tuple[View, list[str]]:
+    """The view without filter values that do not occur, with a sentence for each; as it is while nobody knows which do."""
+    found = choices(view)
     if found is not None:
         st.session_state[_NO_CHOICES] = None
     elif st.session_state.get(_NO_CHOICES) is None:
         st.session_state[_NO_CHOICES] = utc_now()
-    if found is not None and any(found.values()):
-        view, unknown = filters.known(view, found)
-        notices += unknown
-    st.session_state[_VIEW] = view
-    st.session_state[_WRITTEN] = False
-    _bar(view, (found or {}) if filtered else None, compares=compares)
-    return Opened(view, tuple(notices))
+    return filters.known(view, found) if found and any(one.names for one in found.values()) else (view, [])
 
 
 def link_is_newer() -> bool:
@@ -154,7 +163,7 @@ def split_bar(view: View) -> None:
     _select("Split", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
 
 
-def _bar(view: View, found: Mapping[str, Sequence[str]] | None, *, compares: bool) -> None:
+def _bar(view: View, *, filtered: bool, compares: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         st.session_state["range"] = view.range
         st.segmented_control(
@@ -179,8 +188,8 @@ def _bar(view: View, found: Mapping[str, Sequence[str]] | None, *, compares: boo
         )
         if compares:
             _compare(view)
-        if found is not None:
-            _filter_box(view, found)
+        if filtered:
+            st.fragment(_filter_box)(view)
         st.session_state["live"] = view.live
         st.toggle(
             "Live",
@@ -189,7 +198,7 @@ def _bar(view: View, found: Mapping[str, Sequence[str]] | None, *, compares: boo
             args=("live",),
             help=f"Look again every {cached.REFRESH_SECONDS} s; the place on the page is kept.",
         )
-    if found is not None:
+    if filtered:
         _chosen_filters(view)
 
 
@@ -246,25 +255,49 @@ def _custom_range(view: View) -> None:
         )
 
 
-def _filter_box(view: View, found: Mapping[str, Sequence[str]]) -> None:
+def _filter_box(view: View) -> None:
+    """What there is to choose is asked for when somebody opens it: few do, and nobody should wait for it with the figures."""
+    if link_is_newer():
+        st.rerun()  # as within a live part (`app.shell`)
     active = sum(1 for values in view.filters.values() if values)
-    with st.popover(
-        f"Filters ({active})" if active else "Filters", help="Only attempts with these values are counted."
-    ):
-        columns = st.columns(2)
-        for index, name in enumerate(DIMENSIONS):
-            chosen = list(view.filters.get(name, ()))
-            st.session_state[f"filter-{name}"] = chosen
-            columns[index * 2 // len(DIMENSIONS)].multiselect(
-                words.DIMENSION_TITLES[name],
-                found.get(name) or chosen,
-                format_func=partial(words.named, name),
-                key=f"filter-{name}",
-                placeholder="All",
-                on_change=_filtered,
-                args=(name,),
-                width=260,
-            )
+    box = st.popover(
+        f"Filters ({active})" if active else "Filters",
+        help="Only attempts with these values are counted.",
+        key=FILTER_BOX,
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    found = choices(view)
+    if found is None:
+        box.caption("The warehouse does not say which values there are: it does not answer.")
+    columns = box.columns(2)
+    for index, name in enumerate(DIMENSIONS):
+        with columns[index * 2 // len(DIMENSIONS)]:
+            st.session_state[f"filter-{name}"] = list(view.filters.get(name, ()))
+            choose(name, (found or {}).get(name, Values()), key=f"filter-{name}", changed=_filtered)
+
+
+def choose(
+    dimension: str, found: Values, *, key: str, changed: Callable[[str], None] | None = None, typed: bool = False
+) -> None:
+    """A field for values of a dimension, which holds those in the session's state under `key` as well. Another than was `found`
+    can be `typed`, and where more occur than are listed always."""
+    about = (
+        f"The {words.count(len(found.names))} most frequent are listed; another can be typed." if found.more else None
+    )
+    st.multiselect(
+        words.DIMENSION_TITLES[dimension],
+        list(dict.fromkeys([*found.names, *st.session_state[key]])),
+        format_func=partial(words.named, dimension),
+        key=key,
+        placeholder="All",
+        help=about,
+        accept_new_options=typed or found.more,
+        on_change=changed,
+        args=(dimension,) if changed else None,
+        width=260 if changed else "stretch",
+    )
 
 
 def _chosen_filters(view: View) -> None:
@@ -283,12 +316,13 @@ def plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-!|:$~" else letter for letter in text)
 
 
-def _choices(view: View) -> dict[str, list[str]] | None:
+def choices(view: View) -> dict[str, Values] | None:
+    """What there is to filter by in the range; None when the warehouse does not say."""
     window = view.window(utc_now())
     if problem(window):
         return {}  # the page below says what is wrong with the range
     try:
-        return cached.choices(window)
+        return cached.choices(window)()
     except (Unavailable, WarehouseRefused):
         return None  # nor does it answer the page, which says what is wrong with the warehouse
 

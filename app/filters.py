@@ -15,6 +15,7 @@ from app.words import DIMENSION_TITLES, UNKNOWN, listed
 from core.events import DIMENSIONS
 from metrics.catalogue import METRICS
 from metrics.query import BUCKETS
+from metrics.values import Values
 
 NO_SPLIT = "none"
 COMPARISONS = (*COMPARED, "none")
@@ -119,13 +120,15 @@ def without_subject(view: View) -> View:
     return replace(view, incident="", request="", point="")
 
 
-def known(view: View, choices: Mapping[str, Sequence[str]]) -> tuple[View, list[str]]:
-    """The view without filter values that do not occur, and a sentence for each dimension that lost some."""
+def known(view: View, choices: Mapping[str, Values]) -> tuple[View, list[str]]:
+    """The view without filter values that do not occur, and a sentence for each dimension that lost some. Where there are more
+    values than the choices hold, any may occur."""
     kept: dict[str, tuple[str, ...]] = {}
     notices = []
     for name, values in view.filters.items():
-        kept[name] = tuple(value for value in values if value in choices[name])
-        lost = [value or UNKNOWN for value in values if value not in choices[name]]
+        occurs = choices[name]
+        kept[name] = tuple(value for value in values if occurs.more or value in occurs.names)
+        lost = [value or UNKNOWN for value in values if value not in kept[name]]
         if lost:
             title = DIMENSION_TITLES[name].lower()
             notices.append(f"No {title} called {listed([f'“{value}”' for value in lost])} occurs here; left out.")

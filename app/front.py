@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from streamlit.starlette import App
 
 from app import ahead
+from app.headers import Guarded
 
 
 async def _document(request: Request) -> HTMLResponse:
@@ -21,4 +23,5 @@ async def _document(request: Request) -> HTMLResponse:
 streamlit_app = App(
     Path(__file__).with_name("dashboard.py"),
     routes=[Route(f"/{page}", _document) for page in ahead.PAGES],
+    middleware=[Middleware(Guarded)],
 )

@@ -24,6 +24,7 @@ from metrics.detection import deployments
 from metrics.detection.deployments import AHEAD_MAX, deployment
 from metrics.detection.incidents import Incident, Scope, where
 from metrics.detection.words import Word, WordKind
+from metrics.values import Values
 
 DURATIONS = {
     "30 minutes": timedelta(minutes=30),
@@ -201,19 +202,13 @@ def _deployment_form(view: View) -> None:
 
 
 def _scope_choices(view: View, form: str) -> None:
-    found = cached.choices(view.window(utc_now()))
+    found = controls.choices(view) or {}
     columns = st.columns(2)
     for place, name in enumerate(DIMENSIONS):
         key = f"{form}-{name}"
         st.session_state.setdefault(key, list(view.filters.get(name, ())))
-        columns[place % 2].multiselect(
-            words.DIMENSION_TITLES[name],
-            list(dict.fromkeys([*found.get(name, ()), *st.session_state[key]])),
-            format_func=partial(words.named, name),
-            key=key,
-            placeholder="All",
-            accept_new_options=True,
-        )
+        with columns[place % 2]:
+            controls.choose(name, found.get(name, Values()), key=key, typed=True)
 
 
 def _incident_form(one: Incident) -> None:

@@ -12,7 +12,7 @@ from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
 from metrics.query import freshness
 from metrics.readings import Reading
-from metrics.values import values_of
+from metrics.values import Values, values_of
 
 ALL_SLUGS = tuple(entry.slug for entry in METRICS)
 VOLUME = "third_party_success_rate"
@@ -29,8 +29,8 @@ def newest(warehouse: Warehouse) -> datetime | None:
     return freshness(warehouse)
 
 
-def choices(warehouse: Warehouse, window: Window) -> dict[str, list[str]]:
-    """The values of every dimension in the window, and a week before it, in one SELECT."""
+def choices(warehouse: Warehouse, window: Window) -> dict[str, Values]:
+    """The values of every dimension in the window, and a week before it, the most frequent where there are very many."""
     return values_of(warehouse, DIMENSIONS, start=window.start - WEEK, end=window.end)
 
 

@@ -41,7 +41,12 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about(), cached.deployments.about(window, view.filter_key())]
+    return [
+        _question(view, window),
+        cached.newest.about(),
+        cached.choices(window),
+        cached.deployments.about(window, view.filter_key()),
+    ]
 
 
 def _question(view: View, window: Window) -> About[CarriersData]:
@@ -76,7 +81,7 @@ def _draw(opened: Opened, window: Window) -> None:
         bucket=answers.bucket,
         split=_split(view),
         shade=shell.shade(),
-        colours=cached.colours(),
+        colours=cached.colours_within(window),
     )
     deployed = cached.deployments(window, view.filter_key())
     _say(frame, answers)

@@ -33,7 +33,7 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about()]
+    return [_question(view, window), cached.newest.about(), cached.choices(window)]
 
 
 def _question(view: View, window: Window) -> About[ProvidersData]:
@@ -48,7 +48,7 @@ def _draw(opened: Opened, window: Window) -> None:
     shown = metric(view.metric)
     _compared(shown, answers)
     _table(shown, answers, window)
-    _delays(answers)
+    _delays(answers, window)
     _costs(answers, window)
     _failures(answers, window)
 
@@ -115,13 +115,13 @@ def _table(shown: Metric, answers: ProvidersData, window: Window) -> None:
     downloads.csv("Download this table (CSV)", named, downloads.name(f"providers-{shown.slug}", window), key="table")
 
 
-def _delays(answers: ProvidersData) -> None:
+def _delays(answers: ProvidersData, window: Window) -> None:
     st.subheader("How fast messages arrive", anchor=False)
     if answers.delays.empty:
         st.info("Nothing was accepted in this range.")
         return
     plots.draw(
-        charts.delays(answers.delays, cached.colours(), shell.shade()),
+        charts.delays(answers.delays, cached.colours_within(window), shell.shade()),
         key="delays",
         alt=charts.arrived_within(answers.delays),
     )

@@ -24,6 +24,7 @@ from core.errors import WarehouseRefused
 from core.settings.sending import Price
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
+from metrics.values import Values
 from tests.app.traffic import load
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -212,8 +213,8 @@ def test_the_choices_of_a_filter_are_what_occurred_until_a_week_before(warehouse
 
     found = basics.choices(warehouse, DAY)
 
-    assert found["provider"] == ["aurora", "beacon"]
-    assert found["carrier"] == ["", "O2", "Vodafone"]
+    assert found["provider"] == Values(("aurora", "beacon"))
+    assert found["carrier"] == Values(("", "O2", "Vodafone"))
 
 
 def test_freshness_is_the_newest_attempt(warehouse: Warehouse) -> None:

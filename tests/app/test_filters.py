@@ -11,6 +11,7 @@ from app.filters import View
 from core.events import DIMENSIONS
 from metrics.catalogue import METRICS
 from metrics.query import BUCKETS
+from metrics.values import Values
 
 NOW = datetime(2026, 3, 4, 12, 0, 7, tzinfo=UTC)
 
@@ -78,10 +79,16 @@ def test_what_a_link_asks_for_and_nobody_knows_is_left_out_with_a_notice(link: d
 def test_a_filter_value_that_does_not_occur_is_left_out_and_named() -> None:
     view = View(filters={"provider": ("aurora", "nobody"), "carrier": ("",)})
 
-    kept, notices = filters.known(view, {"provider": ["aurora"], "carrier": ["", "O2"]})
+    kept, notices = filters.known(view, {"provider": Values(("aurora",)), "carrier": Values(("", "O2"))})
 
     assert kept.filters == {"provider": ("aurora",), "carrier": ("",)}
     assert notices == ["No provider called “nobody” occurs here; left out."]
+
+
+def test_where_more_values_occur_than_are_listed_any_may_be_filtered_by() -> None:
+    view = View(filters={"provider": ("rare",)})
+
+    assert filters.known(view, {"provider": Values(("aurora",), more=True)}) == (view, [])
 
 
 def test_a_custom_range_is_wall_clock_time_of_its_zone() -> None:

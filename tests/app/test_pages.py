@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import words
+from app import controls, words
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
@@ -141,6 +141,8 @@ def test_a_choice_is_written_to_the_link(warehouse: Warehouse, page: AppTest) ->
     shown = run(page)
 
     shown.get("button_group")[0].set_value("7d").run()
+    shown.session_state[controls.FILTER_BOX] = True
+    shown.run()
     shown.multiselect(key="filter-provider").set_value(["aurora"]).run()
 
     assert shown.query_params["range"] in ("7d", ["7d"])

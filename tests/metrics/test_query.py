@@ -15,7 +15,7 @@ from core.ids import uuid7_from
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS, metric
 from metrics.query import BUCKETS, Question, ask, freshness
-from metrics.values import values_of
+from metrics.values import Values, values_of
 from tests.metrics.story import START, Request, all_of, at, tell
 
 SLUGS = tuple(one.slug for one in METRICS)
@@ -82,7 +82,7 @@ def test_no_data_is_no_rows_but_all_columns(warehouse: Warehouse):
     assert str(frame["bucket"].dtype).endswith(", UTC]")
     assert (frame["delivery_rate"].dtype, frame["delivery_rate_n"].dtype) == ("float64", "int64")
     assert freshness(warehouse) is None
-    assert values_of(warehouse, ["provider"], start=START, end=START + DAY) == {"provider": []}
+    assert values_of(warehouse, ["provider"], start=START, end=START + DAY) == {"provider": Values()}
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +145,19 @@ def test_rows_come_in_the_order_of_bucket_and_dimensions(mixed: Warehouse):
 
 
 def test_the_values_of_a_dimension_are_sorted_and_of_the_window(mixed: Warehouse):
-    assert values_of(mixed, ["carrier"], start=START, end=START + DAY) == {"carrier": ["", "north", "south"]}
-    assert values_of(mixed, ["app"], start=at(0), end=at(90)) == {"app": ["app 0"]}
+    assert values_of(mixed, ["carrier"], start=START, end=START + DAY) == {"carrier": Values(("", "north", "south"))}
+    assert values_of(mixed, ["app"], start=at(0), end=at(90)) == {"app": Values(("app 0",))}
     with pytest.raises(UnknownMetric, match="did you mean 'carrier'"):
         values_of(mixed, ["carriers"], start=START, end=START + DAY)
+
+
+def test_of_more_values_than_are_wanted_the_most_frequent_are_told(mixed: Warehouse):
+    of_two = values_of(mixed, ["carrier"], start=START, end=START + DAY, most=2)
+    of_three = values_of(mixed, ["carrier"], start=START, end=START + DAY, most=3)
+
+    assert of_two["carrier"].more
+    assert of_two["carrier"].names == ("", "north")  # 14 attempts are north's, 13 the others' each
+    assert of_three["carrier"] == Values(("", "north", "south"))
 
 
 def test_freshness_is_the_newest_submission(mixed: Warehouse):
@@ -167,7 +176,7 @@ def test_the_carrier_a_receipt_names_goes_before_the_one_of_the_prefix(warehouse
     ported = Request("ana", carrier="north").sent().receipt("delivered", 4, carrier="south")
     tell(warehouse, ported.events)
 
-    assert values_of(warehouse, ["carrier"], start=START, end=START + DAY) == {"carrier": ["south"]}
+    assert values_of(warehouse, ["carrier"], start=START, end=START + DAY) == {"carrier": Values(("south",))}
 
 
 def test_a_window_is_half_open_to_the_millisecond(warehouse: Warehouse):
