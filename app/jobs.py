@@ -13,6 +13,8 @@ from metrics.runs import Job, Run
 _LATE = timedelta(minutes=5)
 """Each minute is judged within seconds of its end, a heavy one in a minute or two."""
 
+_WORK = "When it last left something behind; a run may find nothing to do."
+
 
 def draw(runs: Runs, zone: str, *, now: datetime) -> None:
     """Draw it."""
@@ -44,7 +46,7 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
         [
             texts.Column("Job", [name for name, *_ in jobs.values()]),
             texts.Column("Due", [due for _, due, _, _ in jobs.values()]),
-            texts.Column("Last", [_last(at, zone, now) for _, _, at, _ in jobs.values()]),
+            texts.Column("Last work", [_last(at, zone, now) for _, _, at, _ in jobs.values()], about=_WORK),
             texts.Column("Last run", [_ended(runs.latest.get(job), zone, now) for job in jobs]),
             texts.Column("About", [about for *_, about in jobs.values()], "long"),
         ],

@@ -1,4 +1,4 @@
-"""Tables of words: what is long wraps instead of being cut off, and on a telephone each row is a card.
+"""Tables of words: what is long wraps instead of being cut off, and on a telephone each row is a card of what there is to say.
 
 Nothing in them is obeyed as HTML. Figures that somebody sorts or chooses stand in `app.tables`.
 """
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from app import words
+from core.words import points
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Column:
 def table(name: str, columns: Sequence[Column]) -> None:
     """Draw it; `name` is read aloud."""
     st.html(html(name, columns))
+
+
+def shares(column: pd.Series[float]) -> list[str]:
+    """Shares beneath each other, each with as many decimals as the others."""
+    return [f"{points(share, 2)} %" for share in column]
 
 
 def html(name: str, columns: Sequence[Column]) -> str:
@@ -48,6 +55,7 @@ def html(name: str, columns: Sequence[Column]) -> str:
 
 
 def _cell(column: Column, text: object) -> str:
-    shown = escape(str(text)) or words.UNDEFINED
+    shown = escape(str(text))
+    kind = f"hg-{column.kind}" if shown else f"hg-{column.kind} hg-none"
     short = column.title.partition(" (")[0]  # the time zone would take a line of every card
-    return f'<td role="cell" class="hg-{column.kind}" data-title="{escape(short)}">{shown}</td>'
+    return f'<td role="cell" class="{kind}" data-title="{escape(short)}">{shown or words.UNDEFINED}</td>'

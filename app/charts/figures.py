@@ -27,6 +27,9 @@ BELOW, BELOW_TITLED = 45, 60
 LEGEND_LINE = 42
 """Pixels for one line of a legend above the chart; more lines make room by themselves."""
 
+BUTTON_LINE = 24
+"""Pixels above a chart without a legend, for the buttons that come up under the mouse."""
+
 _DIGIT, _LETTER, _GAP, _TITLE = 6, 7, 14, 42
 _FONT = '"Source Sans", sans-serif'
 

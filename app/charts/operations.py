@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts.figures import BELOW, LEGEND_LINE, figure, room
+from app.charts.figures import BELOW, BUTTON_LINE, LEGEND_LINE, figure, room
 from app.charts.frames import axis_range, tick_time, wall_clock
 from app.palette import BAD, LINES, Shade
 from app.timeframe import Window
@@ -48,7 +48,6 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
                 "x1": 1,
                 "y0": goal,
                 "y1": goal,
-                "layer": "below",
                 "line": {"color": BAD[shade], "width": 1.5, "dash": "dash"},
             }
         ],
@@ -65,6 +64,8 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
             }
         ],
     }
+    layout["height"] -= LEGEND_LINE - BUTTON_LINE
+    layout["margin"]["t"] = BUTTON_LINE
     layout["yaxis"] |= {
         "ticksuffix": " %",
         "tickformat": places,

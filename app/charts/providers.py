@@ -95,7 +95,7 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
         )
     layout = {
         "height": 380,
-        "margin": {"l": room(["100 %"], titled=True), "r": 10, "t": LEGEND_LINE, "b": BELOW_TITLED},
+        "margin": {"l": room(["100 %"], titled=True), "r": 20, "t": LEGEND_LINE, "b": BELOW_TITLED},
         "hovermode": "x unified",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {

@@ -22,7 +22,7 @@ _SCALE = "Cividis"
 _DARKEST: dict[Shade, float] = {"light": 0.0, "dark": 0.3}
 """Where on it the colours begin: its first ones sink into a dark page."""
 _LAND: dict[Shade, str] = {"light": "#E4E8EE", "dark": "#222A34"}
-_HEIGHT, _ABOVE = 520, 104
+_HEIGHT, _ABOVE = 496, 80
 _STEPS = tuple(step / 10 for step in range(11))
 _MARK_SMALLEST, _MARK_LARGEST = 7, 34
 
@@ -132,6 +132,7 @@ def _marks(metric: Metric, placed: pd.DataFrame, *, low: float, high: float, sha
                 "tickformat": ".1f" if metric.unit == "ratio" else ",~g",
                 "ticksuffix": " %" if metric.unit == "ratio" else " s",
                 "thickness": 12,
+                "ypad": 0,
                 "len": 0.6,
             },
         },

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, tables, words
+from app import cached, controls, downloads, plots, shell, tables, texts, words
 from app.cached import About
 from app.causes import LOSS_TITLES, STEP_MEANINGS, STEP_TITLES, cause
 from app.charts import funnel as charts
@@ -61,33 +61,18 @@ def _causes(answers: FunnelData, window: Window) -> None:
     if answers.causes.empty:
         st.info("Nothing was lost.")
         return
-    total = answers.whole["submitted"]
-    told = pd.DataFrame(
-        {
-            "step": [LOSS_TITLES[step] for step in answers.causes["step"]],
-            "lost": answers.causes["lost"],  # before the long words, which end beyond a narrow screen
-            "cause": [
-                cause(what, error_class)
-                for what, error_class in zip(answers.causes["what"], answers.causes["error_class"], strict=True)
-            ],
-            "code": answers.causes["error_code"].replace("", None),
-            "share": answers.causes["lost"] / total * 100,
-        }
-    )
-    st.dataframe(
-        told,
-        hide_index=True,
-        height="content",
-        placeholder=words.UNDEFINED,
-        column_config={
-            "step": st.column_config.TextColumn("Lost at"),
-            "cause": st.column_config.TextColumn("Why", width="large"),
-            "code": st.column_config.TextColumn(
-                "Error code", width="medium", help="In the words of the provider or the carrier."
-            ),
-            "lost": st.column_config.NumberColumn("Attempts", format="localized"),
-            "share": st.column_config.NumberColumn("Of all submitted", format="%.2f %%"),
-        },
+    rows = answers.causes
+    why = [cause(what, error_class) for what, error_class in zip(rows["what"], rows["error_class"], strict=True)]
+    code_of = "In the words of the provider or the carrier."
+    texts.table(
+        "Why they were lost",
+        [
+            texts.Column("Lost at", [LOSS_TITLES[step] for step in rows["step"]]),
+            texts.Column("Attempts", [words.count(int(lost)) for lost in rows["lost"]], "number"),
+            texts.Column("Of all submitted", texts.shares(rows["lost"] / answers.whole["submitted"]), "number"),
+            texts.Column("Why", why, "long"),
+            texts.Column("Error code", rows["error_code"].tolist(), "long", code_of),
+        ],
     )
     downloads.csv("Download the causes (CSV)", answers.causes, downloads.name("funnel-causes", window), key="causes")
 

@@ -92,7 +92,9 @@ def _lists(view: View, window: Window) -> None:
                 help="Different numbers whose messages fared worse than on a good day.",
             ),
             "share": st.column_config.NumberColumn(
-                "Explains", format="%.0f %%", help="Of everything lost anywhere meanwhile, the part in this scope."
+                "Explains",
+                format="%.0f %%",
+                help="Of the whole drop meanwhile, wherever it was, the part in this scope.",
             ),
             "what": st.column_config.TextColumn("What happened", width="large"),
         },
@@ -151,7 +153,6 @@ def _one(opened: Opened, _window: Window) -> None:
 
 def _figures(one: Incident, zone: str) -> None:
     now = utc_now()
-    unit = metric(one.metric).unit if one.metric else "ratio"
     columns = st.columns(5)
     state = "over" if one.resolved_at else "open"
     lasted = words.lasting((one.resolved_at or now) - one.onset)
@@ -173,14 +174,25 @@ def _figures(one: Incident, zone: str) -> None:
         delta_color="off",
         delta_arrow="off",
     )
-    observed, expected = words.figure(one.observed, unit), words.figure(one.expected, unit)
+    observed, expected = words.figure(one.observed, "ratio"), words.figure(one.expected, "ratio")
     columns[3].metric(
-        "Value", observed, f"expected {expected}, n {words.count(one.n)}", delta_color="off", delta_arrow="off"
+        _measured(one),
+        observed,
+        f"expected {expected}, n {words.count(one.n)}",
+        delta_color="off",
+        delta_arrow="off",
     )
     share = words.UNDEFINED if one.share is None else percent(one.share)
-    columns[4].metric("Explains", share, "of all that was lost meanwhile", delta_color="off", delta_arrow="off")
+    columns[4].metric("Explains", share, "of the whole drop meanwhile", delta_color="off", delta_arrow="off")
     if one.silenced:
         st.info("An operator's silence or maintenance window covers this incident: no alert is sent.")
+
+
+def _measured(one: Incident) -> str:
+    """What its value is one of; always a ratio."""
+    if one.channel == "delay":
+        return "Receipt within a minute"
+    return metric(one.metric).title if one.metric else "Value"
 
 
 def _evidence(answers: StoryData, zone: str) -> None:
@@ -198,7 +210,9 @@ def _evidence(answers: StoryData, zone: str) -> None:
 
 def _explained(one: Incident, deployed: Sequence[Word]) -> None:
     st.subheader("What is known", anchor=False)
-    scope = "; ".join(f"{words.DIMENSION_TITLES[name]}: {', '.join(values)}" for name, values in one.scope.items())
+    scope = "; ".join(
+        f"{words.DIMENSION_TITLES[name].lower()} {', '.join(values)}" for name, values in one.scope.items()
+    )
     lines = [f"Scope: {scope or 'everything'}"]
     lines += [
         f"Code {code.code} ({code.error_class or 'no class'}): {percent(code.share)} of what failed more"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, tables, words
+from app import cached, controls, downloads, plots, shell, tables, texts, words
 from app.cached import About
 from app.causes import ERROR_CLASSES
 from app.charts import providers as charts
@@ -20,6 +19,7 @@ from core.words import percent
 from metrics.catalogue import Metric, metric
 from metrics.mix import STRATUM_N_MIN, Adjusted
 
+_STAGES = {"answer": "not taken", "receipt": "taken, not delivered"}
 _NOTABLE = 0.001
 _WHOLE = 0.995
 
@@ -173,28 +173,15 @@ def _failures(answers: ProvidersData, window: Window) -> None:
         st.info("Nothing failed in this range.")
         return
     rows = answers.failures
-    told = pd.DataFrame(
-        {
-            "provider": [words.named("provider", name) for name in rows["provider"]],
-            "failed": rows["failed"],  # before the long words, which end beyond a narrow screen
-            "stage": ["not taken" if stage == "answer" else "taken, not delivered" for stage in rows["stage"]],
-            "meaning": [ERROR_CLASSES.get(name, name) for name in rows["error_class"]],
-            "code": rows["error_code"],
-            "share": rows["failed"] / rows["submitted"] * 100,
-        }
-    )
-    st.dataframe(
-        told,
-        hide_index=True,
-        height="content" if len(told) <= 30 else 1000,
-        placeholder=words.UNDEFINED,
-        column_config={
-            "provider": "Provider",
-            "stage": "When",
-            "code": st.column_config.TextColumn("Error code", width="medium", help="In the words of the provider."),
-            "meaning": st.column_config.TextColumn("Why", width="large"),
-            "failed": st.column_config.NumberColumn("Attempts", format="localized"),
-            "share": st.column_config.NumberColumn("Of its submitted", format="%.2f %%"),
-        },
+    texts.table(
+        "What goes wrong",
+        [
+            texts.Column("Provider", [words.named("provider", name) for name in rows["provider"]]),
+            texts.Column("Attempts", [words.count(int(failed)) for failed in rows["failed"]], "number"),
+            texts.Column("Of its submitted", texts.shares(rows["failed"] / rows["submitted"]), "number"),
+            texts.Column("When", [_STAGES[stage] for stage in rows["stage"]]),
+            texts.Column("Why", [ERROR_CLASSES.get(name, name) for name in rows["error_class"]], "long"),
+            texts.Column("Error code", rows["error_code"].tolist(), "long", "In the words of the provider."),
+        ],
     )
     downloads.csv("Download the failures (CSV)", rows, downloads.name("failures", window), key="failures")

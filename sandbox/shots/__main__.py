@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from html import escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import urlencode
 import click
 from playwright.sync_api import sync_playwright
 
+from core import log
 from core.clock import utc_now
 from core.warehouse import Warehouse
 from metrics.detection.records import incidents_between
@@ -38,27 +40,28 @@ def main(out: Path, data: Path, days: int, per_day: int, pages: tuple[str, ...],
     The first run makes up two weeks of the demo's past and has the detector judge the last day; that takes a minute or
     two. Open index.html in the folder of the pictures to see all of them side by side.
     """
+    log.configure("shots", level="warning")
     out.mkdir(parents=True, exist_ok=True)
     with Supervisor(data, say=_say) as supervisor:
         stack = lay_out(data, Ports.pick())
         for server in stack.servers:
             if server.name in ("clickhouse", "nats"):
                 supervisor.start(server.process)
-        opened, past = open_past(stack.folder, stack.settings)
-        with opened as warehouse:
+        with closing(open_past(stack.folder, stack.settings)) as past:
             past.load(days=days, per_day=per_day, say=_say)
             supervisor.start(stack.plan_dashboard())
-            places = [place for place in _places(warehouse) if not pages or place[0] in pages]
+            places = [place for place in _places(past.warehouse) if not pages or place[0] in pages]
             chosen = [look for look in LOOKS if not looks or look.name in looks]
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=system_program("chromium", hint="apt-get install chromium"),
                     args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
                 )
+                past.go_on()
                 for look in chosen:
-                    past.go_on()
                     for path in photograph(browser, stack.dashboard_url, places, look, out):
                         _say(f"  {path}")
+                        past.go_on()
                 browser.close()
     _say(f"All of them: {_index(out)}")
 

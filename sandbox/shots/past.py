@@ -1,36 +1,34 @@
 """What the photographed dashboard shows: the demo's past, what detection says of its last day, and what the programs would
-have told of themselves. It goes on while pictures are taken, so that no page is stale.
+have told of themselves. It goes on while pictures are taken, and the scheduler's jobs with it, so that no page is stale.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
 from core import warehouse as door
-from core.alerts.channels import MailChannel
-from core.alerts.main import assemble
-from core.alerts.rendering import Rendering
-from core.clock import ManualClock, utc_now
+from core.alerts import Alerts
+from core.alerts.main import open_alerts
+from core.clock import Clock, ManualClock, utc_now
 from core.events import AnyEvent, Availability, StatusChange, decode, encode_lines
 from core.mail import KeptMail
 from core.settings import Settings
 from core.warehouse import Warehouse
 from ingest.files import ingest_file
 from ingest.sink import Sink, Unreadable
-from metrics import hourly
+from metrics import runs
 from metrics.detection.deployments import deployment
 from metrics.detection.job import Job
 from metrics.detection.records import evidence, notifications_since
 from metrics.detection.words import say as say_word
-from reports.delivery import Office
-from reports.ledger import Ledger
-from reports.spans import Day
+from reports import main as programs
+from reports.scheduler import Mornings
 from reports.watch.incidents import Teller
 from sandbox.history import write_history
 from sandbox.world import World, named_fault
@@ -53,10 +51,16 @@ class Past:
     """The events of one folder, told to a warehouse as far as the clock has come."""
 
     def __init__(self, folder: Path, warehouse: Warehouse, settings: Settings) -> None:
+        self.warehouse = warehouse
         self._tail = folder / "tail.jsonl"
-        self._warehouse = warehouse
         self._settings = settings
         self._sink = Sink(warehouse, clock=utc_now)
+        self._desk = self._alerts(utc_now)
+        self._minute = programs.minute(settings, self._desk)
+
+    def close(self) -> None:
+        self._desk.close()
+        self.warehouse.close()
 
     def load(self, *, days: int, per_day: int, say: Say) -> None:
         """Make it up until now, and judge its last day, once a folder."""
@@ -70,19 +74,24 @@ class Past:
         say("the detector judges the last day")
         job = Job(self._settings.detection)
         for back in range(int(_JUDGED / _STEP), -1, -1):
-            job.minute(self._warehouse, now - back * _STEP)
-        hourly.build(self._warehouse, on_time_seconds=self._settings.metrics.on_time_seconds)
-        say("alerts are told and two reports are sent, to nobody")
-        self._mails(now)
+            job.minute(self.warehouse, now - back * _STEP)
+        say("alerts are told and two reports are sent, to nobody; hours are rolled up and days merged")
+        self._tell_alerts(now)
+        self._send_reports(now)
+        upkeep = programs.upkeep(self._settings)
+        upkeep.each_minute()
+        upkeep.each_night()
 
     def go_on(self) -> None:
-        """Tell what has come since the last time."""
+        """Tell what has come since the last time, and do the scheduler's work of each new minute."""
         now = utc_now().timestamp()
         waiting = [decode(line) for line in self._tail.read_bytes().splitlines()]
         due = [event for event in waiting if event.at.timestamp() <= now]
         if due:
             self._sink.store("shots", due, [])
             self._tail.write_bytes(encode_lines(event for event in waiting if event.at.timestamp() > now))
+        self._minute.run()
+        self._desk.deliver()
 
     def _load(self, now: datetime, days: int, per_day: int) -> None:
         files = self._tail.parent / "history"
@@ -133,31 +142,39 @@ class Past:
         self._sink.store("EVENTS", [*minutes, *changes], letters)
         at = now - _DEPLOYED_SINCE
         note = deployment("checkout 4.2", at=at, scope={"app": ("shop",)}, said_by="pipeline 8123", now=now)
-        say_word(self._warehouse, note, now=at)
+        say_word(self.warehouse, note, now=at)
 
-    def _mails(self, now: datetime) -> None:
-        found, clock = self._settings, ManualClock(now)
-        channel = MailChannel(
-            "mail", KeptMail(), Rendering("UTC"), sender=found.mail.sender, recipients=["a@b.example"]
-        )
-        desk, teller = assemble(found, [channel], clock=clock), Teller("UTC", found.reports.dashboard_url)
+    def _alerts(self, clock: Clock) -> Alerts:
+        """To a mail server that keeps them to itself."""
+        return open_alerts(self._settings, clock=clock, mailer=KeptMail())
+
+    def _tell_alerts(self, now: datetime) -> None:
+        clock = ManualClock(now)
+        desk, teller = self._alerts(clock), Teller("UTC", self._settings.reports.dashboard_url)
         known: set[str] = set()
-        for one in notifications_since(self._warehouse, now - _JUDGED):
+        for one in notifications_since(self.warehouse, now - _JUDGED):
             clock.now = one.at
-            frame = evidence(self._warehouse, one.incident.id)
+            frame = evidence(self.warehouse, one.incident.id)
             desk.tell(teller.alert(one, frame, is_known=one.incident.id in known)).result()
             known.add(one.incident.id)
             desk.deliver()
         desk.close()
-        ledger = Ledger(found.reports.folder, clock=utc_now)
-        office = Office(found, ledger, KeptMail(), lambda: door.connect(found.warehouse, readonly=True), utc_now)
-        for ago in (2, 1):
-            day = (now.astimezone(UTC) - timedelta(days=ago)).date()
-            office.deliver(Day(day, found.reports.time_zone), ["a@b.example"])
+
+    def _send_reports(self, now: datetime) -> None:
+        """That of the day before yesterday, and this morning's as the scheduler sends it."""
+        office = replace(programs.office(self._settings), mailer=KeptMail())
+        recipients = self._settings.mail.recipients
+        mornings = Mornings(office, recipients, clock=lambda: now, note=self._note_report)
+        yesterday = mornings.yesterday()
+        office.deliver(yesterday.plus(-1), recipients)
+        mornings.attempt(yesterday, tries=1)
+
+    def _note_report(self, failure: str) -> None:
+        runs.note(self.warehouse, "report", at=utc_now(), failure=failure)
 
 
-def open_past(folder: Path, settings: Settings) -> tuple[closing[Warehouse], Past]:
-    """The warehouse, migrated, and the past that is to be told to it."""
+def open_past(folder: Path, settings: Settings) -> Past:
+    """The past that is to be told to the warehouse, which is migrated."""
     warehouse = door.connect(settings.warehouse)
     warehouse.migrate()
-    return closing(warehouse), Past(folder, warehouse, settings)
+    return Past(folder, warehouse, settings)

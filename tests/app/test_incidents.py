@@ -82,6 +82,20 @@ def test_one_incident_tells_all_that_is_known(warehouse: Warehouse, page: AppTes
     assert "Without a value now or then: third-party success rate" in written.replace("\\", "")
 
 
+@pytest.mark.parametrize(
+    ("channel", "named"),
+    [("delivered", "Delivery rate"), ("delay", "Receipt within a minute"), ("data", "Value")],
+)
+def test_what_was_measured_is_named_and_is_a_share(
+    warehouse: Warehouse, page: AppTest, channel: str, named: str
+) -> None:
+    keep(warehouse, [incident(channel=channel)])
+
+    shown = {figure.label: (figure.value, figure.delta) for figure in run(page, incident="one").metric}
+
+    assert shown[named] == ("71.0 %", "expected 95.0 %, n 5,000")
+
+
 def test_what_else_moved_is_what_differs_from_the_week_before_by_more_than_chance(
     warehouse: Warehouse, page: AppTest
 ) -> None:

@@ -122,6 +122,18 @@ def test_every_step_is_a_sentence() -> None:
            "error_code": "503", "detail": "failover, 80 ms"}  # fmt: skip
 
     assert step(row) == "Attempt 2 to beacon for O2: failed, the provider's own fault, code 503 (failover, 80 ms)"
-    assert step(row | {"kind": "verify", "attempt": 0, "what": "wrong", "detail": "check 1"}).startswith(
-        "Entered a code that is nobody's: wrong code"
+    check = row | {"kind": "verify", "what": "wrong", "error_class": "", "error_code": ""}
+    assert (
+        step(check | {"attempt": 0, "detail": "check 1, check"})
+        == "Entered a code that is nobody's: wrong code (check 1)"
     )
+    assert step(check | {"detail": "check 2, conversion"}).endswith("(check 2, conversion)")
+    receipt = row | {"kind": "receipt", "what": "delivered", "error_class": "", "error_code": "", "detail": "DELIVRD"}
+    assert step(receipt) == "Receipt of attempt 2: delivered (“DELIVRD”)"
+
+
+def test_what_the_outcome_says_already_is_not_said_as_its_reason() -> None:
+    row = {"kind": "send", "attempt": 1, "provider": "beacon", "carrier": "", "what": "unknown", "error_class": "timeout",
+           "error_code": "no_answer", "detail": "first, 3000 ms"}  # fmt: skip
+
+    assert step(row) == "Attempt 1 to beacon: no answer in time, it may still arrive, code no_answer (first, 3000 ms)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from app import texts
 
 
@@ -9,7 +11,7 @@ def test_what_comes_from_data_is_text_and_nothing_else() -> None:
     table = texts.html("Alerts", [texts.Column("What", ["<img src=x onerror=alert(1)>", ""], "long")])
 
     assert "&lt;img src=x onerror=alert(1)&gt;" in table
-    assert ">–</td>" in table
+    assert 'class="hg-long hg-none" data-title="What">–</td>' in table
 
 
 def test_each_text_carries_its_title_for_a_card() -> None:
@@ -17,3 +19,7 @@ def test_each_text_carries_its_title_for_a_card() -> None:
 
     assert '<td role="cell" class="hg-brief" data-title="When">today</td>' in table
     assert '<td role="cell" class="hg-number" data-title="n">3</td>' in table
+
+
+def test_shares_beneath_each_other_have_as_many_decimals() -> None:
+    assert texts.shares(pd.Series([0.1, 0.00123])) == ["10.00 %", "0.12 %"]
