@@ -16,8 +16,10 @@ from pydantic import SecretStr
 from core import warehouse as door
 from core.events import Availability, StatusChange, encode_lines
 from core.settings.servers import Warehouse as WarehouseSettings
+from core.settings.watching import Metrics
 from core.warehouse import Warehouse
 from metrics.detection.records import keep, keep_evidence
+from metrics.upkeep import Upkeep
 from sandbox.gateway.launch import RunningGateway
 from tests.app.broken import NOW, evidence_of, incident
 from tests.app.conftest import running
@@ -94,7 +96,7 @@ def staged(gateway: RunningGateway, folder: Path) -> Iterator[Stage]:
 
 @pytest.fixture(scope="package")
 def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """With a day of traffic, an incident, what the service told of itself, and two reports; nobody adds to it."""
+    """With a day of traffic, an incident, what the service told of itself, a run of a job, and two reports; nobody adds to it."""
     folder = tmp_path_factory.mktemp("stage")
     for day in (date(2026, 3, 1), date(2026, 3, 2)):
         keep_report(folder / ".heliograph" / "reports", day)
@@ -115,6 +117,12 @@ def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> 
         )
         for event in (*minutes, fall):
             made.warehouse.insert_json(event.table, encode_lines([event]))
+        upkeep = Upkeep(
+            open_warehouse=lambda: door.connect(made.settings),
+            clock=lambda: datetime.now(UTC),
+            on_time_seconds=Metrics().on_time_seconds,
+        )
+        upkeep.each_minute()
         yield made
 
 
