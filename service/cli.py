@@ -159,11 +159,14 @@ def recover(url: str, key: str, as_json: bool) -> None:
 @click.argument("journal")
 @_speaks_to_service
 def write_off(journal: str, url: str, key: str, as_json: bool) -> None:
-    """Wait no longer for JOURNAL, which `heliograph failover status` lists under "owed".
+    """Wait no longer for the instance of JOURNAL, which `heliograph failover status` lists as owed or deaf.
 
     An instance that ended before its journal was drained owes what the primary store does not have yet, and until it is
     started again on its folder the others ask both stores. Only when that folder is lost for good is there nothing to
     wait for: what was answered from it and is no longer in Redis is then lost too.
+
+    One that is deaf has been killed, or does not reach Redis. For an hour the others suppose that it serves from MySQL:
+    a call of theirs for which MySQL is late then waits until that answers, or is called down.
 
     \b
     Example:

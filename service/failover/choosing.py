@@ -23,7 +23,7 @@ from service.failover.state import State
 from service.failover.status import Status
 from service.failover.watch import HEARD_AFTER_PROBES
 from service.stores import Backup, Primary, patience
-from service.stores.faults import FaultClass, StoreLate, fault_of
+from service.stores.faults import FaultClass, MirrorParted, StoreLate, fault_of
 
 Answer = TypeVar("Answer")
 
@@ -66,10 +66,20 @@ class Choosing:
         with self._state.backup_counted():
             return await call(self._backup)
 
-    @property
-    def backup_down(self) -> bool:
-        """The backup is not worth asking."""
-        return self._state.backup_down
+    async def run_elsewhere(self, call: Callable[[Backup], Awaitable[Answer]]) -> Answer:
+        """`call` on the backup, which may know what the primary store does not: again until it answers or is called down, for
+        others may decide by it. Raises `MirrorParted` then, `MirrorUnavailable`.
+        """
+        for tries_left in reversed(range(self._tries)):
+            if self._state.backup_down:
+                await self._owed.part()
+                break
+            try:
+                return await self.run_backup(call)
+            except MirrorUnavailable as error:
+                if not self._state.backup_down and (not tries_left or fault_of(error) is FaultClass.HELD_UP):
+                    raise
+        raise MirrorParted
 
     @property
     def is_merging(self) -> bool:
@@ -109,7 +119,8 @@ class Choosing:
         Without a store nobody is served but by the status: while the primary store is not called down, others ask it, and
         what one call decides alone they would decide once more. `again` asks it for what it may have done already.
 
-        Nor is anybody served by another store because this process was held up: the others listen to theirs.
+        Nor is anybody served by another store because this process was held up: the others listen to theirs; nor, while the
+        primary store is not called down, by a backup that another instance does not hear.
         """
         asking_again = again or on_primary
         if not self._state.primary_down:
@@ -142,6 +153,8 @@ class Choosing:
             raise _Passed
         try:
             await self._owed.owe()
+            if not self._state.primary_down and not await self._owed.are_heard(unless=self._state.called_down):
+                raise _Passed  # who does not hear decides by the primary store alone
             return await on_backup()
         except MirrorUnavailable as error:
             if self._state.primary_down and fault_of(error) is FaultClass.HELD_UP:

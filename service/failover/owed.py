@@ -1,8 +1,9 @@
 """Whose journals hold what the primary store does not have yet, told through the backup to all instances.
 
 An instance registers its journal before it answers from the backup, and waits until every other one must have heard of it:
-from then on they ask both stores, so that nothing is decided in two places. What a killed process owes stays registered
-until it was replayed, or an operator writes it off.
+from then on they ask both stores, so that nothing is decided in two places. Each leaves word up to when it has heard, so
+that one whose primary store is merely late can see who does not. What a killed process owes stays registered until it was
+replayed, or an operator writes it off.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from core.errors import Unavailable
-from service.stores import Backup
+from service.stores import Backup, Heard
 from service.stores.faults import FaultClass, fault_of
 
 FILE = "journal-id"
@@ -22,6 +23,10 @@ _FRESH_SHARE, _WAIT_SHARE = 0.25, 0.5
 """Of the time between two probes: for so long what was heard is good, and so long the others are given to hear it."""
 _PACE_SECONDS_MAX = 1.0
 """The first call of an outage waits for it, however seldom stores are probed."""
+_HEARS_PACES, _HEARS_SECONDS = 1.5, 0.5
+"""Whoever has not heard for longer does not hear: an instance that has nothing to do looks once in a pace."""
+_PARTING_SECONDS = 1.5
+"""What was begun on the backup while everybody heard has ended there after so long: its calls are limited."""
 
 
 class Owed:
@@ -52,13 +57,15 @@ class Owed:
         self._fresh_seconds, self._wait_seconds = _FRESH_SHARE * pace_seconds, _WAIT_SHARE * pace_seconds
         self._order, self._timer, self._sleep = order, timer, sleep
         self._own = uuid4().hex
+        self._hears_seconds = _HEARS_PACES * pace_seconds + _HEARS_SECONDS
         self._others: Mapping[str, int] = {}
-        self._heard_at = float("-inf")
+        self._heard_at = self._answered_at = float("-inf")
+        self._heard = Heard(at=0, owed={}, hearers={})
         self._is_deaf = False
         self._hearing: asyncio.Task[None] | None = None
         self._owing: asyncio.Task[None] | None = None
         self._is_told = False  # and the others have heard
-        self._told_order = 0
+        self._told_order = self._told_at = 0  # the latter by the backup's clock
         self._may_be_registered = True  # by the process before this one
         self._lock = asyncio.Lock()
 
@@ -105,10 +112,41 @@ class Owed:
             self._owing = asyncio.create_task(self._register(), name="owing")
         await asyncio.shield(self._owing)
 
-    async def renew(self) -> None:
-        """Say again that this instance owes, for the backup may have been started empty. Raises `Unavailable`."""
+    async def are_heard(self, *, unless: asyncio.Event) -> bool:
+        """Whether every other instance has heard that this one owes, and hears still. Whoever hears, and has not yet, is waited
+        for until `unless` is set. Raises `Unavailable` when this process was held up.
+        """
+        while not unless.is_set():
+            await self.hear(anew=not self.is_fresh)
+            if not self.is_fresh or self.deaf:
+                return False
+            if all(self._heard.hearers[name] >= self._told_at for name in self._listeners):
+                return True
+            await self._sleep(self._fresh_seconds)
+        return True
+
+    @property
+    def deaf(self) -> list[str]:
+        """The journals of the instances that do not hear, and may not live, as far as was heard."""
+        oldest = self._heard.at - 1_000_000 * self._hears_seconds
+        return sorted(name for name in self._listeners if self._heard.hearers[name] < oldest)
+
+    @property
+    def _listeners(self) -> list[str]:
+        return [name for name in self._heard.hearers if name != self._own]
+
+    async def part(self) -> None:
+        """Returns when nobody who owes counts on it any more that this instance hears him."""
+        left = self._answered_at + self._hears_seconds + _PARTING_SECONDS - self._timer()
+        if self._others and left > 0:
+            await self._sleep(left)
+
+    async def renew(self) -> int:
+        """Say again that this instance owes, for the backup may have been started empty. Returns its time, in microseconds.
+        Raises `Unavailable`.
+        """
         self._may_be_registered = True
-        await self._backup.owe(self._own, self._told_order)
+        return await self._backup.owe(self._own, self._told_order)
 
     async def settle(self, *, for_good: bool = False) -> None:
         """Everything that this instance journaled is in the primary store; `for_good` when it will journal no more.
@@ -126,7 +164,12 @@ class Owed:
     async def write_off(self, journal: str) -> None:
         """Nobody waits for this journal any more. Raises `Unavailable`."""
         await self._backup.settle(journal)
+        await self._backup.leave(journal)
         self._others = {name: order for name, order in self._others.items() if name != journal}
+
+    async def leave(self) -> None:
+        """This instance decides nothing any more. Raises `Unavailable`."""
+        await self._backup.leave(self._own)
 
     async def close(self) -> None:
         """Let go of what is under way."""
@@ -136,24 +179,30 @@ class Owed:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _hear(self) -> None:
-        asked_at = self._timer()
+        asked_at, known, is_first = self._timer(), self._others.keys(), not self._heard.at
         try:
-            rows = await self._backup.owed()
-            lost = {journal: order for journal, order in self._others.items() if journal not in rows}
-            for journal, order in lost.items():  # the backup was started empty: nobody has settled it
-                await self._backup.owe(journal, order)
+            await self._listen()
+            is_new = not self._others.keys() <= known
+            if is_new or is_first:
+                await self._listen()  # whoever began to owe waits for word that this instance has heard
         except Unavailable as error:
             if fault_of(error) is FaultClass.HELD_UP:
                 raise  # the others are heard by whoever listens
             self._is_deaf = True
             self._on_error(error)
             return
-        owing = lost | {journal: order for journal, order in rows.items() if order is not None}
-        known = self._others
-        self._others = {journal: order for journal, order in owing.items() if journal != self._own}
-        if not self._others.keys() <= known.keys():
+        if is_new:
             self._on_new()
         self._heard_at, self._is_deaf = asked_at, False
+
+    async def _listen(self) -> None:
+        heard = await self._backup.hear(self._own, until=self._heard.at)
+        lost = {journal: order for journal, order in self._others.items() if journal not in heard.owed}
+        owing = lost | {journal: order for journal, order in heard.owed.items() if order is not None}
+        self._others = {journal: order for journal, order in owing.items() if journal != self._own}
+        self._heard, self._answered_at = heard, self._timer()
+        for journal, order in lost.items():  # the backup was started empty: nobody has settled it
+            await self._backup.owe(journal, order)
 
     async def _register(self) -> None:
         async with self._lock:
@@ -162,7 +211,7 @@ class Owed:
                 return
             self._is_told, self._told_order = False, order
             try:
-                await self.renew()
+                self._told_at = await self.renew()
             except Unavailable as error:
                 self._on_error(error)
                 raise

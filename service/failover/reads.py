@@ -123,9 +123,8 @@ class Reads:
     async def _elsewhere(self, call: Callable[[Store], Awaitable[Answer]]) -> list[Answer]:
         """What the backup and this instance know; nothing from the one that does not, for the primary store answers."""
         known: list[Answer] = []
-        if not self._choosing.backup_down:
-            with without_the_mirror():
-                known.append(await self._choosing.run_backup(call))
+        with without_the_mirror():
+            known.append(await self._choosing.run_elsewhere(call))
         return known + await self._remembered(call)
 
     async def _remembered(self, call: Callable[[Store], Awaitable[Answer]]) -> list[Answer]:

@@ -30,7 +30,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class FailoverView(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator sees. `looks_well_since` is set while the failed primary store passes its probes; `problem`
     says what keeps a recovery from finishing. `journal` is the name of this instance's journal, `owed` those of others that
-    hold what the primary store does not have yet."""
+    hold what the primary store does not have yet, `deaf` those of instances that do not hear what the others owe."""
 
     status: Status
     since: datetime
@@ -42,3 +42,4 @@ class FailoverView(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Change, ...]
     journal: str = ""
     owed: tuple[str, ...] = ()
+    deaf: tuple[str, ...] = ()

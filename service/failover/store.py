@@ -161,8 +161,8 @@ class Failover:
         together = Together(
             primary=self._choosing.run_master,
             backup=self._choosing.run_backup,
+            elsewhere=self._choosing.run_elsewhere,
             remembered=recent.state,
-            is_on=lambda: not self._state.backup_down,
             on_renumbered=self.checks_to_tell.add,
         )
         return Writes(
@@ -261,11 +261,12 @@ class Failover:
             )
 
     async def write_off(self, journal: str) -> None:
-        """Wait no longer for the journal of an instance that will not come back. Raises `BadInput`, `MirrorUnavailable`."""
+        """Wait no longer for the instance of this journal, which will not come back. Raises `BadInput`, `MirrorUnavailable`."""
         await self._owed.hear(anew=True)
-        if journal not in self._owed.others:
+        if journal not in {*self._owed.others, *self._owed.deaf}:
             raise BadInput(
-                "no other instance owes a journal of this name", hint="`heliograph failover status` lists them as owed"
+                "no other instance owes a journal of this name, or is deaf",
+                hint="`heliograph failover status` lists them as owed, and as deaf",
             )
         await self._owed.write_off(journal)
         self._state.woken.set()
@@ -282,6 +283,7 @@ class Failover:
             copies_dropped=self._mirroring.dropped,
             journal=self._owed.journal,
             owed=tuple(sorted(self._owed.others)),
+            deaf=tuple(self._owed.deaf),
             history=tuple(self._state.history),
         )
 

@@ -27,21 +27,21 @@ class Run(Protocol):
 
 
 class Together:
-    """`remembered` is what this instance knows of a request itself; `is_on` says whether the backup is worth asking."""
+    """`remembered` is what this instance knows of a request itself; `elsewhere` asks the backup for what the primary store may
+    not know, until it answers or is called down."""
 
     def __init__(
         self,
         *,
         primary: Run,
         backup: Run,
+        elsewhere: Run,
         remembered: Callable[[UUID], RequestState | None],
-        is_on: Callable[[], bool],
         on_renumbered: OnRenumbered,
     ) -> None:
         self._on_renumbered = on_renumbered
-        self._primary, self._backup = primary, backup
+        self._primary, self._backup, self._elsewhere = primary, backup, elsewhere
         self._remembered = remembered
-        self._is_on = is_on
 
     async def bring_home(self, request_id: UUID) -> None:
         """The primary store learns what it lacks. Raises `StoreUnavailable`."""
@@ -53,30 +53,25 @@ class Together:
         request_id = order.request_id
         mine, theirs = await asyncio.gather(self._primary(_asked(request_id)), self._in_backup(request_id))
         await self._bring_home(request_id, mine, theirs)
-        if self._is_on():
-            with without_the_mirror():
-                await self._make_up(self._backup, _lacking(theirs, mine))
-                verdict = await self.check_backup(order)
-                return await self._recorded(order, verdict)
+        with without_the_mirror():
+            await self._make_up(self._elsewhere, _lacking(theirs, mine))
+            verdict = await self._counted(order, self._elsewhere)
+            return await self._recorded(order, verdict)
         counted: CheckVerdict = await self._primary(lambda store: store.check(order))
         return counted
 
     async def check_backup(self, order: CheckOrder) -> CheckVerdict:
         """Count a check on the backup, which may have lost what this instance remembers. Raises `MirrorUnavailable`."""
-        known = self._remembered(order.request_id)
-        if known is not None and (known.checks or known.approval):
-            await self._make_up(self._backup, facts_of(known))
-        verdict: CheckVerdict = await self._backup(lambda store: store.check(order))
-        return verdict
+        return await self._counted(order, self._backup)
 
     async def confirm(self, order: CheckOrder, verdict: CheckVerdict) -> CheckVerdict:
         """The primary store has counted a check while another instance began to answer from the backup: who was first?"""
         facts = facts_of_verdict(order, verdict)
-        if not self._is_on() or not facts:
+        if not facts:
             return verdict
         with without_the_mirror():
-            await self._make_up(self._backup, facts)
-            return _first(order, verdict, await self._backup(_asked(order.request_id)))
+            await self._make_up(self._elsewhere, facts)
+            return _first(order, verdict, await self._elsewhere(_asked(order.request_id)))
         return verdict
 
     async def reserve(self, facts: Sequence[AnyFact], *, may_lie_elsewhere: Callable[[UUID], bool]) -> None:
@@ -84,12 +79,19 @@ class Together:
         begun = {fact.id for fact in facts if isinstance(fact, Request)}
         attempts = [fact for fact in facts if isinstance(fact, Attempt) and fact.request_id not in begun]
         added = [fact for fact in attempts if may_lie_elsewhere(fact.request_id)]
-        if not added or not self._is_on():
+        if not added:
             return
         with without_the_mirror():
-            told = await self._backup(lambda store: store.write(added))
+            told = await self._elsewhere(lambda store: store.write(added))
             for request_id in {fact.request_id for fact, is_new in zip(added, told, strict=True) if not is_new}:
                 await self.bring_home(request_id)
+
+    async def _counted(self, order: CheckOrder, run: Run) -> CheckVerdict:
+        known = self._remembered(order.request_id)
+        if known is not None and (known.checks or known.approval):
+            await self._make_up(run, facts_of(known))
+        verdict: CheckVerdict = await run(lambda store: store.check(order))
+        return verdict
 
     async def _recorded(self, order: CheckOrder, verdict: CheckVerdict) -> CheckVerdict:
         facts = facts_of_verdict(order, verdict)
@@ -103,10 +105,9 @@ class Together:
         await self._make_up(self._primary, lacking)
 
     async def _in_backup(self, request_id: UUID) -> RequestState | None:
-        if self._is_on():
-            with without_the_mirror():
-                state: RequestState | None = await self._backup(_asked(request_id))
-                return state
+        with without_the_mirror():
+            state: RequestState | None = await self._elsewhere(_asked(request_id))
+            return state
         return None
 
     async def _make_up(self, run: Run, facts: Sequence[AnyFact]) -> None:

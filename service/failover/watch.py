@@ -89,9 +89,11 @@ class Watch:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._backlog.is_quiet and not self._state.backup_down:
+        if not self._state.backup_down:
             with suppress(Unavailable):
-                await self._owed.settle(for_good=True)
+                await self._owed.leave()
+                if self._backlog.is_quiet:
+                    await self._owed.settle(for_good=True)
         await self._warming.close()
         await self._keep_keys()
 

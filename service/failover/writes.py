@@ -145,6 +145,9 @@ class Writes:
                 return held
             taken = await self._choosing.run_master(lambda store: store.claim(claim))
             self._keep_warm([taken.holder])
+            await self._owed.hear()  # a commit may take longer than what was heard before it is good
+            if taken.ours and self._choosing.is_merging:
+                return await self._held_elsewhere(claim) or taken
             return taken
 
         async def on_backup() -> Claim:
@@ -166,9 +169,8 @@ class Writes:
         """Who holds a key by a claim that the primary store may not have yet."""
         if (held := self._recent.held(claim)) is not None:
             return held
-        if not self._choosing.backup_down:
-            with without_the_mirror():
-                held = await self._choosing.run_backup(lambda store: store.claim(claim))
+        with without_the_mirror():
+            held = await self._choosing.run_elsewhere(lambda store: store.claim(claim))
         return None if held is None or held.ours else held
 
     async def _as_kept(self, facts: Sequence[AnyFact], told: Sequence[bool]) -> list[DeliveryReceipt]:

@@ -112,6 +112,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     following: Bookmark | None
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup tells whoever hears it: `at`, its own time in microseconds; the journals that are or were registered,
+    with their order, None for those that are settled; and up to when each instance, by the name of its journal, says that
+    it has heard."""
+
+    at: int
+    owed: Mapping[str, int | None]
+    hearers: Mapping[str, int]
+
+
 class Store(Protocol):
     """Every method raises `Unavailable` (`StoreUnavailable`, `MirrorUnavailable`) when the server does not do it in time,
     `Overloaded` when too many wait. A write whose answer was lost may have happened; writing it again is a no-op.
@@ -230,16 +240,21 @@ class Backup(Keeping, Protocol):
         """Tell the other instances; False, and nothing is told, when what they were told last has a greater `order`."""
         ...
 
-    async def owe(self, journal: str, order: int) -> None:
-        """A journal of this name holds what the primary store does not have yet, written after the word of this order."""
+    async def owe(self, journal: str, order: int) -> int:
+        """A journal of this name holds what the primary store does not have yet, written after the word of this order.
+        Returns its time, in microseconds."""
         ...
 
     async def settle(self, journal: str) -> None:
         """It does no longer."""
         ...
 
-    async def owed(self) -> Mapping[str, int | None]:
-        """The journals that are or were registered, with their order; None for those that are settled."""
+    async def hear(self, journal: str, *, until: int) -> Heard:
+        """What is owed and who hears; and the instance of this journal says until when it has heard, 0 before the first time."""
+        ...
+
+    async def leave(self, journal: str) -> None:
+        """The instance of this journal hears no more, and decides nothing."""
         ...
 
     async def begin_warming(self) -> bool:

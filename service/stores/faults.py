@@ -6,6 +6,7 @@ StoreUnavailable
     └── Unknowable        no store can be asked, and this instance does not remember
 MirrorUnavailable
 └── MirrorFault       Redis or Valkey failed; `fault` says how
+    └── MirrorParted      it is called down, and nobody counts on this instance hearing through it
 BadInput
 └── FactRefused       the store is well, and will never take this fact
 """
@@ -13,7 +14,7 @@ BadInput
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from itertools import count
 
@@ -72,6 +73,13 @@ class MirrorFault(MirrorUnavailable):
         self.fault = fault
 
 
+class MirrorParted(MirrorFault):
+    """The mirror is called down, and whoever still decides by it knows that this instance does not hear him."""
+
+    def __init__(self) -> None:
+        super().__init__("the mirror is down", fault=FaultClass.FATAL, hint="check the server of mirror.url")
+
+
 class FactRefused(BadInput):
     """The store answered and will answer the same for ever. The message never repeats the fact's values."""
 
@@ -86,11 +94,8 @@ def fault_of(error: Unavailable) -> FaultClass:
 
 @contextmanager
 def without_the_mirror() -> Iterator[None]:
-    """Go on without what the mirror does not tell or take, unless it is this process that did not listen: then the mirror
-    serves others meanwhile, and what is decided without it may be decided twice.
+    """Go on without what a mirror does not tell or take that is called down. One that is late, or that this process did not
+    listen to, serves others meanwhile: what is decided without it may be decided twice.
     """
-    try:
+    with suppress(MirrorParted):
         yield
-    except MirrorUnavailable as error:
-        if fault_of(error) is FaultClass.HELD_UP:
-            raise

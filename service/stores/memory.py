@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from time import monotonic
 from typing import TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
+from core.clock import Timer
 from core.errors import MirrorUnavailable, StoreUnavailable
 from core.events import Category
 from core.ids import time_of
@@ -39,6 +41,7 @@ from service.stores import (
     Claim,
     Cutoffs,
     Earlier,
+    Heard,
     Page,
     SendSubject,
 )
@@ -60,7 +63,8 @@ Kind = TypeVar("Kind", bound=Fact)
 class MemoryStore:
     """Facts in dictionaries. With `as_mirror=True` it fails as Redis does, else as MySQL does, with the class in `fault`."""
 
-    def __init__(self, *, as_mirror: bool = False) -> None:
+    def __init__(self, *, as_mirror: bool = False, timer: Timer = monotonic) -> None:
+        self._timer = timer
         self.available = True
         self.fault = FaultClass.FATAL
         self._as_mirror = as_mirror
@@ -71,6 +75,7 @@ class MemoryStore:
         self._note, self._note_order = b"", 0
         self._is_warm = False
         self._owed: dict[str, int | None] = {}
+        self._hearers: dict[str, int] = {}
         self._calls: dict[UUID, CheckVerdict] = {}
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
@@ -160,24 +165,43 @@ class MemoryStore:
     async def end_warming(self) -> None:
         self._require()
 
-    async def owe(self, journal: str, order: int) -> None:
+    async def owe(self, journal: str, order: int) -> int:
         """A journal has what the primary store has not."""
         self._require()
         self._owed[journal] = order
+        return self._now()
 
     async def settle(self, journal: str) -> None:
         """It has no longer."""
         self._require()
         self._owed[journal] = None
 
-    async def owed(self) -> Mapping[str, int | None]:
-        """The journals that were named, with their order; None for those that are settled."""
+    async def hear(self, journal: str, *, until: int) -> Heard:
+        """The journals that were named, and who has heard up to when."""
         self._require()
-        return dict(self._owed)
+        if until:
+            self._hearers[journal] = until
+        return Heard(at=self._now(), owed=dict(self._owed), hearers=dict(self._hearers))
+
+    async def leave(self, journal: str) -> None:
+        """An instance hears no more."""
+        self._require()
+        self._hearers.pop(journal, None)
+
+    def _now(self) -> int:
+        return int(self._timer() * 1_000_000)
 
     def lose_all(self) -> None:
         """Start empty, as a server does that keeps nothing on disk."""
-        for rows in (self._facts, self._of_request, self._of_number, self._sends, self._owed, self._calls):
+        for rows in (
+            self._facts,
+            self._of_request,
+            self._of_number,
+            self._sends,
+            self._owed,
+            self._hearers,
+            self._calls,
+        ):
             rows.clear()
         self._note, self._note_order, self._is_warm = b"", 0, False
 

@@ -7,7 +7,7 @@ caller waits longer than the timeout in the settings and a quarter of a second, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from importlib import resources
 from time import monotonic
@@ -38,7 +38,17 @@ from service.facts import (
     Request,
     RequestState,
 )
-from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Earlier, SendSubject, redis_layout
+from service.stores import (
+    Candidate,
+    CheckOrder,
+    CheckSubject,
+    CheckVerdict,
+    Claim,
+    Earlier,
+    Heard,
+    SendSubject,
+    redis_layout,
+)
 from service.stores.derive import (
     assemble,
     earlier_by_parts,
@@ -62,6 +72,7 @@ _SCRIPT_FACTS_MAX = 200  # a script holds up everybody else: this many take abou
 _PROBE_SECONDS = 60
 _CALL_SECONDS = 60  # longer than anybody tries the same call
 _SETTLED_SECONDS = 3600  # a journal that was drained is known as drained for so long, and then forgotten
+_HEARERS_SECONDS = 3600  # an instance that has not been heard of for so long is gone
 _WARMING_SECONDS = 30  # an instance that died while it filled the server is followed by another
 
 
@@ -104,7 +115,9 @@ class RedisStore:
         self._check = self._redis.register_script(_script("check"))
         self._claim = self._redis.register_script(_script("claim"))
         self._set_note = self._redis.register_script(_script("set_note"))
+        self._owe = self._redis.register_script(_script("owe"))
         self._settle = self._redis.register_script(_script("settle"))
+        self._hear = self._redis.register_script(_script("hear"))
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         if not facts:
@@ -197,19 +210,30 @@ class RedisStore:
         keys = [self._key("note"), self._key("note-order")]
         return bool(await self._do(lambda: self._set_note(keys=keys, args=[note, order])))
 
-    async def owe(self, journal: str, order: int) -> None:
-        await self._do(lambda: self._redis.hset(self._key("owed"), journal, f"owed {order}"))
+    async def owe(self, journal: str, order: int) -> int:
+        arguments: list[Any] = [journal, f"owed {order}"]
+        return _time(await self._do(lambda: self._owe(keys=[self._key("owed")], args=arguments)))
 
     async def settle(self, journal: str) -> None:
         now = int(self._clock().timestamp())
         arguments: list[Any] = [journal, now, now - _SETTLED_SECONDS]
         await self._do(lambda: self._settle(keys=[self._key("owed")], args=arguments))
 
-    async def owed(self) -> Mapping[str, int | None]:
-        rows = await self._do(lambda: self._redis.hgetall(self._key("owed")))
-        return {
-            journal.decode(): int(word[5:]) if word.startswith(b"owed ") else None for journal, word in rows.items()
-        }
+    async def hear(self, journal: str, *, until: int) -> Heard:
+        where = [self._key("owed"), self._key("hearers")]
+        arguments: list[Any] = [journal, until, _HEARERS_SECONDS]
+        now, owed, hearers = await self._do(lambda: self._hear(keys=where, args=arguments))
+        return Heard(
+            at=_time(now),
+            owed={
+                name.decode(): int(word[5:]) if word.startswith(b"owed ") else None
+                for name, word in zip(owed[::2], owed[1::2], strict=True)
+            },
+            hearers={name.decode(): int(heard) for name, heard in zip(hearers[::2], hearers[1::2], strict=True)},
+        )
+
+    async def leave(self, journal: str) -> None:
+        await self._do(lambda: self._redis.hdel(self._key("hearers"), journal))
 
     async def begin_warming(self) -> bool:
         taken = await self._do(
@@ -272,6 +296,12 @@ class RedisStore:
 def _unnumbered(fact: Check | Approval) -> bytes:
     """As JSON with the number 0, which the script replaces."""
     return redis_layout.encode(msgspec.structs.replace(fact, check=0))
+
+
+def _time(reply: Sequence[bytes]) -> int:
+    """The server's TIME in microseconds."""
+    seconds, microseconds_ = reply
+    return 1_000_000 * int(seconds) + int(microseconds_)
 
 
 def _script(name: str) -> str:

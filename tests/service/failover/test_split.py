@@ -8,20 +8,10 @@ import pytest
 
 from service.facts import Approval, Attempt, Check, IdempotencyClaim, Request
 from service.failover import Failover, Status
-from service.stores.memory import MemoryStore
-from tests.service.failover.twins import Make, Twins
+from tests.service.failover.twins import Link, Make, Twins
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_id, order
 from tests.support.until import until
-
-
-class Link(MemoryStore):
-    """The primary store as one instance reaches it: cut, and still there for the others."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__()
-        self._facts, self._of_request = store._facts, store._of_request
-        self._of_number, self._sends = store._of_number, store._sends
 
 
 class Pair:

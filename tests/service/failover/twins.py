@@ -44,6 +44,16 @@ class LateStore(MemoryStore):
             raise self._error()
 
 
+class Link(MemoryStore):
+    """A store as one instance reaches it: cut, and still there for the others."""
+
+    def __init__(self, store: MemoryStore, *, as_mirror: bool = False) -> None:
+        super().__init__(as_mirror=as_mirror)
+        self._facts, self._of_request = store._facts, store._of_request
+        self._of_number, self._sends = store._of_number, store._sends
+        self._owed, self._hearers, self._calls = store._owed, store._hearers, store._calls
+
+
 class Twins:
     """The two stores, the folder they share, and the notices that were given."""
 
