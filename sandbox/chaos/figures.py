@@ -110,10 +110,10 @@ def alerts(fault: Fault, told: Sequence[Alert]) -> Iterator[str]:
         if max(seen.values(), default=0) > len(INSTANCES) * ENTERED_MAX:
             yield f"alerts told {path}, which is flapping"
         return
-    expected = Counter(fault.expects)
+    expected, most = Counter(fault.expects), seen
     if expected["both_fatal"]:  # each instance says it: there was nobody to ask who speaks
-        seen = reduce(or_, (_told_by(instance, changes) for instance in set(map(_instance, changes))), Counter())
-    if seen - expected or (expected - seen and not fault.restarts_instances):
+        most = reduce(or_, (_told_by(instance, changes) for instance in set(map(_instance, changes))), Counter())
+    if most - expected or (expected - seen and not fault.restarts_instances):
         yield f"alerts told {path}, expected {' → '.join(fault.expects) or 'nothing'}"
 
 

@@ -55,10 +55,11 @@ def test_an_instance_that_was_killed_need_not_have_told():
 
 
 def test_with_both_stores_gone_each_instance_may_tell_and_none_may_tell_twice():
-    both = replace(FAULT, expects=("mysql_fatal", "both_fatal"))
     path = ["mysql_fatal", "both_fatal"]
+    both, back = (replace(FAULT, expects=expects) for expects in (tuple(path), (*path, "mysql_fatal")))
 
     assert list(alerts(both, [*told(path), *told(path, instance="b")])) == []
+    assert list(alerts(back, [*told(path), *told(path[::-1], instance="b")])) == []
     assert len(list(alerts(both, [*told(path), *told([*path, "mysql_fatal"], instance="b")]))) == 1
     assert len(list(alerts(both, [*told(path[:1]), *told(path[:1], instance="b")]))) == 1
 
