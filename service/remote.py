@@ -63,7 +63,9 @@ def told(view: dict[str, Any], *, now: datetime) -> str:
     if stands.problem:
         lines.append(f"problem  {stands.problem}")
     lines += [f"owed     by another instance: journal {journal}" for journal in stands.owed]
-    lines += [f"deaf     another instance, if it lives: it does not hear Redis; journal {journal}" for journal in stands.deaf]
+    lines += [
+        f"deaf     another instance, if it lives: it does not hear Redis; journal {journal}" for journal in stands.deaf
+    ]
     if stands.copies_dropped:
         lines.append(f"Redis    {stands.copies_dropped:,} copies were dropped: too many waited")
     lines += [f"to do    {step}" for step in words.steps if step != LOOK]
