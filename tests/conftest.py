@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
 from core import warehouse as door
@@ -15,6 +14,7 @@ from core.warehouse import Warehouse
 from sandbox.gateway.launch import RunningGateway, start_gateway
 from sandbox.servers import Server, start_mariadb, start_nats, start_redis, start_valkey
 from tests.support.servers import require_server
+from tests.support.warehouses import Databases, settings_of
 
 
 @pytest.fixture(scope="session")
@@ -25,25 +25,30 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def databases(gateway: RunningGateway) -> Iterator[Databases]:
+    """Of ClickHouse, to be borrowed."""
+    kept = Databases(gateway)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def warehouse_settings(gateway: RunningGateway) -> WarehouseSettings:
-    """Settings of a database that nobody else uses."""
-    return WarehouseSettings(
-        host=gateway.host,
-        port=gateway.port,
-        username=gateway.user,
-        password=SecretStr(gateway.password),
-        database=f"test_{uuid4().hex}",
-    )
+def warehouse_settings(request: pytest.FixtureRequest, gateway: RunningGateway) -> Iterator[WarehouseSettings]:
+    """Settings of a database that nobody else uses; it is there for whoever asks for `warehouse` as well."""
+    if "warehouse" not in request.fixturenames:
+        yield settings_of(gateway)
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    with databases.lent() as database:
+        yield database.settings
 
 
 @pytest.fixture
 def warehouse(warehouse_settings: WarehouseSettings) -> Iterator[Warehouse]:
     """An empty, migrated warehouse."""
     opened = door.connect(warehouse_settings)
-    opened.migrate()
     yield opened
-    opened.command(f"DROP DATABASE {warehouse_settings.database}")
     opened.close()
 
 

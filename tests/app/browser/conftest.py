@@ -7,26 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from pydantic import SecretStr
 
-from core import warehouse as door
 from core.events import Availability, StatusChange, encode_lines
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.settings.watching import Metrics
 from core.warehouse import Warehouse
 from metrics.detection.records import keep, keep_evidence
 from metrics.upkeep import Upkeep
-from sandbox.gateway.launch import RunningGateway
 from tests.app.broken import NOW, evidence_of, incident
 from tests.app.conftest import running
 from tests.app.kept import keep_report
 from tests.app.looking import SLOW_MS
 from tests.app.traffic import load
 from tests.support.servers import require_server
+from tests.support.warehouses import Databases
 
 ONE = "a" * 32
 WAITING = (3_400_000, 2_100_000, 0)  # bytes in the journal of the stores in the last minutes, oldest first
@@ -71,36 +68,19 @@ def _note_outside(page: Page, url: str) -> None:
 
 
 @contextmanager
-def database(gateway: RunningGateway) -> Iterator[tuple[WarehouseSettings, Warehouse]]:
-    """An empty one for as long as somebody looks at it."""
-    settings = WarehouseSettings(
-        host=gateway.host,
-        port=gateway.port,
-        username=gateway.user,
-        password=SecretStr(gateway.password),
-        database=f"test_{uuid4().hex}",
-    )
-    warehouse = door.connect(settings)
-    warehouse.migrate()
-    yield settings, warehouse
-    warehouse.command(f"DROP DATABASE {settings.database}")
-    warehouse.close()
-
-
-@contextmanager
-def staged(gateway: RunningGateway, folder: Path) -> Iterator[Stage]:
+def staged(databases: Databases, folder: Path) -> Iterator[Stage]:
     """A dashboard over an empty database of its own."""
-    with database(gateway) as (settings, warehouse), running(settings, folder) as dashboard:
-        yield Stage(dashboard.url, settings, warehouse)
+    with databases.lent() as database, running(database.settings, folder) as dashboard:
+        yield Stage(dashboard.url, database.settings, database.warehouse)
 
 
 @pytest.fixture(scope="package")
-def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """With a day of traffic, an incident, what the service told of itself, a run of a job, and two reports; nobody adds to it."""
     folder = tmp_path_factory.mktemp("stage")
     for day in (date(2026, 3, 1), date(2026, 3, 2)):
         keep_report(folder / ".heliograph" / "reports", day)
-    with staged(gateway, folder) as made:
+    with staged(databases, folder) as made:
         load(made.warehouse, until=datetime.now(UTC), hours=24)
         keep(made.warehouse, [incident(kind="delivery-drop")])
         keep_evidence(made.warehouse, "one", evidence_of(), at=NOW)
@@ -127,7 +107,7 @@ def stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="package")
-def empty_stage(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def empty_stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Without anything; nobody adds to it."""
-    with staged(gateway, tmp_path_factory.mktemp("empty")) as made:
+    with staged(databases, tmp_path_factory.mktemp("empty")) as made:
         yield made

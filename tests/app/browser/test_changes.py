@@ -14,6 +14,7 @@ from tests.app.browser.conftest import Stage, staged
 from tests.app.browser.places import OF_THE_WAREHOUSE, WITH_DATA
 from tests.app.looking import SLOW_MS, see
 from tests.app.traffic import load
+from tests.support.warehouses import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -21,9 +22,9 @@ OPEN_BEFORE = ("", "carriers")
 
 
 @pytest.fixture(scope="module")
-def growing(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def growing(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A dashboard whose warehouse is empty until a test loads something."""
-    with staged(gateway, tmp_path_factory.mktemp("growing")) as made:
+    with staged(databases, tmp_path_factory.mktemp("growing")) as made:
         yield made
 
 

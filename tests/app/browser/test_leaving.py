@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from sandbox.gateway.launch import RunningGateway
 from tests.app.browser.conftest import Stage, staged
 from tests.app.browser.places import WITH_DATA
 from tests.app.looking import SLOW_MS, see
 from tests.app.traffic import load
 from tests.support.questions import wait_for_questions
+from tests.support.warehouses import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -29,9 +29,9 @@ SETTINGS max_block_size = 1
 
 
 @pytest.fixture(scope="module")
-def slow(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def slow(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A dashboard with traffic, where two questions of the Incidents page take longer than the test."""
-    with staged(gateway, tmp_path_factory.mktemp("slow")) as made:
+    with staged(databases, tmp_path_factory.mktemp("slow")) as made:
         load(made.warehouse, until=datetime.now(UTC), hours=24)
         made.warehouse.command(f"RENAME TABLE {SLOW_TABLE} TO kept")
         made.warehouse.command(SLOW_VIEW)

@@ -14,15 +14,14 @@ from playwright.sync_api import Page, expect
 
 from core.settings.servers import Warehouse as WarehouseSettings
 from sandbox.children import Child, Process, launch, log_shows, wait_until_ready
-from sandbox.gateway.launch import RunningGateway
 from sandbox.mailbox.store import MailFolder
-from tests.app.browser.conftest import database
 from tests.app.browser.test_keyboard import walked
 from tests.app.browser.test_pages import faults
 from tests.app.conftest import environment, running, until
 from tests.app.kept import keep_report
 from tests.app.looking import SLOW_MS, see
 from tests.support.mailbox import running_mailbox
+from tests.support.warehouses import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -43,9 +42,9 @@ def mails(tmp_path: Path) -> Iterator[MailFolder]:
 
 
 @pytest.fixture
-def url(mails: MailFolder, gateway: RunningGateway, tmp_path: Path) -> Iterator[tuple[str, WarehouseSettings]]:
-    with database(gateway) as (settings, _), running(settings, tmp_path) as dashboard:
-        yield f"{dashboard.url}/reports", settings
+def url(mails: MailFolder, databases: Databases, tmp_path: Path) -> Iterator[tuple[str, WarehouseSettings]]:
+    with databases.lent() as database, running(database.settings, tmp_path) as dashboard:
+        yield f"{dashboard.url}/reports", database.settings
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from playwright.sync_api import Error, Page, expect
 
 from metrics.detection.records import keep
 from metrics.detection.words import words_at
-from sandbox.gateway.launch import RunningGateway
 from tests.app.broken import incident
-from tests.app.browser.conftest import Stage, database
+from tests.app.browser.conftest import Stage
 from tests.app.conftest import running
 from tests.app.looking import SLOW_MS, see
 from tests.app.traffic import load
 from tests.support.identity import IdentityProvider, running_provider
+from tests.support.warehouses import Databases
 
 pytestmark = pytest.mark.browser
 
@@ -32,19 +32,19 @@ def provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture(scope="module")
 def guarded(
-    provider: IdentityProvider, gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory
+    provider: IdentityProvider, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
     """A dashboard in which Ada operates and Grace looks."""
     folder = tmp_path_factory.mktemp("guarded")
     file = str(provider.sign_in_file(folder))
     lists = {"operators": ADA["email"], "viewers": GRACE["email"]}
     with (
-        database(gateway) as (settings, warehouse),
-        running(settings, folder, sign_in_file=file, **lists) as started,
+        databases.lent() as database,
+        running(database.settings, folder, sign_in_file=file, **lists) as started,
     ):
-        load(warehouse, until=datetime.now(UTC), hours=2)
-        keep(warehouse, [incident()])
-        yield Stage(started.url, settings, warehouse)
+        load(database.warehouse, until=datetime.now(UTC), hours=2)
+        keep(database.warehouse, [incident()])
+        yield Stage(started.url, database.settings, database.warehouse)
 
 
 def sign_in(page: Page, url: str) -> None:
