@@ -30,7 +30,7 @@ soak: $(READY) servers ## Break something every half minute for half an hour; AR
 
 test: $(READY) servers ## Run the whole suite on real servers, lint and types included
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -n $${TEST_WORKERS:-2} --dist loadscope $(ARGS)
+	@$(BIN)/pytest -n $${TEST_WORKERS:-2} --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## Lint, types, import contracts, documents made from code
 	$(BIN)/ruff check .

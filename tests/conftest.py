@@ -16,6 +16,19 @@ from sandbox.servers import Server, start_mariadb, start_nats, start_redis, star
 from tests.support.servers import require_server
 from tests.support.warehouses import Databases, settings_of
 
+LONGEST = ("tests/sandbox/chaos/test_matrix.py", "tests/app/browser/")
+"""Begun first: whoever begins the longest last leaves the other worker without any. Neighbours share a browser."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest first, all others in the order of their folders."""
+    items.sort(
+        key=lambda item: min(
+            (place for place, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), default=len(LONGEST)
+        )
+    )
+
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
