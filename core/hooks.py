@@ -15,6 +15,9 @@ Step = Callable[[str], None]
 Sync = Callable[[int], None]
 """Makes what was written to a file descriptor durable. Raises `OSError`."""
 
+Read = Callable[[int, int, int], bytes]
+"""Reads from a file descriptor at most so many bytes from a place on. Raises `OSError`."""
+
 JOURNAL_MOMENTS = ("write", "sync", "answer")
 """Before the write; written and not synced; synced and not answered."""
 
@@ -39,17 +42,18 @@ def no_step(_name: str) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a part is given: `step` hears where it stands, `sync` is the disk's word."""
+    """What a part is given: `step` hears where it stands, `sync` and `read` are the disk's word."""
 
     step: Step = no_step
     sync: Sync = os.fdatasync
+    read: Read = os.pread
 
     def within(self, place: str) -> Hooks:
         """The same for a part that does not know where it stands: its steps are called `place-…`."""
         step = self.step
         if step is no_step:
             return self
-        return Hooks(step=lambda name: step(f"{place}-{name}"), sync=self.sync)
+        return Hooks(step=lambda name: step(f"{place}-{name}"), sync=self.sync, read=self.read)
 
 
 NO_HOOKS = Hooks()

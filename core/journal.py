@@ -2,7 +2,8 @@
 
 One record a line that a person can read: its number, a checksum, a JSON object. The checksum covers the file's own
 random epoch, so that old bytes behind the tail, or lines of another file, never pass for records. A torn tail is
-dropped (it was never acknowledged); damage before an intact record is refused aloud (`JournalDamaged`).
+dropped (it was never acknowledged); damage before an intact record is refused aloud (`JournalDamaged`), and so is a file
+that the disk does not give back.
 
 After a write or a sync that failed, the file is never touched again: the kernel may have dropped the pages and the
 next sync would claim success. The next append begins a new file.
@@ -20,12 +21,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BufferedReader, FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.clock import Clock, utc_now
 from core.errors import JournalDamaged, JournalNewer, JournalWriteFailed
-from core.hooks import NO_HOOKS, Hooks
+from core.hooks import NO_HOOKS, Hooks, Read
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 SUFFIX = ".journal"
 DAMAGED_SUFFIX = ".damaged"
@@ -34,6 +39,8 @@ _HEADER = re.compile(rb"heliograph-journal (\d+) ([0-9a-f]{16}) (\S+) ([0-9a-f]{
 _HEADER_BYTES = 96
 _FRAME_BYTES = 32
 """No header and no frame of a record is longer, so that room is judged before anything is written."""
+_BLOCK_BYTES = 4096
+"""What a disk loses at once."""
 _RECORD_START = re.compile(rb"(?=\d+ [0-9a-f]{8} )")
 
 
@@ -143,9 +150,10 @@ class Journal:
 class JournalFile:
     """The reading side: one file that nobody writes any more."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read: Read = os.pread) -> None:
         self.path = path
         self.damage = ""
+        self._read = read
         self._mark_path = path.with_suffix(SUFFIX + ".done")
 
     @property
@@ -153,7 +161,7 @@ class JournalFile:
         """The number up to which records were applied; 0 at first. Losing it costs time, never correctness."""
         try:
             return int(self._mark_path.read_text(encoding="ascii"))
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return 0
 
     def set_mark(self, number: int) -> None:
@@ -179,34 +187,39 @@ class JournalFile:
             yield self.path.exists()  # it may have been drained between opening and locking it
 
     def records(self, *, after: int = 0, skip_damaged: bool = False) -> Iterator[Record]:
-        """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail.
+        """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail, and where
+        the disk does not give the file back.
 
         With `skip_damaged` it yields every intact record, and says in `damage` what it passed over.
         """
-        with self.path.open("rb") as file:
-            try:
-                epoch = self._epoch_of(file)
-            except JournalNewer:
+        with _Reading(self.path, self._read, passes_over=skip_damaged) as raw, BufferedReader(raw) as file:
+            yield from self._records(file, after, skip_damaged=skip_damaged)
+            self.damage = raw.damage or self.damage
+
+    def _records(self, file: BufferedReader[_Reading], after: int, *, skip_damaged: bool) -> Iterator[Record]:
+        try:
+            epoch = self._epoch_of(file)
+        except JournalNewer:
+            raise
+        except JournalDamaged as damage:
+            epoch = self._epoch_of_name()
+            if not skip_damaged or epoch is None:
                 raise
-            except JournalDamaged as damage:
-                epoch = self._epoch_of_name()
-                if not skip_damaged or epoch is None:
-                    raise
-                self.damage = str(damage)
-                file.seek(0)
-                yield from self._beyond(epoch, file.read(), 1, after, skip_damaged=True)
+            self.damage = str(damage)
+            file.seek(0)
+            yield from self._beyond(epoch, file.read(), 1, after, skip_damaged=True)
+            return
+        if epoch is None:
+            return
+        expected = 1
+        for line in file:
+            record = _parse(epoch, line)
+            if record is None or record.number != expected:
+                yield from self._beyond(epoch, line + file.read(), expected, after, skip_damaged=skip_damaged)
                 return
-            if epoch is None:
-                return
-            expected = 1
-            for line in file:
-                record = _parse(epoch, line)
-                if record is None or record.number != expected:
-                    yield from self._beyond(epoch, line + file.read(), expected, after, skip_damaged=skip_damaged)
-                    return
-                expected += 1
-                if record.number > after:
-                    yield record
+            expected += 1
+            if record.number > after:
+                yield record
 
     def set_aside(self) -> Path:
         """Keep the file under another name, where no replay looks, for a person to look at. Returns the new path."""
@@ -222,7 +235,7 @@ class JournalFile:
         self._mark_path.unlink(missing_ok=True)
         _sync_folder(self.path.parent)
 
-    def _epoch_of(self, file: BufferedReader) -> bytes | None:
+    def _epoch_of(self, file: BufferedReader[_Reading]) -> bytes | None:
         line = file.readline()
         match = _HEADER.fullmatch(line)
         if match is None or _checksum(line[:-10]) != match[4]:
@@ -255,11 +268,57 @@ class JournalFile:
                 yield record
 
 
-def closed_files(folder: Path) -> Iterator[JournalFile]:
-    """The files of `folder` that nobody writes, oldest first."""
+class _Reading(RawIOBase):
+    """A file as the disk gives it back. Where that fails it raises `JournalDamaged`, or with `passes_over` reads zeros to
+    the end of the block, which no record is made of, and says so in `damage`."""
+
+    def __init__(self, path: Path, read: Read, *, passes_over: bool) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._name, self._read, self._passes_over = path.name, read, passes_over
+        self._size = os.fstat(self._file.fileno()).st_size
+        self._place = 0
+        self.damage = ""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        wanted = memoryview(buffer)
+        try:
+            found = self._read(self._file.fileno(), len(wanted), self._place)
+        except OSError as error:
+            found = self._passed_over(error, len(wanted))
+        wanted[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+    def _passed_over(self, error: OSError, most: int) -> bytes:
+        what = f"{self._name}: the disk does not give back what is at byte {self._place}: {error.strerror}"
+        if not self._passes_over:
+            raise JournalDamaged(what, hint="keep the file, and repair the disk") from error
+        self.damage = self.damage or what
+        return bytes(max(0, min(most, _BLOCK_BYTES - self._place % _BLOCK_BYTES, self._size - self._place)))
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def closed_files(folder: Path, *, read: Read = os.pread) -> Iterator[JournalFile]:
+    """The files of `folder` that nobody writes, oldest first; one that cannot be opened is among them."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if not _is_locked(path):
-            yield JournalFile(path)
+            yield JournalFile(path, read=read)
 
 
 def backlog_bytes(folder: Path) -> int:
@@ -270,8 +329,8 @@ def backlog_bytes(folder: Path) -> int:
 def _size_of(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
-        return 0  # drained and removed since it was listed
+    except OSError:
+        return 0  # drained and removed since it was listed; or whoever reads it tells what is wrong with it
 
 
 def _is_locked(path: Path) -> bool:
@@ -283,6 +342,8 @@ def _is_locked(path: Path) -> bool:
         return True
     except FileNotFoundError:
         return True  # drained and removed by another process since it was listed
+    except OSError:
+        return False  # for whoever reads it to tell: it must not hide those after it
 
 
 def _write(file: FileIO, content: bytes) -> None:

@@ -2,7 +2,8 @@
 
 A fact is kept before its event is journaled, so a kill leaves no event without a fact. An event has the key of its fact:
 telling it twice is nothing, so all of the process's last seconds are told again, whoever wrote them. So are checks that
-got another number, or whose answer was lost.
+got another number, or whose answer was lost. A request that cannot be read costs its neighbours nothing: it is told of,
+counted, and left to the next process, which may know how.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import msgspec
 import structlog
 
 from core.clock import Clock, Timer
-from core.errors import HeliographError
+from core.errors import BadInput, HeliographError
 from core.events import Event
 from service.dispatch import send_event
 from service.facts import AnyFact, AttemptOutcome, Check, RequestState
 from service.stores.pages import LIFETIME_MAX
+from service.telemetry import Telemetry
 from service.verifications import verify_event
 
 _log = structlog.get_logger(__name__)
@@ -38,6 +40,10 @@ _OVER_SECONDS = 30.0
 """No statement that a caller gave up is under way for longer, nor an event on its way to the warehouse."""
 _SLICE = timedelta(seconds=10)
 """Requests that are looked through at once: 10,000 at 1,000 a second."""
+_MOMENT = timedelta(milliseconds=1)
+"""Ids tell no shorter times apart."""
+_MOMENTS_MAX = 20
+"""So many moments of a slice that cannot be read are found by halves; with more, what is left of it is passed over."""
 _SPANS_MAX = 20
 _ASKED_MAX = 200
 
@@ -77,17 +83,30 @@ class Life(msgspec.Struct, frozen=True):
 class Aftermath:
     """A task between `start` and `stop` that leaves signs of life, and tells again what the process before left untold."""
 
-    def __init__(self, folder: Path, store: Whole, *, tell: Tell, clock: Clock, timer: Timer = monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Whole,
+        *,
+        tell: Tell,
+        clock: Clock,
+        telemetry: Telemetry,
+        timer: Timer = monotonic,
+    ) -> None:
         self._path = folder / FILE
         self._store, self._tell, self._clock, self._timer = store, tell, clock, timer
+        self._telemetry = telemetry
         self._once_more: dict[UUID, float] = {}  # requests of such checks, and when they are told for the last time
         self._spans: tuple[Span, ...] = ()
+        self._told_in_part: tuple[Span, ...] = ()
+        self._unreadable: set[UUID | Span] = set()
+        self._is_all_read = True
         self._task: asyncio.Task[None] | None = None
 
     def take_up(self) -> None:
         """See how the process before this one ended."""
         self._spans = self._left_untold()
-        self._leave(Life(self._clock(), self._spans))
+        self._leave(Life(self._clock(), self._left()))
 
     def start(self) -> None:
         """Take up, and begin."""
@@ -99,18 +118,20 @@ class Aftermath:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._leave(Life(None if all_told else self._clock(), self._spans_left()))
+            self._leave(Life(None if all_told else self._clock(), self._left(ending=True)))
 
     async def look(self) -> None:
         """Leave a sign of life, and tell again what can be told. Raises `Unavailable`."""
-        await asyncio.to_thread(self._leave, Life(self._clock(), self._spans))
+        await asyncio.to_thread(self._leave, Life(self._clock(), self._left()))
         if not self._store.knows_all:
             return
         await self._tell_checks()
         while self._spans:
-            told = await self._tell_span(self._spans[0])
-            _log.info("told again after a crash", events=told, since=self._spans[0][0], until=self._spans[0][1])
+            span, self._is_all_read = self._spans[0], True
+            told = await self._tell_span(span)
+            _log.info("told again after a crash", events=told, since=span[0], until=span[1])
             self._spans = self._spans[1:]
+            self._note_parts(span)
 
     async def _run(self) -> None:
         while True:
@@ -143,23 +164,16 @@ class Aftermath:
     async def _tell_span(self, made: Span) -> int:
         told, begun = 0, made[0] - LIFETIME_MAX
         while begun < made[1] + _BEFORE:
-            facts = await self._store.made_between(begun=(begun, begun + _SLICE), made=made)
+            facts = await self._made_between((begun, begun + _SLICE), made)
             for start in range(0, len(facts), _ASKED_MAX):
                 told += await self._tell_facts(facts[start : start + _ASKED_MAX])
             begun += _SLICE
         return told
 
     async def _tell_facts(self, facts: Sequence[AnyFact]) -> int:
-        ids = {fact.request_id for fact in facts if isinstance(fact, AttemptOutcome | Check)}
-        states = await asyncio.gather(*map(self._store.request, ids))
+        rows = await self._read({fact.request_id for fact in facts if isinstance(fact, AttemptOutcome | Check)})
         wanted = {(type(fact), fact.key) for fact in facts}
-        events = [
-            event
-            for state in states
-            if state is not None
-            for fact, event in events_of(state)
-            if (type(fact), fact.key) in wanted
-        ]
+        events = [event for fact, event in rows if (type(fact), fact.key) in wanted]
         await self._tell(events)
         return len(events)
 
@@ -170,18 +184,84 @@ class Aftermath:
         now = self._timer()
         fresh = set(islice(self._store.checks_to_tell, _ASKED_MAX))
         due = {request_id for request_id, at in self._once_more.items() if at <= now}
-        states = await asyncio.gather(*map(self._store.request, fresh | due))
-        await self._tell(events_of_checks(states))
+        self._is_all_read = True
+        await self._tell([event for fact, event in await self._read(fresh | due) if isinstance(fact, Check)])
+        self._note_parts(self._last_minute)
         self._store.checks_to_tell.difference_update(fresh)
         for request_id in due:
             del self._once_more[request_id]
         self._once_more |= dict.fromkeys(fresh, now + _OVER_SECONDS)
 
-    def _spans_left(self) -> tuple[Span, ...]:
-        if not (self._store.checks_to_tell or self._once_more):
-            return self._spans
+    async def _made_between(self, begun: Span, made: Span) -> list[AnyFact]:
+        """All but what cannot be read, which is found by halves."""
+        found: list[AnyFact] = []
+        left, moments = [begun], 0
+        while left:
+            since, until = left.pop()
+            try:
+                found += await self._store.made_between(begun=(since, until), made=made)
+            except Exception as error:  # whatever a row may do to whoever reads it
+                if not _is_of_a_row(error):
+                    raise
+                await self._store.made_between(begun=(since, since), made=made)  # no row: what fails here fails all
+                if until - since <= _MOMENT or moments >= _MOMENTS_MAX:
+                    moments += 1
+                    self._pass_over((since, until), error)
+                else:
+                    middle = since + (until - since) / 2
+                    left += [(middle, until), (since, middle)]
+        return found
+
+    async def _read(self, ids: Iterable[UUID]) -> list[tuple[AnyFact, Event]]:
+        """All but those that cannot be read: these fail whoever is asked for beside them, and so are asked for alone."""
+        ids = list(ids)
+        states = await asyncio.gather(*map(self._store.request, ids), return_exceptions=True)
+        rows: list[tuple[AnyFact, Event]] = []
+        for request_id, state in zip(ids, states, strict=True):
+            if isinstance(state, BaseException) and not _is_of_a_row(state):
+                raise state
+            try:
+                found = await self._store.request(request_id) if isinstance(state, BaseException) else state
+                rows += events_of(found) if found else ()
+            except Exception as error:  # whatever a row may do to whoever reads it
+                if not _is_of_a_row(error):
+                    raise
+                self._pass_over(request_id, error)
+        return rows
+
+    def _pass_over(self, what: UUID | Span, error: Exception) -> None:
+        self._is_all_read = False
+        if what in self._unreadable:
+            return  # what it was read with is read again, and so is this
+        self._unreadable.add(what)
+        self._telemetry.unreadable_rows.inc()
+        place = {"request": str(what)} if isinstance(what, UUID) else {"begun_since": what[0], "begun_until": what[1]}
+        _log.error(
+            "rows of the store cannot be read: what they say is not told again before the next start",
+            **place,
+            reason=type(error).__name__,
+            hint="look at the rows of these requests; all others go on",
+        )
+
+    def _note_parts(self, span: Span) -> None:
+        if not self._is_all_read:
+            self._told_in_part = (*self._told_in_part, span)[-_SPANS_MAX:]
+
+    @property
+    def _last_minute(self) -> Span:
         now = self._clock()
-        return (*self._spans, (now - timedelta(seconds=2 * _OVER_SECONDS), now + _AFTER))[-_SPANS_MAX:]
+        return now - timedelta(seconds=2 * _OVER_SECONDS), now + _AFTER
+
+    def _left(self, *, ending: bool = False) -> tuple[Span, ...]:
+        is_more = ending and (self._store.checks_to_tell or self._once_more)
+        return (*self._told_in_part, *self._spans, *((self._last_minute,) if is_more else ()))[-_SPANS_MAX:]
+
+
+def _is_of_a_row(error: BaseException) -> bool:
+    """Not of the store, which may be well later."""
+    return isinstance(error, Exception) and (
+        isinstance(error, BadInput) or not isinstance(error, HeliographError | OSError)
+    )
 
 
 def events_of(state: RequestState) -> list[tuple[AnyFact, Event]]:

@@ -126,6 +126,8 @@ def _verify_events(file: JournalFile) -> FileReport:
             problem = problem or _fault_of(record.number, record.payload)
     except JournalDamaged as damage:
         problem = str(damage)
+    except OSError as error:
+        problem = f"it cannot be opened: {error.strerror}"
     return FileReport(file=file.path.name, records=records, applied=min(file.mark, records), problem=problem)
 
 

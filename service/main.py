@@ -21,7 +21,7 @@ from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from service.aftermath import Aftermath
 from service.api.server import answer_calls
-from service.assembly import Outside, build, open_providers, require, require_secrets
+from service.assembly import Outside, Service, build, open_providers, require, require_secrets
 from service.encryptor import EncryptionClient, Encryptor
 from service.failover import Failover
 from service.guards.exchange import RedisExchange
@@ -81,7 +81,7 @@ async def serve(
         purge = _purge(settings, store, clock)
         purge.start()
         herald.start(claim=store.claim, tell=service.publisher.tell_if_possible)
-        aftermath = Aftermath(settings.journal.folder, store, tell=service.publisher.tell, clock=clock)
+        aftermath = _aftermath(settings, store, service, clock)
         aftermath.start()
         gc.freeze()  # what was made so far stays: collections need not look through it again and again
         gc.set_threshold(_YOUNG_MAX)
@@ -96,6 +96,16 @@ async def serve(
             await service.stop()
             await asyncio.to_thread(alerts.close)
             attention.stop()
+
+
+def _aftermath(settings: Settings, store: Failover, service: Service, clock: Clock) -> Aftermath:
+    return Aftermath(
+        settings.journal.folder,
+        store,
+        tell=service.publisher.tell,
+        clock=clock,
+        telemetry=service.telemetry,
+    )
 
 
 def _purge(settings: Settings, store: Failover, clock: Clock) -> Purge:

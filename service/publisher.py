@@ -62,7 +62,7 @@ class Publisher:
         self._queue = queue
         self.folder = folder
         self._telemetry = telemetry
-        self._step = hooks.step
+        self._step, self._read = hooks.step, hooks.read
         self._bytes_max = settings.total_bytes_max
         self._told_nearly_full = False
         self._told_reasons: set[str] = set()
@@ -77,6 +77,9 @@ class Publisher:
         )
         self._lane = Lane("events", self._append, batch_max=1_000, waiting_max=20_000)
         self._left_alone: set[Path] = set()
+        self._published: dict[
+            Path, str
+        ] = {}  # files that are still there, though nothing in them waits; with their damage
         self._told = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -117,11 +120,20 @@ class Publisher:
         return count + await self._publish_closed()
 
     async def _publish_closed(self) -> int:
-        files = await asyncio.to_thread(lambda: list(closed_files(self.folder)))
-        count = 0
+        """A file that cannot be opened or put away is told of and left for later; those after it go on."""
+        files = await asyncio.to_thread(lambda: list(closed_files(self.folder, read=self._read)))
+        count, left = 0, set()
         for file in files:
-            with file.held() as is_ours:
-                count += await self._publish_file(file) if is_ours else 0
+            try:
+                with file.held() as is_ours:
+                    if is_ours:
+                        count += await self._publish_file(file)
+                        await self._put_away(file)
+            except (OSError, JournalNewer) as error:
+                left.add(file.path)
+                self._leave_alone(file, error)
+        self._left_alone = left
+        self._telemetry.files_left.set(len(left))
         return count
 
     def backlog_bytes(self) -> int:
@@ -205,31 +217,46 @@ class Publisher:
         return [JournalWriteFailed(str(failed), hint=failed.hint) if failed and item else None for item in items]
 
     async def _publish_file(self, file: JournalFile) -> int:
+        if file.path in self._published:
+            return 0
         count = 0
         chunks = _chunks(file)
         try:
             while chunk := await asyncio.to_thread(next, chunks, None):
                 await self._publish([record.payload for record in chunk])
                 self._step("publish-mark")
-                await asyncio.to_thread(file.set_mark, chunk[-1].number)
+                with suppress(
+                    OSError
+                ):  # a full disk: without the mark more is published twice, and dropped by the queue
+                    await asyncio.to_thread(file.set_mark, chunk[-1].number)
                 count += len(chunk)
                 self._progress(file.path.name, chunk[-1].number)
-        except JournalNewer as error:
-            self._leave_alone(file, error)
-            return 0
+        except JournalNewer:
+            raise
         except JournalDamaged as error:  # not even its header can be read
             file.damage = str(error)
-        if file.damage:
-            aside = await asyncio.to_thread(file.set_aside)
-            _log.error("a journal of events is damaged: what is intact is published", kept=aside.name, why=file.damage)
-        else:
-            await asyncio.to_thread(file.remove)
+        self._published[file.path] = file.damage
         return count
 
-    def _leave_alone(self, file: JournalFile, error: JournalNewer) -> None:
-        if file.path not in self._left_alone:
-            self._left_alone.add(file.path)
-            _log.error("a journal of events cannot be published", reason=str(error), hint=error.hint)
+    async def _put_away(self, file: JournalFile) -> None:
+        damage = self._published[file.path]
+        if damage:
+            aside = await asyncio.to_thread(file.set_aside)
+            self._telemetry.files_set_aside.inc()
+            _log.error("a journal of events is damaged: what is intact is published", kept=aside.name, why=damage)
+        else:
+            await asyncio.to_thread(file.remove)
+        del self._published[file.path]
+
+    def _leave_alone(self, file: JournalFile, error: OSError | JournalNewer) -> None:
+        if file.path in self._left_alone:
+            return
+        if isinstance(error, JournalNewer):
+            reason, hint = str(error), error.hint
+        else:
+            reason = f"{file.path.name}: {error.strerror}"
+            hint = "look at the file, who may read it, and the disk it lies on; it is tried again every few seconds"
+        _log.error("a journal of events cannot be published", reason=reason, hint=hint)
 
     async def _publish(self, payloads: Sequence[bytes]) -> None:
         by_kind: dict[str, list[bytes]] = defaultdict(list)
@@ -241,7 +268,11 @@ class Publisher:
             subject = NUMBERS_SUBJECT if kind == "number" else events_subject(kind)
             for body in _bodies(lines):
                 # The same lines make the same id: what is published twice after a crash is dropped by the queue.
-                await self._queue.publish(subject, body, message_id=blake2b(body, digest_size=16).hexdigest())
+                message_id = blake2b(body, digest_size=16).hexdigest()
+                try:
+                    await self._queue.publish(subject, body, message_id=message_id)
+                except OSError as error:  # of the network: no fault of the file that is published
+                    raise QueueUnavailable(f"the queue was not reached: {error.strerror}") from error
             self._telemetry.published.labels(kind).inc(len(lines))
 
 

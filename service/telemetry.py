@@ -35,6 +35,21 @@ class Telemetry:
         self.replayed = Counter(
             "heliograph_idempotent_replays", "Answers given again for an Idempotency-Key.", registry=registry
         )
+        self._tell_of_journals(registry)
+        self.queue_up = Gauge("heliograph_queue_up", "1 while the queue confirms what is published.", registry=registry)
+        self.outcomes_unkept = Counter(
+            "heliograph_outcomes_unkept",
+            "Outcomes of attempts that no store took; the attempt itself is kept.",
+            registry=registry,
+        )
+        self.unreadable_rows = Counter(
+            "heliograph_store_rows_unreadable",
+            "Rows of the primary store that could not be read when events were told again.",
+            registry=registry,
+        )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _tell_of_journals(self, registry: CollectorRegistry) -> None:
         self.told = Counter(
             "heliograph_events_told", "Events made durable in the journal.", ["kind"], registry=registry
         )
@@ -52,13 +67,16 @@ class Telemetry:
             "Journal of writes that the primary store does not have yet.",
             registry=registry,
         )
-        self.queue_up = Gauge("heliograph_queue_up", "1 while the queue confirms what is published.", registry=registry)
-        self.outcomes_unkept = Counter(
-            "heliograph_outcomes_unkept",
-            "Outcomes of attempts that no store took; the attempt itself is kept.",
+        self.files_set_aside = Counter(
+            "heliograph_events_files_set_aside",
+            "Files of the journal of events that were damaged: what could be read of them is published.",
             registry=registry,
         )
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.files_left = Gauge(
+            "heliograph_events_files_left",
+            "Files of the journal of events that cannot be published for now; they are tried again.",
+            registry=registry,
+        )
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """An API call was answered."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
 from core import warehouse as door
@@ -18,6 +19,13 @@ from tests.support.warehouses import Databases, settings_of
 
 LONGEST = ("tests/sandbox/chaos/test_matrix.py", "tests/app/browser/")
 """Begun first: whoever begins the longest last leaves the other worker without any. Neighbours share a browser."""
+
+
+def pytest_configure() -> None:
+    """Properties are judged by what they say: on a busy machine an example that takes a hundredth of a second takes longer than
+    the 200 ms that Hypothesis grants it outside CI."""
+    settings.register_profile("heliograph", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("heliograph")
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from core.errors import HeliographError
 
@@ -142,3 +143,7 @@ def test_documents_made_from_code_are_what_the_code_says():
     )
 
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_no_property_is_judged_by_the_clock():
+    assert settings().deadline is None

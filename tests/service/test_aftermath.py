@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import structlog
+from prometheus_client import CollectorRegistry
 
 from core.clock import ManualTimer
 from core.errors import JournalWriteFailed
 from core.events import Event, Send, Verify
 from core.ids import uuid7_from
-from service.aftermath import FILE, Aftermath
+from service.aftermath import FILE, Aftermath, Span
 from service.dispatch import send_event
-from service.facts import AnyFact, Request
+from service.facts import AnyFact, Request, RequestState
 from service.stores.memory import MemoryStore
+from service.telemetry import Telemetry
 from service.verifications import verify_event
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW
@@ -40,9 +44,23 @@ class Life:
         self.timer = ManualTimer()
         self.told: list[Event] = []
         self.refuses = False
+        self.registry = CollectorRegistry()
+
+    @property
+    def unreadable(self) -> float | None:
+        """How many rows the process of now could not read."""
+        return self.registry.get_sample_value("heliograph_store_rows_unreadable_total")
 
     def process(self) -> Aftermath:
-        return Aftermath(self.folder, self.store, tell=self._tell, clock=lambda: self.now, timer=self.timer)
+        self.registry = CollectorRegistry()
+        return Aftermath(
+            self.folder,
+            self.store,
+            tell=self._tell,
+            clock=lambda: self.now,
+            telemetry=Telemetry(self.registry),
+            timer=self.timer,
+        )
 
     async def _tell(self, events: Sequence[Event]) -> None:
         if self.refuses:
@@ -218,3 +236,92 @@ async def test_it_goes_on_whatever_a_look_comes_to(life: Life):
     process.start()
     await until(lambda: bool(life.told))
     await process.stop()
+
+
+class Worn(Stores):
+    """A store in which the rows of some requests cannot be read, and fail whoever is asked for together with them."""
+
+    def __init__(self, *unreadable: UUID, whole_slices: bool = False) -> None:
+        super().__init__()
+        self.unreadable, self._whole_slices = set(unreadable), whole_slices
+        self._in_hand: set[UUID] = set()
+
+    async def request(self, request_id: UUID) -> RequestState | None:
+        self._in_hand.add(request_id)
+        await asyncio.sleep(0)  # those who ask meanwhile share a transaction
+        try:
+            if self._in_hand & self.unreadable:
+                raise ValueError("badly formed hexadecimal UUID string")
+            return await super().request(request_id)
+        finally:
+            await asyncio.sleep(0)
+            self._in_hand.discard(request_id)
+
+    async def made_between(self, *, begun: Span, made: Span) -> list[AnyFact]:
+        found = await super().made_between(begun=begun, made=made)
+        if self._whole_slices and self.unreadable & {fact.request_id for fact in found}:
+            raise ValueError("Invalid isoformat string")
+        return found
+
+
+@pytest.mark.parametrize("whole_slices", [False, True], ids=["a request", "a slice"])
+async def test_a_request_that_cannot_be_read_costs_no_neighbour_and_is_told_by_a_process_that_can(
+    life: Life, *, whole_slices: bool
+):
+    before, worn, after = (begun_at(NOW - timedelta(seconds=n)) for n in (4, 3, 2))
+    life.store = store = Worn(worn.id, whole_slices=whole_slices)
+    for request in (before, worn, after):
+        await store.write(finished(request))
+    await life.killed()
+    with structlog.testing.capture_logs() as logs:
+        process = await life.next()
+        await process.look()
+    told, counted = {event.request_id for event in life.told}, life.unreadable
+    store.unreadable.clear()
+    await life.next()
+
+    assert told == {before.id, after.id}
+    assert counted == 1
+    assert [line["log_level"] for line in logs if "cannot be read" in line["event"]] == ["error"]
+    assert {event.request_id for event in life.told} == {before.id, worn.id, after.id}
+
+
+async def test_nor_do_checks_that_got_another_number_wait_for_one_that_cannot_be_read(life: Life):
+    worn, well = (begun_at(NOW - timedelta(minutes=3)) for _ in range(2))
+    life.store = store = Worn(worn.id)
+    for request in (worn, well):
+        await store.write(finished(request))
+        store.checks_to_tell.add(request.id)
+    process = life.process()
+    process.take_up()
+    await process.look()
+
+    assert [event.request_id for event in life.told] == [well.id]
+    assert store.checks_to_tell == set()
+    assert life.unreadable == 1
+
+
+async def test_a_store_that_reads_nothing_at_all_is_waited_for(life: Life):
+    class Lost(Stores):
+        async def made_between(self, *, begun: Span, made: Span) -> list[AnyFact]:
+            raise KeyError("no row is to blame")
+
+    await life.killed()
+    life.store = Lost()
+    with pytest.raises(KeyError):
+        await life.next()
+
+    assert life.unreadable == 0
+
+
+async def test_of_many_rows_that_cannot_be_read_not_each_is_looked_for(life: Life):
+    worn = [begun_at(NOW - timedelta(milliseconds=7 * n)) for n in range(200)]
+    well = begun_at(NOW - timedelta(seconds=15))
+    life.store = Worn(*(request.id for request in worn), whole_slices=True)
+    for request in (*worn, well):
+        await life.store.write(finished(request))
+    await life.killed()
+    await life.next()
+
+    assert {event.request_id for event in life.told} == {well.id}
+    assert 20 <= life.unreadable <= 40

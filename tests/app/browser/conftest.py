@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from core import warehouse as door
 from core.events import Availability, StatusChange, encode_lines
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.settings.watching import Metrics
