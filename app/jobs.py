@@ -26,6 +26,12 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
             f"**No minute was judged for {words.lasting(now - runs.judged)}.** Is `heliograph scheduler` running? Without it "
             "nobody is alerted, and no report is sent."
         )
+    if runs.latest is None:
+        st.info(
+            "**The warehouse is still that of the version before**, which does not note how runs came out. `heliograph ingester` and "
+            "`heliograph scheduler` bring it up to date when they start."
+        )
+    latest = runs.latest or {}
     report, when = _last_report()
     jobs: dict[Job, tuple[str, str, datetime | None, str]] = {
         "minute": ("judge channels, and alert", "each minute", runs.judged, "the last minute that was judged"),
@@ -34,7 +40,7 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
         "report": ("send reports", "each morning", when, report),
     }
     for job, (name, *_) in jobs.items():
-        run = runs.latest.get(job)
+        run = latest.get(job)
         if run is not None and run.failure:
             ended = words.moment(run.at, zone, now=now)
             st.warning(
@@ -47,7 +53,7 @@ def draw(runs: Runs, zone: str, *, now: datetime) -> None:
             texts.Column("Job", [name for name, *_ in jobs.values()]),
             texts.Column("Due", [due for _, due, _, _ in jobs.values()]),
             texts.Column("Last work", [_last(at, zone, now) for _, _, at, _ in jobs.values()], about=_WORK),
-            texts.Column("Last run", [_ended(runs.latest.get(job), zone, now) for job in jobs]),
+            texts.Column("Last run", [_ended(latest.get(job), zone, now) for job in jobs]),
             texts.Column("About", [about for *_, about in jobs.values()], "long"),
         ],
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import words
+from core.words import points
 from metrics.catalogue import Metric
 
 _ROWS_MAX = 30
@@ -28,12 +29,12 @@ def readings(
     """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand. `chosen` is called when somebody
     chooses a row, which `chosen_row` then tells by the `key`."""
     table = largest(table)
-    scale, number = (100, "%.2f %%") if shown.unit == "ratio" else (1, "%.2f s")
     seen = table.assign(
-        **{column: table[column] * scale for column in ("value", "p95") if column in table},
         settled=["settled" if done else "settling" for done in table["settled"]],
     )
+    number = "%.2f s"
     if shown.unit == "ratio":
+        seen["value"], number = percents(table["value"], 2)
         seen["between"] = [
             words.between(None if pd.isna(value) else float(value), int(n))
             for value, n in zip(table["value"], table["n"], strict=True)
@@ -60,6 +61,15 @@ def readings(
         },
         column_order=[column for column in columns if column in seen],
     )
+
+
+def percents(shares: pd.Series[float], places: int) -> tuple[pd.Series[float], str]:
+    """A column of shares in hundredths, and its format: with as many decimals, or with more where one that is not all would read
+    as 100 or one that is not nothing as 0."""
+    told = [None if pd.isna(share) else points(float(share), places) for share in shares]
+    most = max((len(text.partition(".")[2]) for text in told if text), default=places)
+    values = [float("nan") if pd.isna(share) else float(points(float(share), most)) for share in shares]
+    return pd.Series(values, index=shares.index, dtype="float64"), f"%.{most}f %%"
 
 
 def largest(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from zoneinfo import ZoneInfo
 
+from core.words import count as count  # told on from here with all else that is written on pages
 from core.words import points
 from metrics.catalogue import Metric
 from metrics.readings import interval
@@ -64,7 +65,12 @@ def figure(value: float | None, unit: str) -> str:
     """A value with its unit."""
     if value is None or not isfinite(value):
         return UNDEFINED
-    return f"{points(value, _ratio_places(value))} %" if unit == "ratio" else seconds(value)
+    return share(value, _ratio_places(value)) if unit == "ratio" else seconds(value)
+
+
+def share(value: float | None, places: int) -> str:
+    """A share with as many decimals, or more where it would read as all or as nothing."""
+    return f"{points(value, places)} %" if value is not None and isfinite(value) else UNDEFINED
 
 
 def between(value: float | None, n: int) -> str:
@@ -94,11 +100,6 @@ def change(now: float, before: float, unit: str) -> str:
     text = f"{abs(moved):.2f}" if abs(moved) < 10 else f"{abs(moved):.1f}"
     sign = "±" if float(text) == 0 else "+" if moved > 0 else "−"
     return f"{sign}{text} {'points' if unit == 'ratio' else 's'}"
-
-
-def count(number: int) -> str:
-    """A whole number, grouped."""
-    return f"{number:,}"
 
 
 def mebibytes(size_bytes: float) -> str:

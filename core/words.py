@@ -1,4 +1,4 @@
-"""How shares are written in sentences, in alerts, reports, on pages and in logs alike."""
+"""How shares and counts are written, in alerts, reports, on pages and in logs alike."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def points(share: float, places: int = 0) -> str:
         if places == PLACES_MAX
         else f"{share * 100:.{places}f}"
     )
+
+
+def count(number: int) -> str:
+    """A whole number in groups of three, as English writes them."""
+    return f"{number:,}"

@@ -70,12 +70,12 @@ def dead_letters(warehouse: Warehouse, *, start: datetime, end: datetime, most: 
 @dataclass(frozen=True)
 class Runs:
     """How far the jobs of the scheduler have come, None for one that has not run: the last minute that was judged, and when
-    hours were rolled up and days merged last; and how the last run of each came out."""
+    hours were rolled up and days merged last; and how the last run of each came out, None where that is not noted yet."""
 
     judged: datetime | None
     rolled_up: datetime | None
     merged: datetime | None
-    latest: Mapping[Job, Run]
+    latest: Mapping[Job, Run] | None
 
 
 def runs(warehouse: Warehouse) -> Runs:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import structlog
 
+from core.errors import WarehouseRefused
 from core.redact import described
 from core.warehouse import Warehouse
 from metrics.cohorts import text
@@ -18,6 +19,9 @@ from metrics.cohorts import text
 _log = structlog.get_logger(__name__)
 
 Job = Literal["minute", "rollup", "settling", "report"]
+
+_NO_SUCH_TABLE = 60
+"""As ClickHouse says it. The first program that writes makes the table, and the dashboard, which reads only, may be there before."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,13 @@ def note_apart(open_warehouse: Callable[[], Warehouse], job: Job, *, at: datetim
         _log.warning("how a job came out could not be noted", job=job, reason=described(error))
 
 
-def latest(warehouse: Warehouse) -> dict[Job, Run]:
-    """The last run of each job that has run. Raises `WarehouseUnavailable`."""
-    rows = warehouse.query_rows("SELECT job, toUnixTimestamp64Milli(at), failure FROM job_runs FINAL")
+def latest(warehouse: Warehouse) -> dict[Job, Run] | None:
+    """The last run of each job that has run; None where runs are not noted yet, for the warehouse is of the version before.
+    Raises `WarehouseUnavailable`, `WarehouseRefused`."""
+    try:
+        rows = warehouse.query_rows("SELECT job, toUnixTimestamp64Milli(at), failure FROM job_runs FINAL")
+    except WarehouseRefused as error:
+        if error.code != _NO_SUCH_TABLE:
+            raise
+        return None
     return {job: Run(datetime.fromtimestamp(at_ms / 1000, UTC), failure) for job, at_ms, failure in rows}

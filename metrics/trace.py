@@ -66,7 +66,7 @@ def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
 
     `kind` is send, receipt, verify or inbound; `what` is the outcome, the status or the result in our words, or the word of
     the number, stop or start: its last one before the request, and those of the days after; `detail` says more: the cause of
-    an attempt, the provider's raw status, who told of a check. `at` is by our clock, UTC.
+    an attempt, the provider's raw status, which check it was (or conversion, told by a sender with codes of its own). `at` is by our clock, UTC.
     """
     try:
         made, until = time_of(request_id), time_of(request_id) + _LIFE
@@ -85,7 +85,7 @@ def story(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
         SELECT at, 'receipt', attempt, provider, carrier, status, error_class, raw_code, raw_status
         FROM receipt_events FINAL WHERE {_OF_REQUEST}
         UNION ALL
-        SELECT at, 'verify', attempt, provider, carrier, result, '', '', concat('check ', toString(check), ', ', source)
+        SELECT at, 'verify', attempt, provider, carrier, result, '', '', concat(source, ' ', toString(check))
         FROM verify_events FINAL WHERE {_OF_REQUEST}
         UNION ALL
         SELECT max(at), 'inbound', 0, argMax(provider, at), '', argMax(keyword, at), '', '', ''
@@ -114,10 +114,17 @@ def requests_of(
 
 def messages(warehouse: Warehouse, question: MessagesQuestion) -> pd.DataFrame:
     """The messages behind a figure, newest first: `MESSAGE_COLUMNS`. `state` is as `attempts` has it, in one word."""
+    # Of a day's 500,000 the last hour has enough nearly always, and is read in a fifth of the time.
+    latest = question.end - (question.end - question.start) / 24
+    found = _within(warehouse, question, start=latest)
+    return found if len(found) >= question.most else _within(warehouse, question, start=question.start)
+
+
+def _within(warehouse: Warehouse, question: MessagesQuestion, *, start: datetime) -> pd.DataFrame:
     where = [cohorts.WINDOW, *cohorts.filter_clauses(question.filters)]
     if question.troubled:
         where.append("NOT delivered AND filled_at IS NULL")
-    parameters = {**cohorts.window(question.start, question.end), **cohorts.filter_values(question.filters)}
+    parameters = {**cohorts.window(start, question.end), **cohorts.filter_values(question.filters)}
     return _messages(warehouse, " AND ".join(where), parameters, most=question.most)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from core.words import count as count  # told on from here with all else that is written in mails
 from core.words import points
 from metrics.catalogue import METRICS, Metric, metric
 from metrics.readings import Reading, Verdict, verdict
@@ -14,18 +15,12 @@ from reports.readings import Compared
 from reports.spans import Span
 
 UNDEFINED = "–"
-_GROUP = "\N{NARROW NO-BREAK SPACE}"
 _SPACE = "\N{NO-BREAK SPACE}"
 _NEWS = ("verification_success_rate", "delivery_rate", "third_party_success_rate")
 """Whose value the subject tells: the first that is defined."""
 
 _NAMED_MAX = 3
 _SHORT = {"verification_success_rate": "verification success", "third_party_success_rate": "third-party success"}
-
-
-def count(number: int) -> str:
-    """A whole number, in groups that no country reads as a decimal mark."""
-    return f"{number:,}".replace(",", _GROUP)
 
 
 def whole(text: str) -> str:

@@ -95,8 +95,11 @@ def _share(names: list[str], share: pd.Series[float], count: pd.Series[int], lab
         "y": [escape(name) for name in names],
         "x": share * 100,
         "marker": {"color": colour},
-        "customdata": [words.count(int(number)) for number in count],
-        "hovertemplate": f"{label}: %{{x:.1f}} % (%{{customdata}})<extra></extra>",
+        "customdata": [
+            f"{words.figure(one, 'ratio')} ({words.count(int(number))})"
+            for one, number in zip(share, count, strict=True)
+        ],
+        "hovertemplate": f"{label}: %{{customdata}}<extra></extra>",
     }
 
 

@@ -11,7 +11,7 @@ from app.charts.figures import BELOW, BUTTON_LINE, LEGEND_LINE, figure, room
 from app.charts.frames import axis_range, tick_time, wall_clock
 from app.palette import BAD, LINES, Shade
 from app.timeframe import Window
-from app.words import MEBIBYTE
+from app.words import MEBIBYTE, share
 from metrics.freshness import KINDS
 from metrics.operations import AVAILABILITY_GOAL
 
@@ -34,8 +34,16 @@ def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shad
         "y": course["availability"].astype(float) * 100,
         "line": {"color": LINES[shade][0], "width": 2},
         "marker": {"size": 4},
-        "customdata": list(zip(course["n"], course["failed"], course["shed"], strict=True)),
-        "hovertemplate": "%{y:.4f} % of %{customdata[0]:,} calls; failed %{customdata[1]:,}, of them shed %{customdata[2]:,}<extra></extra>",
+        "customdata": list(
+            zip(
+                [share(float(one), 4) for one in course["availability"]],
+                course["n"],
+                course["failed"],
+                course["shed"],
+                strict=True,
+            )
+        ),
+        "hovertemplate": "%{customdata[0]} of %{customdata[1]:,} calls; failed %{customdata[2]:,}, of them shed %{customdata[3]:,}<extra></extra>",
     }
     places = ".2f" if 100 - low > 0.2 else ".3f"
     layout = _layout("Calls not failed", window, zone, widest=f"{99.9:{places}} %") | {

@@ -42,8 +42,8 @@ def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figur
             "thickness": 1.5,
         },
         "marker": {"size": 11, "color": LINES[shade][0]},
-        "customdata": [words.count(row.n) for row in rows],
-        "hovertemplate": "as it was: %{x:.2f} %, n %{customdata}<extra></extra>",
+        "customdata": [f"{words.share(row.raw, 2)}, n {words.count(row.n)}" for row in rows],
+        "hovertemplate": "as it was: %{customdata}<extra></extra>",
     }
     equal: dict[str, Any] = {
         "type": "scatter",
@@ -52,7 +52,8 @@ def compared(metric: Metric, rows: Sequence[Adjusted], shade: Shade) -> go.Figur
         "x": [None if row.value is None else row.value * 100 for row in rows],
         "y": names,
         "marker": {"size": 12, "color": LINES[shade][1], "symbol": "diamond"},
-        "hovertemplate": "on equal traffic: %{x:.2f} %<extra></extra>",
+        "customdata": [words.share(row.value, 2) for row in rows],
+        "hovertemplate": "on equal traffic: %{customdata}<extra></extra>",
     }
     layout = {
         "height": _HEAD_HEIGHT + _ROW_HEIGHT * len(rows),
@@ -90,7 +91,8 @@ def delays(table: pd.DataFrame, colours: Colours, shade: Shade) -> go.Figure:
                 "x": line["seconds"],
                 "y": line["share"].astype(float) * 100,
                 "line": {"color": colour, "dash": dash, "width": 2},
-                "hovertemplate": f"{label}: %{{y:.1f}} %<extra></extra>",
+                "customdata": [words.figure(float(share), "ratio") for share in line["share"]],
+                "hovertemplate": f"{label}: %{{customdata}}<extra></extra>",
             }
         )
     layout = {

@@ -1,4 +1,5 @@
-"""The Messages page asks one question: the story of a request, the requests of a number, or the messages in the window."""
+"""The Messages page asks one question: the story of a request, the requests of a number, or the messages in the window; those
+again where the last part of the window has too few to fill the list."""
 
 from __future__ import annotations
 

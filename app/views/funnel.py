@@ -89,10 +89,11 @@ def _parts(parts: pd.DataFrame, dimension: str, window: Window) -> None:
         st.caption(f"Drawn are the {_BARS_MAX} largest of {words.count(len(parts))}; the table and its CSV have more.")
     told = tables.largest(parts)
     named = told.assign(**{dimension: [words.named(dimension, name) for name in told[dimension]]})
-    shown = named.assign(**{step: named[step] / named["submitted"] * 100 for step in STEPS[1:]})
+    shares = {step: tables.percents(named[step] / named["submitted"], 1) for step in STEPS[1:]}
+    shown = named.assign(**{step: values for step, (values, _) in shares.items()})
     columns = {
-        step: st.column_config.NumberColumn(STEP_TITLES[step], format="%.1f %%", help=STEP_MEANINGS[step])
-        for step in STEPS[1:]
+        step: st.column_config.NumberColumn(STEP_TITLES[step], format=number, help=STEP_MEANINGS[step])
+        for step, (_, number) in shares.items()
     }
     st.dataframe(
         shown,

@@ -144,8 +144,8 @@ def _costs(answers: ProvidersData, window: Window) -> None:
     currency = cached.settings().dashboard.currency or "units of the list"
     table = answers.costs.assign(
         provider=[words.named("provider", name) for name in answers.costs["provider"]],
-        priced=answers.costs["priced"] * 100,
     )
+    table["priced"], priced = tables.percents(answers.costs["priced"], 0)
     st.dataframe(
         table,
         hide_index=True,
@@ -160,7 +160,7 @@ def _costs(answers: ProvidersData, window: Window) -> None:
             "per_delivered": st.column_config.NumberColumn(f"Per delivered ({currency})", format="%.4f"),
             "per_approved": st.column_config.NumberColumn(f"Per entered code ({currency})", format="%.4f"),
             "priced": st.column_config.NumberColumn(
-                "Priced", format="%.0f %%", help="Share of accepted messages that the price list has a price for."
+                "Priced", format=priced, help="Share of accepted messages that the price list has a price for."
             ),
         },
     )

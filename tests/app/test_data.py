@@ -191,7 +191,7 @@ QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
     "funnel": (3, lambda asked: funnel_data.answer(asked, DAY, (), dimension="carrier", now=NOW)),
     "incidents": (2, lambda asked: incidents_data.answer(asked, DAY, ())),
     "what else moved": (2, lambda asked: incidents_data.moved(asked, DAY, (("provider", ("aurora",)),), **WHEN)),
-    "messages": (1, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
+    "messages": (2, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
     "operations": (10, lambda asked: operations_data.answer(asked, DAY, now=NOW)),
     "filters": (2, lambda asked: basics.choices(asked, DAY)),
 }

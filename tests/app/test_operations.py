@@ -125,6 +125,20 @@ def test_the_jobs_of_the_scheduler_are_told_with_their_last_run(
     assert "2026-03-05 03:20:30 UTC" in written
 
 
+def test_a_warehouse_of_the_version_before_notes_no_runs_and_the_page_says_so(
+    warehouse: Warehouse, operations: AppTest
+) -> None:
+    warehouse.command("DROP TABLE job_runs")  # all that migration 18 brings
+    load(warehouse, until=NOW, hours=2)
+
+    written = text(run(operations))
+
+    assert "The warehouse is still that of the version before" in written
+    assert "There is no data yet" not in written
+    assert "each minute, what is due" in written
+    assert "Every event of this range could be read" in written
+
+
 def test_the_queue_tells_what_waits(
     warehouse: Warehouse, pages: Pages, place: dict[str, str], nats_server: Server
 ) -> None:

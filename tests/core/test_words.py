@@ -4,7 +4,7 @@ import pytest
 
 from app import words
 from core.words import percent, points
-from reports.words import figure
+from reports.words import count, figure
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,10 @@ def test_pages_alerts_and_mails_write_shares_by_the_same_rule():
     told = [words.figure(0.99996, "ratio"), percent(0.99996), figure(0.99996, "ratio"), words.figure(0.00002, "ratio")]
 
     assert [one.replace("\N{NO-BREAK SPACE}", " ") for one in told] == ["99.996 %", "99.996 %", "99.996 %", "0.002 %"]
+
+
+def test_pages_and_mails_group_thousands_alike():
+    assert words.count(1_234_567) == count(1_234_567) == "1,234,567"
 
 
 def test_a_page_says_where_its_buckets_are_not_those_of_its_zone():

@@ -61,6 +61,7 @@ def test_a_story_has_every_step_once_and_in_order(told: Warehouse):
     ]
     assert rows["error_code"].iloc[0] == "503"
     assert rows["detail"].iloc[3] == "DELIVRD"
+    assert list(rows["detail"].iloc[4:]) == ["check 1", "check 2"]
     assert rows["at"].iloc[3].to_pydatetime() == at(6)
 
 
@@ -103,6 +104,18 @@ def test_the_messages_behind_a_figure_come_newest_first(told: Warehouse):
     assert tuple(found.columns) == MESSAGE_COLUMNS
     assert list(found["state"]) == ["no receipt", "failed", "delivered", "failed"]
     assert list(found["error_code"]) == ["", "21", "", "503"]
+
+
+def test_the_newest_are_the_same_however_many_are_wanted(warehouse: Warehouse):
+    crowd = [Request(f"crowd {number}", seconds=number * 100).sent() for number in range(36)]
+    tell(warehouse, all_of(*crowd))
+    hour = {"start": START, "end": START + timedelta(hours=1)}
+    every = messages(warehouse, MessagesQuestion(**hour))
+
+    assert len(every) == 36
+    assert every["submitted_at"].is_monotonic_decreasing
+    for most in (1, 2, 3, 35):
+        assert messages(warehouse, MessagesQuestion(**hour, most=most)).equals(every.head(most))
 
 
 def test_those_in_trouble_are_those_that_did_not_arrive(told: Warehouse):
