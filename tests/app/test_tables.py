@@ -7,9 +7,9 @@ import pytest
 
 from app import tables
 from app.charts import funnel, operations, providers
-from app.data.funnel import STEPS
 from app.palette import Colours
 from metrics.catalogue import metric
+from metrics.funnel import STEPS
 from metrics.mix import Adjusted
 from tests.app.test_data import DAY
 
