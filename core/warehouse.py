@@ -173,15 +173,23 @@ def translated(address: str) -> Iterator[None]:
         code = _code_of(error)
         first_line = redact(str(error).strip().partition("\n")[0])[:500]
         if (isinstance(error, OperationalError) and not code) or code in _BUSY_CODES:
-            raise WarehouseUnavailable(f"ClickHouse at {address} does not answer: {first_line}", hint=_HINT) from None
+            reason = first_line if code or error.__cause__ is None else _met(error)
+            raise WarehouseUnavailable(f"ClickHouse at {address} does not answer: {reason}", hint=_HINT) from None
         raise WarehouseRefused(f"ClickHouse at {address} refused: {first_line}", code=code) from None
     except (ClickHouseError, HTTPError, OSError) as error:
-        raise WarehouseUnavailable(
-            f"ClickHouse at {address} does not answer: {type(error).__name__}", hint=_HINT
-        ) from None
+        raise WarehouseUnavailable(f"ClickHouse at {address} does not answer: {_met(error)}", hint=_HINT) from None
 
 
 _HINT = "check [warehouse] host and port in the settings, and that ClickHouse runs there"
+
+
+def _met(error: BaseException) -> str:
+    """What was met on the way there, in the words of the system: the client quotes the whole question, and what it asks for."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError):
+        return error.strerror or str(error) or type(error).__name__
+    return type(error).__name__
 
 
 def _code_of(error: DatabaseError) -> int:

@@ -138,3 +138,4 @@ def test_nobody_there_says_where_and_what_to_do(warehouse_settings):
         door.connect(warehouse_settings.model_copy(update={"port": port}))
 
     assert "[warehouse]" in refused.value.hint
+    assert str(refused.value) == f"ClickHouse at 127.0.0.1:{port} does not answer: Connection refused"
