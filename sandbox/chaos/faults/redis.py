@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -18,12 +18,14 @@ from redis.retry import Retry
 
 from sandbox.chaos.cluster import Plan, can_mount, fill
 from sandbox.chaos.nemesis import LOSES_MIRROR, STAYS, Around, Fault, Field, needs_mysql
-from sandbox.chaos.proxy import DOWN
+from sandbox.chaos.proxy import BLACK_HOLE, DOWN, NONE, Link, Trouble, latency
 from sandbox.ports import LOOPBACK
 
 _BOTH_WITHIN_SECONDS = 10.0
 _TIMEOUT_SECONDS = 5.0
 _DISK_MB = 16
+_LATE = latency(250, jitter_ms=100)
+"""Each question is answered in time, and the several of a call take longer than it may wait."""
 
 
 @contextmanager
@@ -189,6 +191,22 @@ async def both_down(field: Field) -> AsyncIterator[None]:
     await field.heal("mysql")
 
 
+@asynccontextmanager
+async def crossed(field: Field) -> AsyncIterator[None]:
+    """MySQL is late for one instance, and the other has lost Redis: who gives up waiting must not decide where nobody hears."""
+    late = [link for link in field.cluster.links["mysql"] if link.name.startswith("a ")]
+    silent = [link for link in field.cluster.links["redis"] if link.name.startswith("b ")]
+    await _set_all(silent, BLACK_HOLE)
+    await _set_all(late, _LATE)
+    yield
+    await _set_all([*silent, *late], NONE)
+
+
+async def _set_all(links: Iterable[Link], trouble: Trouble) -> None:
+    for link in links:
+        await asyncio.to_thread(link.set, trouble)
+
+
 FAULTS = (
     Fault(
         number="F12a",
@@ -216,6 +234,16 @@ FAULTS = (
         number="F12h", title="Redis' password rotated", victim="redis", around=password_rotated, expects=LOSES_MIRROR
     ),
     Fault(number="F12i", title="Redis killed, then LOADING", victim="redis", around=loading, expects=LOSES_MIRROR),
+    Fault(
+        number="F12j",
+        title="MySQL late for one, Redis gone for the other",
+        victim="mysql and redis",
+        around=crossed,
+        expects=None,
+        tolerates=frozenset({503}),
+        seconds=12.0,
+        impossible=needs_mysql,
+    ),
     _small_disk(number="F13a", title="Redis' disk full, fsync every second", around=disk_full("everysec")),
     _small_disk(number="F13b", title="Redis' disk full, fsync always", around=disk_full("always")),
 )
