@@ -41,8 +41,7 @@ def step(row: Mapping[Hashable, Any]) -> str:
     if kind == "inbound":
         return _WORDS.get(what, what).format(row["provider"])
     of = f"the code of attempt {attempt}" if attempt else "a code that is nobody's"
-    told_by = str(row["detail"]).removesuffix(", check")  # by us, as most are
-    return f"Entered {of}: {_RESULTS.get(what, what)} ({told_by})"
+    return f"Entered {of}: {_RESULTS.get(what, what)} ({row['detail']})"
 
 
 def _why(what: str, error_class: str, code: str) -> str:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-import pandas as pd
 import streamlit as st
 
 from app import words
-from core.words import points
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,6 @@ class Column:
 def table(name: str, columns: Sequence[Column]) -> None:
     """Draw it; `name` is read aloud."""
     st.html(html(name, columns))
-
-
-def shares(column: pd.Series[float]) -> list[str]:
-    """Shares beneath each other, each with as many decimals as the others."""
-    return [f"{points(share, 2)} %" for share in column]
 
 
 def html(name: str, columns: Sequence[Column]) -> str:

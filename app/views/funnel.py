@@ -69,7 +69,9 @@ def _causes(answers: FunnelData, window: Window) -> None:
         [
             texts.Column("Lost at", [LOSS_TITLES[step] for step in rows["step"]]),
             texts.Column("Attempts", [words.count(int(lost)) for lost in rows["lost"]], "number"),
-            texts.Column("Of all submitted", texts.shares(rows["lost"] / answers.whole["submitted"]), "number"),
+            texts.Column(
+                "Of all submitted", [words.share(one, 2) for one in rows["lost"] / answers.whole["submitted"]], "number"
+            ),
             texts.Column("Why", why, "long"),
             texts.Column("Error code", rows["error_code"].tolist(), "long", code_of),
         ],

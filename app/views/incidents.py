@@ -96,7 +96,7 @@ def _lists(view: View, window: Window) -> None:
                 format="%.0f %%",
                 help="Of the whole drop meanwhile, wherever it was, the part in this scope.",
             ),
-            "what": st.column_config.TextColumn("What happened", width="large"),
+            "what": None,  # too long for a cell: its page says it, and the file has it
         },
     )
     st.caption("Choose a row to see the evidence.")

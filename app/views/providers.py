@@ -178,7 +178,9 @@ def _failures(answers: ProvidersData, window: Window) -> None:
         [
             texts.Column("Provider", [words.named("provider", name) for name in rows["provider"]]),
             texts.Column("Attempts", [words.count(int(failed)) for failed in rows["failed"]], "number"),
-            texts.Column("Of its submitted", texts.shares(rows["failed"] / rows["submitted"]), "number"),
+            texts.Column(
+                "Of its submitted", [words.share(one, 2) for one in rows["failed"] / rows["submitted"]], "number"
+            ),
             texts.Column("When", [_STAGES[stage] for stage in rows["stage"]]),
             texts.Column("Why", [ERROR_CLASSES.get(name, name) for name in rows["error_class"]], "long"),
             texts.Column("Error code", rows["error_code"].tolist(), "long", "In the words of the provider."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from app import texts
 
 
@@ -19,7 +17,3 @@ def test_each_text_carries_its_title_for_a_card() -> None:
 
     assert '<td role="cell" class="hg-brief" data-title="When">today</td>' in table
     assert '<td role="cell" class="hg-number" data-title="n">3</td>' in table
-
-
-def test_shares_beneath_each_other_have_as_many_decimals() -> None:
-    assert texts.shares(pd.Series([0.1, 0.00123])) == ["10.00 %", "0.12 %"]
