@@ -3,7 +3,7 @@ attempts again, by longer buckets), and the availability of the API with its cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -91,7 +91,7 @@ def answer(
         before=before.result() if before else None,
         other=other.result() if other else None,
         same_age=same_age,
-        sparks={slug: _spark(course.result(), slug, bucket) for slug in ALL_SLUGS},
+        sparks=_sparks(course.result(), bucket),
         uptime=calls.result(),
     )
 
@@ -102,15 +102,21 @@ def at_same_age(window: Window, *, now: datetime, on_time_seconds: int) -> bool:
     return window.span <= _SAME_AGE_MAX and window.end >= now - timedelta(seconds=settles_seconds)
 
 
-def _spark(frame: pd.DataFrame, slug: str, bucket: str) -> Spark:
-    """One place for every bucket, so that a bucket without attempts is a gap and not a shorter line."""
+def _sparks(frame: pd.DataFrame, bucket: str) -> dict[str, Spark]:
+    """Of each metric one place for every bucket, so that a bucket without attempts is a gap and not a shorter line."""
     if frame.empty:
-        return Spark((), (), bucket)
+        return dict.fromkeys(ALL_SLUGS, Spark((), (), bucket))
     ordered = frame.sort_values("bucket")
     size = pd.Timedelta(1, "D") if bucket == "1d" else pd.Timedelta(bucket.replace("m", "min"))
-    places = ((ordered["bucket"] - ordered["bucket"].iloc[0]) / size).round().astype(int)
-    values: list[float | None] = [None] * (int(places.iloc[-1]) + 1)
-    settled = [True] * len(values)
-    for place, value, is_settled in zip(places, ordered[slug], ordered[f"{slug}_settled"], strict=True):
-        values[place], settled[place] = number_of(value), bool(is_settled)
-    return Spark(tuple(values), tuple(settled), bucket)
+    places = ((ordered["bucket"] - ordered["bucket"].iloc[0]) / size).round().astype(int).tolist()
+    return {
+        slug: _spark(places, ordered[slug].tolist(), ordered[f"{slug}_settled"].tolist(), bucket) for slug in ALL_SLUGS
+    }
+
+
+def _spark(places: Sequence[int], values: Sequence[float], settled: Sequence[bool], bucket: str) -> Spark:
+    all_values: list[float | None] = [None] * (places[-1] + 1)
+    all_settled = [True] * len(all_values)
+    for place, value, is_settled in zip(places, values, settled, strict=True):
+        all_values[place], all_settled[place] = number_of(value), is_settled
+    return Spark(tuple(all_values), tuple(all_settled), bucket)
