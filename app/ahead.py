@@ -12,6 +12,7 @@ import streamlit as st
 
 CHARTS = ("PlotlyChart",)
 TABLES = ("DataFrame",)
+FIELDS = ("TextInput",)
 WIDGETS = ("Html", "ButtonGroup", "DateTimeInput", "Selectbox", "Checkbox", "DownloadButton")
 """Scripts of Streamlit as their files begin; what they import themselves the browser finds."""
 
@@ -23,7 +24,7 @@ PAGES = {
     "regions": CHARTS + TABLES,
     "funnel": CHARTS + TABLES,
     "incidents": TABLES,
-    "messages": TABLES,
+    "messages": TABLES + FIELDS,
     "operations": CHARTS,
     "reports": (),
 }

@@ -13,7 +13,7 @@ from tests.app.browser.places import WITH_DATA
 
 
 def test_all_that_is_fetched_ahead_is_where_streamlit_keeps_it() -> None:
-    wanted = (*ahead.CHARTS, *ahead.TABLES, *ahead.WIDGETS)
+    wanted = (*ahead.CHARTS, *ahead.TABLES, *ahead.FIELDS, *ahead.WIDGETS)
 
     assert len(ahead.found(wanted)) == len(wanted)
     assert all((Path(st.__file__).parent / "static" / name).is_file() for name in ahead.found(wanted))
