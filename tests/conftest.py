@@ -9,13 +9,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
-from core import warehouse as door
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from sandbox.gateway.launch import RunningGateway, start_gateway
 from sandbox.servers import Server, start_mariadb, start_nats, start_redis, start_valkey
 from tests.support.servers import require_server
-from tests.support.warehouses import Databases, settings_of
+from tests.support.warehouses import Database, Databases, settings_of
 
 LONGEST = ("tests/sandbox/chaos/test_matrix.py", "tests/app/browser/")
 """Begun first: whoever begins the longest last leaves the other worker without any. Neighbours share a browser."""
@@ -55,22 +54,25 @@ def databases(gateway: RunningGateway) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def warehouse_settings(request: pytest.FixtureRequest, gateway: RunningGateway) -> Iterator[WarehouseSettings]:
-    """Settings of a database that nobody else uses; it is there for whoever asks for `warehouse` as well."""
-    if "warehouse" not in request.fixturenames:
-        yield settings_of(gateway)
-        return
-    databases: Databases = request.getfixturevalue("databases")
+def lent(databases: Databases) -> Iterator[Database]:
+    """A database of the test's own."""
     with databases.lent() as database:
-        yield database.settings
+        yield database
 
 
 @pytest.fixture
-def warehouse(warehouse_settings: WarehouseSettings) -> Iterator[Warehouse]:
+def warehouse(lent: Database) -> Warehouse:
     """An empty, migrated warehouse."""
-    opened = door.connect(warehouse_settings)
-    yield opened
-    opened.close()
+    return lent.warehouse
+
+
+@pytest.fixture
+def warehouse_settings(request: pytest.FixtureRequest, gateway: RunningGateway) -> WarehouseSettings:
+    """Where `warehouse` is; for whoever does not ask for that, where there is none."""
+    if "warehouse" not in request.fixturenames:
+        return settings_of(gateway)
+    lent: Database = request.getfixturevalue("lent")
+    return lent.settings
 
 
 @pytest.fixture(scope="session")
