@@ -1,5 +1,5 @@
 """Databases for tests, lent to one at a time: migrated once, and emptied for the next. To migrate one takes half a second
-of processor time, to empty one a hundredth, and four hundred tests want one."""
+of processor time, to empty one with a few rows a tenth, and four hundred tests want one."""
 
 from __future__ import annotations
 
