@@ -114,9 +114,10 @@ class Recent:
         if facts is None:
             facts = self._requests[request_id] = {}
         key = (type(fact), fact.key)
-        if key in facts:
+        held = facts.get(key)
+        if held is not None and not (isinstance(fact, DeliveryReceipt) and fact.at < held.at):
             return False
-        facts[key] = fact
+        facts[key] = fact  # of two receipts the earlier: one that waited for a store may be overtaken
         if isinstance(fact, Request):
             self._of_number.setdefault(fact.phone_hash, []).append(fact.id)
         if isinstance(fact, Attempt) and fact.was_asked_for:

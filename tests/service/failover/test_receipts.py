@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from core.journal import closed_files
 from service.facts import DeliveryReceipt, Request
-from service.failover import STORE_FOLDER
+from service.failover import STORE_FOLDER, Status
 from service.failover.journaling import decode
 from tests.service.failover.twins import Make, Twins, fallen_over
 from tests.service.stores import facts
@@ -72,3 +74,19 @@ async def test_a_receipt_that_comes_again_while_no_store_answers_is_known_for_th
 
     assert state is not None
     assert state.receipts == (facts.receipt(request),)
+
+
+async def test_a_receipt_that_was_overtaken_while_it_waited_for_a_store_is_kept_as_the_first(make: Make, twins: Twins):
+    request = facts.request()
+    first, second = facts.receipt(request), contradiction(request)
+    await twins.primary.write([request])  # through another instance
+    failover = await make()
+    twins.primary.available = twins.backup.available = False
+    await failover.write([msgspec.structs.replace(second, at=first.at + timedelta(seconds=1))])
+    told = await failover.write([first])
+    twins.primary.available = True
+    await until(lambda: failover.status is Status.REDIS_FATAL and twins.journaled == 0)
+    state = await twins.primary.request(request.id)
+
+    assert told == [True]
+    assert state.receipts == (first,)
