@@ -92,19 +92,21 @@ def steps(warehouse: Warehouse, question: FunnelQuestion) -> pd.DataFrame:
 
 
 def causes(warehouse: Warehouse, question: FunnelQuestion, *, now: datetime, most: int = 8) -> pd.DataFrame:
-    """Why attempts were lost: `step`, `what`, `error_class`, `error_code`, `lost`, at most `most` rows a step, largest first.
+    """Why attempts were lost: `step`, `what`, `error_class`, `provider`, `error_code`, `lost`, at most `most` rows a step, largest first.
 
     `what` is the outcome of the submission, `failed` (by a receipt), `waiting` or `silent` (no final receipt, for less or
-    more than an hour), `other_attempt`, `not_entered` or `not_approved`. Raises `WarehouseUnavailable`.
+    more than an hour), `other_attempt`, `not_entered` or `not_approved`. A code means something only with the provider it came
+    from: those of two are two rows; where there is no code, `provider` is empty. Raises `WarehouseUnavailable`.
     """
     sql = (
-        f"SELECT lost_at AS step, cause.1 AS what, cause.2 AS error_class, cause.3 AS error_code, count() AS lost FROM "
-        f"(SELECT {_LOST_AT} AS lost_at, {_CAUSE} AS cause FROM attempts FINAL WHERE {_where(question)}) "
-        f"WHERE lost_at != '' GROUP BY step, what, error_class, error_code "
-        f"ORDER BY lost DESC, what, error_class, error_code LIMIT {int(most)} BY step"
+        f"SELECT lost_at AS step, cause.1 AS what, cause.2 AS error_class, cause.3 AS error_code, "
+        f"if(error_code = '', '', name) AS provider, count() AS lost FROM "
+        f"(SELECT provider AS name, {_LOST_AT} AS lost_at, {_CAUSE} AS cause FROM attempts FINAL WHERE {_where(question)}) "
+        f"WHERE lost_at != '' GROUP BY step, what, error_class, provider, error_code "
+        f"ORDER BY lost DESC, what, error_class, provider, error_code LIMIT {int(most)} BY step"
     )
     rows = warehouse.query_df(sql, _parameters(question) | {"now": cohorts.text(now)})
-    names = ["step", "what", "error_class", "error_code"]
+    names = ["step", "what", "error_class", "provider", "error_code"]
     if rows.empty:
         return pd.DataFrame(columns=[*names, "lost"])
     return rows[[*names, "lost"]].astype(dict.fromkeys(names, str) | {"lost": "int64"})

@@ -63,7 +63,7 @@ def _causes(answers: FunnelData, window: Window) -> None:
         return
     rows = answers.causes
     why = [cause(what, error_class) for what, error_class in zip(rows["what"], rows["error_class"], strict=True)]
-    code_of = "In the words of the provider or the carrier."
+    code_of = "In the words of the provider or the carrier; another provider may mean something else by it."
     texts.table(
         "Why they were lost",
         [
@@ -73,6 +73,9 @@ def _causes(answers: FunnelData, window: Window) -> None:
                 "Of all submitted", [words.share(one, 2) for one in rows["lost"] / answers.whole["submitted"]], "number"
             ),
             texts.Column("Why", why, "long"),
+            texts.Column(
+                "Provider", rows["provider"].tolist(), "long", "Whose error code it is; the other causes have none."
+            ),
             texts.Column("Error code", rows["error_code"].tolist(), "long", code_of),
         ],
     )

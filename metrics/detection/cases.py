@@ -8,7 +8,7 @@ import numpy as np
 
 from metrics.detection.channels import columns
 from metrics.detection.evidence import TALLIES, Minute
-from metrics.detection.incidents import Channel, Kind, LeadingCode
+from metrics.detection.incidents import Channel, Incident, Kind, LeadingCode
 from metrics.detection.leaves import Bools, Floats
 
 LOOKS = (4, 9, 20, 45, 90)
@@ -45,9 +45,8 @@ class Case:
     ratio: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     codes: tuple[LeadingCode, ...] = ()
     normal: tuple[str, ...] = ()
-    cost_before: int = 0
-    people_before: int = 0
-    """What it had cost, in messages and in people, when this process took it over."""
+    before: Incident | None = None
+    """As it was told when this process took it over; what is counted here comes on top of it."""
     people_per_message: float = 1.0
     late_share: float = 1.0
     """Of the messages short of receipts within a minute, those that were late: what comes within a minute spans two."""

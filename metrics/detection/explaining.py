@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -102,19 +103,42 @@ def count_people(case: Case, people: People, *, start: datetime, end: datetime, 
         case.late_share = found / guess if found is not None and guess > 0 else 1.0
 
 
-def _share(case: Case) -> float | None:
-    everywhere = _missing(case.tally.sum(axis=0), case.channel)
-    here = _missing(case.tally[case.mask].sum(axis=0), case.channel)
+@dataclass(frozen=True)
+class _Before:
+    """What an earlier process had counted: messages, expected and observed of them, and what was missing anywhere."""
+
+    n: int = 0
+    expected: float = 0.0
+    observed: float = 0.0
+    everywhere: float = 0.0
+
+
+def _before(case: Case) -> _Before:
+    """Read back from what it told; nothing where that was of another channel or scope, and can be added to nothing here."""
+    told = case.before
+    if told is None or told.expected is None or told.observed is None:
+        return _Before()
+    if told.channel != case.channel or dict(told.scope) != case.scope:
+        return _Before()
+    expected, observed = told.n * told.expected, told.n * told.observed
+    return _Before(told.n, expected, observed, (expected - observed) / (told.share or 1.0))
+
+
+def _share(case: Case, before: _Before) -> float | None:
+    everywhere = before.everywhere + _missing(case.tally.sum(axis=0), case.channel)
+    here = before.expected - before.observed + _missing(case.tally[case.mask].sum(axis=0), case.channel)
     return float(np.clip(here / everywhere, 0, 1)) if everywhere > 0 and here > 0 else None
 
 
 def incident(case: Case, minute: int, moment: Callable[[int], datetime]) -> Incident:
     """The case as others see it."""
-    seen, place = facts(case), TALLY[case.channel]
-    n = int(seen.volume[_OUT_OF[case.channel]])
-    expected, observed = (float(seen.tally[2 * place + side]) for side in (0, 1))
+    seen, place, before = facts(case), TALLY[case.channel], _before(case)
+    n = before.n + int(seen.volume[_OUT_OF[case.channel]])
+    expected = before.expected + float(seen.tally[2 * place])
+    observed = before.observed + float(seen.tally[2 * place + 1])
     count = harmed(case)
-    messages = case.cost_before + round(count)
+    messages, people = (case.before.messages, case.before.affected) if case.before else (0, 0)
+    messages += round(count)
     return Incident(
         id=case.id,
         kind=case.kind,
@@ -125,10 +149,10 @@ def incident(case: Case, minute: int, moment: Callable[[int], datetime]) -> Inci
         updated_at=moment(minute + 1),
         state="open" if case.open else "resolved",
         resolved_at=moment(case.resolved) if case.resolved is not None else None,
-        affected=case.people_before + round(count * case.people_per_message),
+        affected=people + round(count * case.people_per_message),
         messages=messages,
         lost=0 if case.kind in ("receipts-stop", "slow-channel", "pumping") else messages,
-        share=_share(case),
+        share=_share(case, before),
         expected=_ratio(expected, n),
         observed=_ratio(observed, n),
         n=n,
@@ -179,8 +203,7 @@ def restored(told: Incident, minute: Callable[[datetime], int], mask: Bools) -> 
         confidence=told.confidence,
         codes=told.codes,
         normal=told.normal,
-        cost_before=told.messages,
-        people_before=told.affected,
+        before=told,
     )
     if told.resolved_at is not None:
         case.resolved, case.closed_at = minute(told.resolved_at), minute(told.updated_at) - 1

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 WIDE, NARROW = 1400, 390
 _HEIGHT, _TALLEST = 900, 6_000
-_SLOW_MS = 60_000
+_SLOW_MS = 300_000  # a busy machine took more than a minute for the first page
 _QUIET_MS = 1_200
 _DRAWN = """
     () => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'

@@ -56,7 +56,9 @@ class Past:
         self._settings = settings
         self._sink = Sink(warehouse, clock=utc_now)
         self._desk = self._alerts(utc_now)
-        self._minute = programs.minute(settings, self._desk)
+        self._job = Job(settings.detection)
+        # One detector judges the past and goes on: what it counted of an incident that lasts is all in its memory.
+        self._minute = replace(programs.minute(settings, self._desk), detect=self._job.minute)
 
     def close(self) -> None:
         self._desk.close()
@@ -72,9 +74,8 @@ class Past:
         say("what the programs tell of themselves, and a deployment, are written")
         self._operations(now)
         say("the detector judges the last day")
-        job = Job(self._settings.detection)
         for back in range(int(_JUDGED / _STEP), -1, -1):
-            job.minute(self.warehouse, now - back * _STEP)
+            self._job.minute(self.warehouse, now - back * _STEP)
         say("alerts are told and two reports are sent, to nobody; hours are rolled up and days merged")
         self._tell_alerts(now)
         self._send_reports(now)

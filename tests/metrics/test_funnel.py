@@ -55,20 +55,40 @@ def test_by_a_dimension_the_steps_add_up_and_the_largest_comes_first(told: Wareh
 
 def test_every_loss_has_a_cause_and_none_is_counted_twice(told: Warehouse):
     frame = causes(told, DAY, now=NOW)
-    found = {(row.step, row.what, row.error_class, row.error_code): row.lost for row in frame.itertuples()}
+    found = {
+        (row.step, row.what, row.error_class, row.provider, row.error_code): row.lost for row in frame.itertuples()
+    }
     (whole,) = steps(told, DAY).to_dict("records")
 
     assert found == {
-        ("accepted", "rejected", "throttled", "429"): 1,
-        ("received", "silent", "", ""): 1,
-        ("received", "waiting", "", ""): 1,
-        ("delivered", "failed", "handset", "21"): 1,
-        ("filled", "other_attempt", "", ""): 1,
-        ("filled", "not_entered", "", ""): 1,
-        ("approved", "not_approved", "", ""): 1,
+        ("accepted", "rejected", "throttled", "aurora", "429"): 1,
+        ("received", "silent", "", "", ""): 1,
+        ("received", "waiting", "", "", ""): 1,
+        ("delivered", "failed", "handset", "aurora", "21"): 1,
+        ("filled", "other_attempt", "", "", ""): 1,
+        ("filled", "not_entered", "", "", ""): 1,
+        ("approved", "not_approved", "", "", ""): 1,
     }
     assert sum(found.values()) == whole["submitted"] - whole["approved"]
     assert set(frame["step"]) == set(LOST_STEPS)
+
+
+def test_a_code_of_two_providers_is_two_causes_and_what_has_no_code_is_one(shared_warehouse: Warehouse):
+    day = FunnelQuestion(start=START - timedelta(days=30), end=START - timedelta(days=29))
+    early = -30 * 86_400 + 60
+    tell(
+        shared_warehouse,
+        all_of(*(
+            Request(f"{provider}{number}", seconds=early, provider=provider).sent("rejected", error_class=kind, error_code=code)
+            for provider, times in (("aurora", 2), ("beacon", 1))
+            for number, (kind, code) in enumerate([("number", "10")] * times + [("provider", "")])
+        )),
+    )  # fmt: skip
+    frame = causes(shared_warehouse, day, now=NOW)
+
+    told = frame[["provider", "error_code", "lost"]].values.tolist()
+
+    assert told == [["aurora", "10", 2], ["", "", 2], ["beacon", "10", 1]]
 
 
 def test_filters_keep_what_they_name(told: Warehouse):

@@ -59,7 +59,7 @@ DOWNLOADS = {
     "carriers": ("Download this table", "carrier,value,n,settled,volume"),
     "providers": ("Download this table", "provider,value,n,settled,volume"),
     "regions": ("Download the countries", "country,value,n,settled,volume"),
-    "funnel": ("Download the causes", "step,what,error_class,error_code,lost"),
+    "funnel": ("Download the causes", "step,what,error_class,provider,error_code,lost"),
     "incidents": ("Download this list", "state,name,where,since,lasted,"),
     "incidents?incident=one": ("Download the minutes", "minute,channel,expected,observed,low,high,n"),
     "messages": ("Download this list", "request_id,attempt,submitted_at,"),

@@ -102,6 +102,29 @@ def test_a_minute_is_judged_once_whoever_does_it(history):
     assert list(later) == []
 
 
+def judged(warehouse, *stops):
+    """The incident that is open at `END`, when nothing is remembered of what was judged; a new process begins at each stop."""
+    for table in ("incidents", "incident_notifications", "incident_evidence", "detection_progress"):
+        warehouse.command(f"TRUNCATE TABLE {table}")
+    Job(SETTINGS).minute(warehouse, FAULT - timedelta(minutes=10))
+    for stop in (*stops, END):
+        Job(SETTINGS).minute(warehouse, stop)
+    (found,) = records.open_incidents(warehouse)
+    return found
+
+
+def test_who_takes_an_open_incident_over_counts_on_from_its_beginning(history):
+    whole = judged(history)
+    parts = judged(history, END - timedelta(minutes=16), END - timedelta(minutes=3), END - timedelta(minutes=1))
+
+    assert parts.id == whole.id
+    assert parts.n == whole.n
+    assert parts.observed == pytest.approx(whole.observed)
+    assert parts.expected == pytest.approx(whole.expected, rel=0.005)
+    assert parts.share == pytest.approx(whole.share, abs=0.05)  # it was told as 1 where it had been more
+    assert parts.messages == pytest.approx(whole.messages, rel=0.05)
+
+
 class Stumbling:
     """A warehouse that breaks once, when what was found is written."""
 
