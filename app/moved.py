@@ -27,7 +27,7 @@ def draw(one: Incident, *, now: datetime) -> None:
     scope = tuple((name, tuple(values)) for name, values in sorted(one.scope.items()))
     found = cached.moved(fixed(one.onset, end), scope)
     lines = told(found, without=one.metric)
-    st.markdown("\n".join(f"- {controls.plain(line)}" for line in lines))
+    st.markdown("\n".join(f"- {controls.plain(line)}".replace(" %", "\N{NO-BREAK SPACE}%") for line in lines))
     age = " and at this age" if found.same_age else ""
     st.caption(
         f"All messages of its scope while it lasted, against the same span a week before{age}; named is what is more than chance."

@@ -11,7 +11,7 @@ import clickhouse_connect
 import pandas as pd
 import structlog
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError, StreamFailureError
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3.exceptions import HTTPError
 
@@ -173,7 +173,10 @@ def translated(address: str) -> Iterator[None]:
         code = _code_of(error)
         first_line = redact(str(error).strip().partition("\n")[0])[:500]
         if (isinstance(error, OperationalError) and not code) or code in _BUSY_CODES:
-            reason = first_line if code or error.__cause__ is None else _met(error)
+            if isinstance(error, StreamFailureError) and not code:
+                reason = "the answer broke off"  # the client quotes the bytes that came
+            else:
+                reason = first_line if code or error.__cause__ is None else _met(error)
             raise WarehouseUnavailable(f"ClickHouse at {address} does not answer: {reason}", hint=_HINT) from None
         raise WarehouseRefused(f"ClickHouse at {address} refused: {first_line}", code=code) from None
     except (ClickHouseError, HTTPError, OSError) as error:

@@ -32,8 +32,8 @@ _COLUMNS = {
     "template": "Template",
     "attempt": "Attempt",
     "error_code": "Error code",
-    "delivery_seconds": "Delivered after",
-    "filled": "Code entered",
+    "delivery_seconds": "Delivered in",
+    "filled": "Entered",
     "request_id": "Request id",
 }
 
@@ -138,15 +138,18 @@ def _table(found: pd.DataFrame, zone: str, window: Window, *, most: int) -> None
         placeholder=words.UNDEFINED,
         column_config={
             **{name: st.column_config.Column(title) for name, title in _COLUMNS.items()},
-            "submitted_at": st.column_config.TextColumn(f"Submitted ({zone})"),
+            # The zone is told below, and titles are short: together they took the place of the request id at 1400 px.
+            "submitted_at": st.column_config.TextColumn("Submitted", help=f"Times are those of {zone}."),
             # Columns are as wide as the first rows need: the names further down are longer.
             "carrier": st.column_config.TextColumn("Carrier", width=120),
-            "error_code": st.column_config.TextColumn("Error code", width=110),
-            "delivery_seconds": st.column_config.NumberColumn("Delivered after", format="%.1f s"),
+            "error_code": st.column_config.TextColumn("Error code", width=92),
+            "delivery_seconds": st.column_config.NumberColumn("Delivered in", format="%.1f s"),
+            "filled": st.column_config.TextColumn("Entered", help="Whether the attempt's own code was entered."),
+            "request_id": st.column_config.TextColumn("Request id", width=252),
         },
     )
     told = f" The newest {words.count(most)} are listed." if len(found) >= most else ""
-    st.caption(f"Choose a row to read its story.{told}")
+    st.caption(f"Times are those of {zone}. Choose a row to read its story.{told}")
     downloads.csv("Download this list (CSV)", found, downloads.name("messages", window), key="messages")
 
 

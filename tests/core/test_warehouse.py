@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from clickhouse_connect.driver.exceptions import StreamFailureError
 from pydantic import SecretStr
 
 from core import warehouse as door
@@ -139,3 +140,15 @@ def test_nobody_there_says_where_and_what_to_do(warehouse_settings):
 
     assert "[warehouse]" in refused.value.hint
     assert str(refused.value) == f"ClickHouse at 127.0.0.1:{port} does not answer: Connection refused"
+
+
+def test_an_answer_that_breaks_off_is_told_without_what_came_of_it():
+    with pytest.raises(WarehouseUnavailable) as told, door.translated("here:8123"):
+        raise StreamFailureError("unrecognized data found in stream: `0761747465`")
+
+    assert str(told.value) == "ClickHouse at here:8123 does not answer: the answer broke off"
+
+
+def test_what_the_server_says_in_the_middle_of_an_answer_is_told():
+    with pytest.raises(WarehouseRefused, match="asked for too much"), door.translated("here:8123"):
+        raise StreamFailureError("Code: 307. DB::Exception: asked for too much")
