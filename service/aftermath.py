@@ -25,7 +25,8 @@ from core.clock import Clock, Timer
 from core.errors import BadInput, HeliographError
 from core.events import Event
 from service.dispatch import send_event
-from service.facts import AnyFact, AttemptOutcome, Check, RequestState
+from service.facts import AnyFact, AttemptOutcome, Check, DeliveryReceipt, RequestState
+from service.receipts import receipt_event
 from service.stores.pages import LIFETIME_MAX
 from service.telemetry import Telemetry
 from service.verifications import verify_event
@@ -46,6 +47,8 @@ _MOMENTS_MAX = 20
 """So many moments of a slice that cannot be read are found by halves; with more, what is left of it is passed over."""
 _SPANS_MAX = 20
 _ASKED_MAX = 200
+_IN_DOUBT = (Check, DeliveryReceipt)
+"""A check may have got another number than it was told of under, a receipt another time."""
 
 Span = tuple[datetime, datetime]
 Tell = Callable[[Sequence[Event]], Awaitable[None]]
@@ -68,8 +71,8 @@ class Whole(Protocol):
         ...
 
     @property
-    def checks_to_tell(self) -> set[UUID]:
-        """Requests whose checks have to be told again; whoever has told of them takes them out."""
+    def in_doubt(self) -> set[UUID]:
+        """Requests whose checks and receipts have to be told again; whoever has told of them takes them out."""
         ...
 
 
@@ -182,12 +185,12 @@ class Aftermath:
         once, and when whatever was under way must be over: a commit may be late, and so may an event that is wrong by now.
         """
         now = self._timer()
-        fresh = set(islice(self._store.checks_to_tell, _ASKED_MAX))
+        fresh = set(islice(self._store.in_doubt, _ASKED_MAX))
         due = {request_id for request_id, at in self._once_more.items() if at <= now}
         self._is_all_read = True
-        await self._tell([event for fact, event in await self._read(fresh | due) if isinstance(fact, Check)])
+        await self._tell([event for fact, event in await self._read(fresh | due) if isinstance(fact, _IN_DOUBT)])
         self._note_parts(self._last_minute)
-        self._store.checks_to_tell.difference_update(fresh)
+        self._store.in_doubt.difference_update(fresh)
         for request_id in due:
             del self._once_more[request_id]
         self._once_more |= dict.fromkeys(fresh, now + _OVER_SECONDS)
@@ -253,7 +256,7 @@ class Aftermath:
         return now - timedelta(seconds=2 * _OVER_SECONDS), now + _AFTER
 
     def _left(self, *, ending: bool = False) -> tuple[Span, ...]:
-        is_more = ending and (self._store.checks_to_tell or self._once_more)
+        is_more = ending and (self._store.in_doubt or self._once_more)
         return (*self._told_in_part, *self._spans, *((self._last_minute,) if is_more else ()))[-_SPANS_MAX:]
 
 
@@ -265,20 +268,21 @@ def _is_of_a_row(error: BaseException) -> bool:
 
 
 def events_of(state: RequestState) -> list[tuple[AnyFact, Event]]:
-    """Outcomes and checks of a request, each with its event."""
+    """Outcomes, checks and receipts of a request, each with its event."""
     attempts = {row.attempt: row for row in state.attempts}
     sends: list[tuple[AnyFact, Event]] = [
         (outcome, send_event(state.request, attempts[outcome.attempt], outcome))
         for outcome in state.outcomes
         if outcome.attempt in attempts
     ]
-    return sends + [
+    checks: list[tuple[AnyFact, Event]] = [
         (check, verify_event(state, check.attempt, check.check, check.result, check.at, source=check.source))
         for check in state.checks
     ]
+    return sends + checks + [(receipt, receipt_event(receipt)) for receipt in state.receipts]
 
 
-def events_of_checks(states: Iterable[RequestState | None]) -> list[Event]:
-    """The events of all checks of these requests."""
+def events_in_doubt(states: Iterable[RequestState | None]) -> list[Event]:
+    """Those events of these requests that may have been told as another store had them: of all checks and receipts."""
     facts = [row for state in states if state is not None for row in events_of(state)]
-    return [event for fact, event in facts if isinstance(fact, Check)]
+    return [event for fact, event in facts if isinstance(fact, _IN_DOUBT)]

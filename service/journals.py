@@ -17,7 +17,7 @@ from core.events import decode, encode_lines
 from core.journal import DAMAGED_SUFFIX, SUFFIX, Journal, JournalFile, closed_files
 from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
-from service.aftermath import events_of_checks
+from service.aftermath import events_in_doubt
 from service.failover import STORE_FOLDER, replay
 from service.failover.replay import REJECTED_SUFFIX, FileReport, Replayed, Shown, Verified
 from service.publisher import EVENTS_FOLDER, Publisher, kind_of
@@ -82,7 +82,7 @@ async def replay_store(
 
 
 async def _journal_renumbered(settings: Settings, store: SqlStore, ids: Iterable[UUID]) -> None:
-    events = events_of_checks([await store.request(request_id) for request_id in ids])
+    events = events_in_doubt([await store.request(request_id) for request_id in ids])
     if not events:
         return
     limits = settings.journal

@@ -64,7 +64,8 @@ def told(view: dict[str, Any], *, now: datetime) -> str:
         lines.append(f"problem  {stands.problem}")
     lines += [f"owed     by another instance: journal {journal}" for journal in stands.owed]
     lines += [
-        f"deaf     another instance, if it lives: it does not hear Redis; journal {journal}" for journal in stands.deaf
+        f"deaf     another instance, if it lives: it does not keep up with Redis; journal {journal}"
+        for journal in stands.deaf
     ]
     if stands.copies_dropped:
         lines.append(f"Redis    {stands.copies_dropped:,} copies were dropped: too many waited")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from core.clock import Timer
 from core.errors import BadInput, Unavailable
 from service.facts import AnyFact, EncryptedNumber, InboundMessage
 from service.stores import Backup
@@ -31,6 +32,7 @@ processor time. A single caller's are copied at once."""
 class _Copy:
     facts: Sequence[AnyFact]
     done: asyncio.Future[None] | None
+    put_at: float
 
 
 class Mirroring:
@@ -43,13 +45,16 @@ class Mirroring:
         is_on: Callable[[], bool],
         on_error: Callable[[Unavailable], None],
         retry_seconds: float,
+        timer: Timer,
     ) -> None:
         self.dropped = 0
+        self._timer = timer
         self._backup = backup
         self._is_on = is_on
         self._on_error = on_error
         self._retry_seconds = retry_seconds
         self._waiting: deque[_Copy] = deque()
+        self._in_hand: list[_Copy] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -57,6 +62,12 @@ class Mirroring:
     def start(self) -> None:
         """Begin to copy."""
         self._task = asyncio.create_task(self._run(), name="mirroring")
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest copy has waited that the backup does not have yet; 0 when it has all."""
+        oldest = next((copy for copies in (self._in_hand, self._waiting) for copy in copies), None)
+        return self._timer() - oldest.put_at if oldest else 0.0
 
     def soon(self, facts: Sequence[AnyFact]) -> None:
         """Copy `facts` when there is time."""
@@ -69,7 +80,9 @@ class Mirroring:
             return
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        expiry = loop.call_later(seconds, _finish, [_Copy(facts, done)])  # asyncio.wait costs several times as much
+        expiry = loop.call_later(
+            seconds, _finish, [_Copy(facts, done, 0.0)]
+        )  # asyncio.wait costs several times as much
         self._put(facts, done)
         try:
             await done
@@ -86,11 +99,11 @@ class Mirroring:
         _finish(list(self._waiting))
 
     def _put(self, facts: Sequence[AnyFact], done: asyncio.Future[None] | None) -> None:
-        wanted = [fact for fact in facts if not isinstance(fact, _NEVER_ASKED)]
-        if not wanted:
-            _finish([_Copy(wanted, done)])
+        copy = _Copy([fact for fact in facts if not isinstance(fact, _NEVER_ASKED)], done, self._timer())
+        if not copy.facts:
+            _finish([copy])
             return
-        self._waiting.append(_Copy(wanted, done))
+        self._waiting.append(copy)
         self._drop_oldest()
         self._arrived.set()
 
@@ -113,6 +126,7 @@ class Mirroring:
     async def _copy_some(self) -> bool:
         """False when the backup does not answer; then they wait on, before those that came later."""
         copies = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH_MAX))]
+        self._in_hand = copies
         try:
             await self._copy(copies)
         except Unavailable as error:
@@ -124,6 +138,7 @@ class Mirroring:
             _log.exception("copies_dropped", copies=len(copies))
             self.dropped += len(copies)
         finally:
+            self._in_hand = []
             _finish(copies)
         return True
 

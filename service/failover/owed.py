@@ -1,8 +1,8 @@
 """Whose journals hold what the primary store does not have yet, told through the backup to all instances.
 
 An instance registers its journal before it answers from the backup, and waits until every other one must have heard of it:
-from then on they ask both stores, so that nothing is decided in two places. Each leaves word up to when it has heard, so
-that one whose primary store is merely late can see who does not. What a killed process owes stays registered until it was
+from then on they ask both stores, so that nothing is decided in two places. Each leaves word up to when it has heard, and
+had told the backup what it knew, so that one whose primary store is merely late can see who is behind. What a killed process owes stays registered until it was
 replayed, or an operator writes it off.
 """
 
@@ -25,6 +25,8 @@ _PACE_SECONDS_MAX = 1.0
 """The first call of an outage waits for it, however seldom stores are probed."""
 _HEARS_PACES, _HEARS_SECONDS = 1.5, 0.5
 """Whoever has not heard for longer does not hear: an instance that has nothing to do looks once in a pace."""
+_LAG_SECONDS_MAX = 0.5
+"""Whoever has not told the backup for longer says no more that it hears: what was decided by it would lack too much."""
 _PARTING_SECONDS = 1.5
 """What was begun on the backup while everybody heard has ended there after so long: its calls are limited."""
 
@@ -32,7 +34,8 @@ _PARTING_SECONDS = 1.5
 class Owed:
     """`hear` before a decision of the primary store, `owe` before an answer of the backup, `settle` when all is replayed.
 
-    `is_on` says whether the backup is worth asking, `on_error` hears of its failures, `on_new` that another one owes. `order`
+    `is_on` says whether the backup is worth asking, `on_error` hears of its failures, `on_new` that another one owes;
+    `lag_seconds` is how far it is behind what this instance knows. `order`
     is that of the last word on the primary store: what is journaled after another word is owed anew, for the others may
     look no longer for it.
     """
@@ -45,6 +48,7 @@ class Owed:
         is_on: Callable[[], bool],
         on_error: Callable[[Unavailable], None],
         on_new: Callable[[], None] = lambda: None,
+        lag_seconds: Callable[[], float] = lambda: 0.0,
         order: Callable[[], int],
         probe_seconds: float,
         timer: Callable[[], float],
@@ -56,11 +60,12 @@ class Owed:
         pace_seconds = min(probe_seconds, _PACE_SECONDS_MAX)
         self._fresh_seconds, self._wait_seconds = _FRESH_SHARE * pace_seconds, _WAIT_SHARE * pace_seconds
         self._order, self._timer, self._sleep = order, timer, sleep
+        self._lag_seconds = lag_seconds
         self._own = uuid4().hex
         self._hears_seconds = _HEARS_PACES * pace_seconds + _HEARS_SECONDS
         self._others: Mapping[str, int] = {}
         self._heard_at = self._answered_at = float("-inf")
-        self._heard = Heard(at=0, owed={}, hearers={})
+        self._heard, self._said = Heard(at=0, owed={}, hearers={}), 0
         self._is_deaf = False
         self._hearing: asyncio.Task[None] | None = None
         self._owing: asyncio.Task[None] | None = None
@@ -113,7 +118,7 @@ class Owed:
         await asyncio.shield(self._owing)
 
     async def are_heard(self, *, unless: asyncio.Event) -> bool:
-        """Whether every other instance has heard that this one owes, and hears still. Whoever hears, and has not yet, is waited
+        """Whether every other instance has heard that this one owes, and keeps up. Whoever does, and has not heard yet, is waited
         for until `unless` is set. Raises `Unavailable` when this process was held up.
         """
         while not unless.is_set():
@@ -127,7 +132,7 @@ class Owed:
 
     @property
     def deaf(self) -> list[str]:
-        """The journals of the instances that do not hear, and may not live, as far as was heard."""
+        """The journals of the instances that do not keep up with the backup, and may not live, as far as was heard."""
         oldest = self._heard.at - 1_000_000 * self._hears_seconds
         return sorted(name for name in self._listeners if self._heard.hearers[name] < oldest)
 
@@ -196,7 +201,9 @@ class Owed:
         self._heard_at, self._is_deaf = asked_at, False
 
     async def _listen(self) -> None:
-        heard = await self._backup.hear(self._own, until=self._heard.at)
+        if self._lag_seconds() < _LAG_SECONDS_MAX:
+            self._said = self._heard.at
+        heard = await self._backup.hear(self._own, until=self._said)
         lost = {journal: order for journal, order in self._others.items() if journal not in heard.owed}
         owing = lost | {journal: order for journal, order in heard.owed.items() if order is not None}
         self._others = {journal: order for journal, order in owing.items() if journal != self._own}

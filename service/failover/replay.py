@@ -184,6 +184,9 @@ class _Writing:
     async def write(self, facts: Sequence[AnyFact]) -> None:
         known = await write_facts(self.store, facts, on_renumbered=self.on_renumbered, renumber=self.store.renumber)
         await self.store.keep_first([fact for fact in known if isinstance(fact, _FIRST_COUNTS)])
+        for fact in known:
+            if isinstance(fact, DeliveryReceipt):
+                self.on_renumbered(fact.request_id)  # whoever journaled it told of it with another time
 
 
 async def write_facts(

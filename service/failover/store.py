@@ -67,8 +67,8 @@ STORE_FOLDER = "store"
 class Failover:
     """A `Store` made of two. `start` it before use; one instance of it in a process.
 
-    `checks_to_tell` are requests whose checks have to be told again: one got another number than it was told of under, or may
-    be counted although nobody was told; whoever has told of them takes
+    `in_doubt` are requests whose checks and receipts have to be told again: a check got another number than it was told
+    of under, or may be counted although nobody was told, a receipt was told of with another time; whoever has told of them takes
     them out.
     """
 
@@ -91,14 +91,15 @@ class Failover:
         self._state = state = State(
             settings, folder=self._folder, clock=clock, timer=timer, on_notice=on_notice, step=hooks.step
         )
-        self.checks_to_tell: set[UUID] = set()
-        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.checks_to_tell.add)
+        self.in_doubt: set[UUID] = set()
+        self._backlog = Backlog(journal, self._folder, clock=clock, hooks=hooks, on_renumbered=self.in_doubt.add)
         self._mirroring = Mirroring(
             backup,
             # It copies as soon as the backup answers: what was done without it must be there before it is asked.
             is_on=lambda: not state.backup_down or state.backup_is_well.since is not None,
             on_error=state.backup_failed,
             retry_seconds=settings.probe_seconds,
+            timer=timer,
         )
         self._owed = self._journals_of_all(settings, timer)
         self._choosing = Choosing(
@@ -139,6 +140,7 @@ class Failover:
             is_on=lambda: not self._state.backup_down,
             on_error=self._state.backup_failed,
             on_new=self._state.woken.set,  # it may have given a word, too
+            lag_seconds=lambda: self._mirroring.lag_seconds,
             order=lambda: self._state.order,
             probe_seconds=settings.probe_seconds,
             timer=timer,
@@ -163,7 +165,7 @@ class Failover:
             backup=self._choosing.run_backup,
             elsewhere=self._choosing.run_elsewhere,
             remembered=recent.state,
-            on_renumbered=self.checks_to_tell.add,
+            on_renumbered=self.in_doubt.add,
         )
         return Writes(
             self._choosing,
@@ -177,8 +179,8 @@ class Failover:
         )
 
     def _doubt(self, request_id: UUID) -> None:
-        if len(self.checks_to_tell) < _DOUBTS_MAX:
-            self.checks_to_tell.add(request_id)
+        if len(self.in_doubt) < _DOUBTS_MAX:
+            self.in_doubt.add(request_id)
 
     # ---- life
 

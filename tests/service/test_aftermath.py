@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from core.clock import ManualTimer
 from core.errors import JournalWriteFailed
-from core.events import Event, Send, Verify
+from core.events import Event, Receipt, Send, Verify
 from core.ids import uuid7_from
 from service.aftermath import FILE, Aftermath, Span
 from service.dispatch import send_event
@@ -33,7 +33,7 @@ class Stores(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.knows_all = True
-        self.checks_to_tell: set[UUID] = set()
+        self.in_doubt: set[UUID] = set()
 
 
 class Life:
@@ -177,16 +177,26 @@ async def test_what_could_not_be_told_is_told_later(life: Life):
 async def test_all_checks_of_a_request_are_told_again_when_one_got_another_number(life: Life):
     request = begun_at(NOW - timedelta(minutes=3))
     await life.store.write([*finished(request), facts.check(request, 2)])
-    life.store.checks_to_tell.add(request.id)
+    life.store.in_doubt.add(request.id)
     await life.killed()
 
     assert [event.check for event in life.told if isinstance(event, Verify)] == [1, 2]
-    assert life.store.checks_to_tell == set()
+    assert life.store.in_doubt == set()
+
+
+async def test_so_are_its_receipts_for_one_that_was_told_of_with_another_time(life: Life):
+    request = begun_at(NOW - timedelta(minutes=3))
+    receipt = facts.receipt(request)
+    await life.store.write([*finished(request), receipt])
+    life.store.in_doubt.add(request.id)
+    await life.killed()
+
+    assert [event.at for event in life.told if isinstance(event, Receipt)] == [receipt.at]
 
 
 async def test_they_are_told_once_more_for_what_was_committed_late(life: Life):
     request = begun_at(NOW - timedelta(minutes=3))
-    life.store.checks_to_tell.add(request.id)
+    life.store.in_doubt.add(request.id)
     process = life.process()
     process.take_up()
     await process.look()
@@ -200,10 +210,10 @@ async def test_they_are_told_once_more_for_what_was_committed_late(life: Life):
 
 async def test_what_is_still_to_be_told_once_more_when_a_process_ends_is_told_by_the_next(life: Life):
     request = begun_at(NOW - timedelta(seconds=20))
-    life.store.checks_to_tell.add(request.id)
+    life.store.in_doubt.add(request.id)
     process = life.process()
     process.start()
-    await until(lambda: not life.store.checks_to_tell)
+    await until(lambda: not life.store.in_doubt)
     await process.stop()
     await life.store.write(finished(request))
     await life.next()
@@ -231,7 +241,7 @@ async def test_it_goes_on_whatever_a_look_comes_to(life: Life):
     life.store = Odd()
     request = begun_at(NOW)
     await life.store.write(finished(request))
-    life.store.checks_to_tell.add(request.id)
+    life.store.in_doubt.add(request.id)
     process = life.process()
     process.start()
     await until(lambda: bool(life.told))
@@ -291,13 +301,13 @@ async def test_nor_do_checks_that_got_another_number_wait_for_one_that_cannot_be
     life.store = store = Worn(worn.id)
     for request in (worn, well):
         await store.write(finished(request))
-        store.checks_to_tell.add(request.id)
+        store.in_doubt.add(request.id)
     process = life.process()
     process.take_up()
     await process.look()
 
     assert [event.request_id for event in life.told] == [well.id]
-    assert store.checks_to_tell == set()
+    assert store.in_doubt == set()
     assert life.unreadable == 1
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from core.errors import MirrorUnavailable, StoreUnavailable
-from service.facts import Approval, Check, IdempotencyClaim, Request
+from service.facts import AnyFact, Approval, Check, IdempotencyClaim, Request
 from service.failover import Failover, Status
 from service.stores import Heard
 from service.stores.faults import FaultClass, MirrorFault
@@ -19,11 +20,22 @@ from tests.service.stores.facts import NOW, new_id, order
 from tests.support.until import until
 
 
+class ToBackup(Link):
+    """May be asked, and takes no copies when told so."""
+
+    takes_copies = True
+
+    async def mirror(self, facts: Sequence[AnyFact]) -> None:
+        if not self.takes_copies:
+            raise MirrorFault("no copies now", fault=FaultClass.TRANSIENT)
+        await super().mirror(facts)
+
+
 class Crossed:
     """`cut` reaches the primary store over `to_primary`, `other` the backup over `to_backup`. What fails there is late or
     busy, which calls no store down."""
 
-    def __init__(self, cut: Failover, other: Failover, to_primary: Link, to_backup: Link, twins: Twins) -> None:
+    def __init__(self, cut: Failover, other: Failover, to_primary: Link, to_backup: ToBackup, twins: Twins) -> None:
         self.cut, self.other, self.twins = cut, other, twins
         self.to_primary, self.to_backup = to_primary, to_backup
 
@@ -47,7 +59,7 @@ class Crossed:
 @pytest.fixture
 async def crossed(make: Make, twins: Twins, tmp_path: Path) -> Crossed:
     primary, backup = twins.primary, twins.backup
-    twins.backup = to_backup = Link(backup, as_mirror=True)
+    twins.backup = to_backup = ToBackup(backup, as_mirror=True)
     other = await make(fatal_errors=1_000)
     twins.primary = to_primary = Link(primary)
     twins.backup = backup
@@ -89,6 +101,20 @@ async def test_it_does_once_the_primary_store_is_called_down(crossed: Crossed):
     await crossed.cut.set_mysql_fatal("a test said so")
 
     assert (await asking).result == "approved"
+
+
+async def test_nor_by_one_that_another_keeps_waiting_for_what_it_did(crossed: Crossed):
+    crossed.to_backup.takes_copies = False
+    request = facts.request()
+    await crossed.other.write([request, facts.attempt(request, 1)])  # which the backup does not have
+    await until(lambda: crossed.other.view().journal in crossed.cut.view().deaf)
+    crossed.to_primary.available = False
+    with pytest.raises(StoreUnavailable):
+        await crossed.cut.check(order(request, attempt=1))
+    crossed.to_backup.takes_copies = True
+    await until(lambda: not crossed.cut.view().deaf)
+
+    assert (await crossed.cut.check(order(request, attempt=1))).result == "approved"
 
 
 async def test_an_instance_that_was_stopped_is_waited_for_by_nobody(crossed: Crossed):

@@ -53,12 +53,12 @@ async def test_a_check_that_may_be_counted_although_its_caller_was_not_told_is_t
     request = facts.request()
     await failover.write([request])
     await failover.check(order(request))
-    told = set(failover.checks_to_tell)
+    told = set(failover.in_doubt)
     primary.late = 2
     with pytest.raises(StoreUnavailable):
         await failover.check(order(request, attempt=1, at=1))
 
-    assert (told, failover.checks_to_tell) == (set(), {request.id})
+    assert (told, failover.in_doubt) == (set(), {request.id})
 
 
 async def test_what_became_of_a_message_that_is_out_is_kept_all_the_same(make: Make, twins: Twins, primary: LateStore):

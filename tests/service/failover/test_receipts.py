@@ -90,3 +90,18 @@ async def test_a_receipt_that_was_overtaken_while_it_waited_for_a_store_is_kept_
 
     assert told == [True]
     assert state.receipts == (first,)
+
+
+async def test_a_receipt_that_the_primary_store_had_before_is_told_again_as_it_has_it(make: Make, twins: Twins):
+    request = facts.request()
+    first = facts.receipt(request)
+    failover = await fallen_over(make, twins)
+    await failover.write([msgspec.structs.replace(first, at=first.at + timedelta(seconds=1))])
+    twins.primary.available = True
+    await twins.primary.write([request, first])  # by a call whose answer was late
+    await failover.recover()
+    await until(lambda: twins.journaled == 0)
+    state = await twins.primary.request(request.id)
+
+    assert state.receipts == (first,)
+    assert failover.in_doubt == {request.id}
