@@ -99,6 +99,7 @@ class Query:
         """Nobody waits for the answer: end it if it only reads. A write goes on, as on a real server."""
         with self._lock:  # or the kill would meet the next request on a handle that was just given back
             if self._handle is not None and self._only_reads:
+                self._clean = False  # what is read next on a handle that was told to stop may break off
                 self._engine.kill(self._handle)
 
     def finish(self) -> None:
