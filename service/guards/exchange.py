@@ -23,6 +23,7 @@ from core.attention import within
 from core.clock import Clock, Timer, utc_now
 from core.errors import ConfigurationError, MirrorUnavailable
 from core.settings.servers import Mirror as MirrorSettings
+from service.stores.redis import CHECKED
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class RedisExchange:
                 socket_connect_timeout=None,
                 max_connections=2,
                 retry=Retry(NoBackoff(), 0),
+                maint_notifications_config=CHECKED,
             )
         except ValueError as error:
             raise ConfigurationError(

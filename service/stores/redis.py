@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from core.attention import within
 from core.clock import Clock, Timer, utc_now
@@ -64,6 +65,8 @@ from service.stores.redis_layout import microseconds, place_of
 
 Answer = TypeVar("Answer")
 
+CHECKED = MaintNotificationsConfig(enabled=False)
+"""While a client of version 8 waits for a server's word on maintenance, its pool hands out connections that have ended."""
 _CONNECTIONS_MAX = 64
 _RERUNS_MAX = 3
 _RERUN_SECONDS = 0.05
@@ -105,6 +108,7 @@ class RedisStore:
                 retry=Retry(
                     NoBackoff(), 0
                 ),  # the client's own default keeps a caller for 3.5 s on a refused connection
+                maint_notifications_config=CHECKED,
             )
         except ValueError as error:
             raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
@@ -169,3 +170,14 @@ def test_an_address_that_cannot_work_is_refused_at_once():
 )
 def test_replies_of_redis_have_a_class(error: Exception, fault: FaultClass):
     assert classify(error) is fault
+
+
+async def test_a_connection_that_ended_with_the_server_is_not_used_again(victim: Server):
+    store = RedisStore(MirrorSettings(url=victim.url))
+    await store.probe()
+    await asyncio.to_thread(victim.kill)
+    await asyncio.to_thread(victim.restart)
+    is_taken = await store.begin_warming()  # which is not tried twice
+    await store.close()
+
+    assert is_taken
