@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
@@ -35,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             (place for place, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), default=len(LONGEST)
         )
     )
+
+
+@pytest.fixture(autouse=True)
+def unfiltered_log() -> Iterator[None]:
+    """Programs that a test runs set up logging for their process, which is that of the tests that follow, too."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(scope="session")

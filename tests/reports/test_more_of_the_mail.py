@@ -63,14 +63,14 @@ def test_availability_is_that_of_the_calls_of_the_day_from_all_instances(warehou
 
     rendered = render(make(warehouse))
     for part in (plain(rendered.text), as_text(rendered.html)):
-        assert "Availability of the service: 99.998 % of 200 000 calls, within the goal of 99.99 % (4 failed)." in part
+        assert "Availability of the service: 99.998 % of 200,000 calls, within the goal of 99.99 % (4 failed)." in part
 
 
 def test_availability_is_cut_and_never_rounded_up_to_its_goal(warehouse):
     report = replace(make(warehouse), availability=Reading(1 - 21 / 200_000, 200_000))
 
     assert plain(availability_sentence(report)) == (
-        "Availability of the service: 99.989 % of 200 000 calls, below the goal of 99.99 % (21 failed)."
+        "Availability of the service: 99.989 % of 200,000 calls, below the goal of 99.99 % (21 failed)."
     )
 
 
