@@ -77,9 +77,8 @@ class Publisher:
         )
         self._lane = Lane("events", self._append, batch_max=1_000, waiting_max=20_000)
         self._left_alone: set[Path] = set()
-        self._published: dict[
-            Path, str
-        ] = {}  # files that are still there, though nothing in them waits; with their damage
+        # Files that are still there, though nothing in them waits; with their damage.
+        self._published: dict[Path, str] = {}
         self._told = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -225,9 +224,8 @@ class Publisher:
             while chunk := await asyncio.to_thread(next, chunks, None):
                 await self._publish([record.payload for record in chunk])
                 self._step("publish-mark")
-                with suppress(
-                    OSError
-                ):  # a full disk: without the mark more is published twice, and dropped by the queue
+                # On a full disk: without the mark more is published twice, and dropped by the queue.
+                with suppress(OSError):
                     await asyncio.to_thread(file.set_mark, chunk[-1].number)
                 count += len(chunk)
                 self._progress(file.path.name, chunk[-1].number)

@@ -105,9 +105,8 @@ class RedisStore:
                 timeout=None,
                 socket_timeout=None,
                 socket_connect_timeout=None,
-                retry=Retry(
-                    NoBackoff(), 0
-                ),  # the client's own default keeps a caller for 3.5 s on a refused connection
+                # The client's own default keeps a caller for 3.5 s on a refused connection.
+                retry=Retry(NoBackoff(), 0),
                 maint_notifications_config=CHECKED,
             )
         except ValueError as error:
