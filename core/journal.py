@@ -188,7 +188,7 @@ class JournalFile:
 
     def records(self, *, after: int = 0, skip_damaged: bool = False) -> Iterator[Record]:
         """The records after number `after`, in order. Raises `JournalDamaged` on damage that is not a torn tail, and where
-        the disk does not give the file back.
+        the file cannot be opened or the disk does not give it back.
 
         With `skip_damaged` it yields every intact record, and says in `damage` what it passed over.
         """
@@ -273,7 +273,11 @@ class _Reading(RawIOBase):
     the end of the block, which no record is made of, and says so in `damage`."""
 
     def __init__(self, path: Path, read: Read, *, passes_over: bool) -> None:
-        self._file = path.open("rb", buffering=0)
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            what = f"{path.name}: it cannot be opened: {error.strerror}"
+            raise JournalDamaged(what, hint="look at the file, who may read it, and the disk it lies on") from error
         self._name, self._read, self._passes_over = path.name, read, passes_over
         self._size = os.fstat(self._file.fileno()).st_size
         self._place = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -107,17 +108,21 @@ async def replay(
     on_renumbered: OnRenumbered = lambda _request_id: None,
 ) -> Replayed:
     """Write into `store` what the closed files hold, and remove each file that is done. A damaged one is left alone, or
-    with `skip_damaged` replayed as far as it is intact and set aside. A file that somebody else replays is passed over.
+    with `skip_damaged` replayed as far as it is intact and set aside; one that cannot be opened or put away is left alone,
+    too. A file that somebody else replays is passed over.
 
     Raises `Unavailable` when the store stops answering; the next replay goes on from the mark.
     """
     total = Replayed()
     for file in await asyncio.to_thread(lambda: list(closed_files(folder))):
-        with file.held() as is_ours:
-            if not is_ours:
-                continue
-            writing = _Writing(store, on_renumbered)
-            done = await _replay_file(file, writing, progress, skip_damaged=skip_damaged, step=step)
+        try:
+            with file.held() as is_ours:
+                if not is_ours:
+                    continue
+                writing = _Writing(store, on_renumbered)
+                done = await _replay_file(file, writing, progress, skip_damaged=skip_damaged, step=step)
+        except OSError as error:
+            done = Replayed(damaged=(f"{file.path.name}: {error.strerror}",))
         total = Replayed(
             files=total.files + done.files,
             records=total.records + done.records,
@@ -139,7 +144,9 @@ async def _replay_file(
             rejected += await _replay_batch(file, writing, batch)
             records += len(batch)
             step("replay-mark")
-            await asyncio.to_thread(file.set_mark, batch[-1].number)
+            # On a full disk: without the mark more is written twice, which changes nothing; removing the file makes room.
+            with suppress(OSError):
+                await asyncio.to_thread(file.set_mark, batch[-1].number)
             progress(file.path.name, batch[-1].number)
     except JournalDamaged as damage:
         return Replayed(records=records, rejected=rejected, damaged=(str(damage),))

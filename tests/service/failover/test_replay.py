@@ -190,6 +190,38 @@ async def test_a_damaged_file_is_left_where_it_is_and_the_others_are_replayed(tm
         list(show(tmp_path))
 
 
+async def test_a_file_that_nobody_can_open_is_told_of_and_keeps_none_after_it_waiting(tmp_path: Path):
+    blocked = journal_of(tmp_path, records_of([facts.request(), facts.request()]))
+    kept = blocked.rename(tmp_path / "kept")
+    blocked.mkdir()
+    journal_of(tmp_path, records_of([facts.request()]))
+    store = MemoryStore()
+    done = await replay(tmp_path, store, skip_damaged=True)
+    problems = {file.file: file.problem for file in verify(tmp_path).files}
+    with pytest.raises(JournalDamaged, match="cannot be opened"):
+        list(show(tmp_path))
+    blocked.rmdir()
+    kept.rename(blocked)
+    later = await replay(tmp_path, store)
+
+    assert (done.files, done.records, len(done.damaged)) == (1, 1, 1)
+    assert blocked.name in done.damaged[0]
+    assert list(problems) == [blocked.name]
+    assert "cannot be opened" in problems[blocked.name]
+    assert (later.records, later.damaged, len(store.facts())) == (2, (), 3)
+
+
+async def test_a_disk_with_no_room_for_a_mark_is_drained_and_so_makes_room(tmp_path: Path):
+    store, written = MemoryStore(), some_facts()
+    path = journal_of(tmp_path, records_of(written))
+    path.with_suffix(".journal.new").mkdir()
+    done = await replay(tmp_path, store)
+
+    assert (done.records, done.damaged) == (len(written), ())
+    assert len(store.facts()) == len(written)
+    assert not path.exists()
+
+
 async def test_the_file_that_is_being_written_is_left_alone(tmp_path: Path):
     journal = Journal(tmp_path, file_bytes_max=1 << 20, total_bytes_max=1 << 30, clock=utc_now)
     journal.append(records_of([facts.request()]))
