@@ -5,7 +5,6 @@ what the page is drawn with. Streamlit fetches that only when it is to be drawn.
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +14,7 @@ CHARTS = ("PlotlyChart",)
 TABLES = ("DataFrame",)
 FIELDS = ("TextInput",)
 WIDGETS = ("Html", "ButtonGroup", "DateTimeInput", "Selectbox", "Checkbox", "DownloadButton")
-"""Scripts of Streamlit as their files begin; what they import is fetched with them (`found`)."""
+"""Scripts of Streamlit as their files begin; what they import themselves the browser finds."""
 
 PAGES = {
     "": CHARTS,
@@ -33,8 +32,6 @@ PAGES = {
 
 _HERE = Path(__file__).parent
 _STATIC = Path(st.__file__).parent / "static"
-_SCRIPTS = _STATIC / "static" / "js"
-_IMPORT = re.compile(r"""\b(?:from|import)\s*["'`]\./([\w.-]+\.js)["'`]""")
 
 
 @cache
@@ -49,22 +46,9 @@ def document(page: str, *, tells_of_one: bool = False) -> str:
 
 
 def found(scripts: tuple[str, ...]) -> list[str]:
-    """Where the document finds those of the scripts that Streamlit keeps where it did, and behind them what they import: the
-    browser would see that only when it runs them. Without what the document itself fetches."""
-    names: list[str] = []
-    for begin in scripts:
-        files = list(_SCRIPTS.glob(f"{begin}.*.js"))
-        names += [file.name for file in files if len(files) == 1]
-    for name in names:  # grows meanwhile
-        names += [other for other in sorted(_imported(name)) if other not in names and other not in _plain()]
-    return [f"./static/js/{name}" for name in names]
-
-
-@cache
-def _imported(name: str) -> frozenset[str]:
-    """The scripts beside it without which this one does not run."""
-    file = _SCRIPTS / name
-    return frozenset(_IMPORT.findall(file.read_text(encoding="utf-8"))) if file.is_file() else frozenset()
+    """Where the document finds those of the scripts that Streamlit keeps where it did."""
+    files = [list((_STATIC / "static" / "js").glob(f"{name}.*.js")) for name in scripts]
+    return [f"./static/js/{names[0].name}" for names in files if len(names) == 1]
 
 
 @cache

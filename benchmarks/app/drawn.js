@@ -1,6 +1,7 @@
 // Owns when a page counts as drawn: its script has ended, and as many charts, tables and loaded frames as expected are there,
 // none of them left over from before. `heliographDrawn` tells the moment at which that began to hold, in milliseconds on the
-// page's clock.
+// page's clock as it is when that is seen: the time that a frame is given is the one at which it was due, and a frame that waited for
+// twelve charts to be drawn was due a second before they were there.
 (() => {
   let clicked = 0;
   const loaded = new WeakSet();
@@ -17,7 +18,8 @@
     && (things === null || window.heliographCount().join() === things.join());
   window.heliographDrawn = (title, things, quiet, patience) => new Promise((done, failed) => {
     let since = null;
-    const look = now => {
+    const look = () => {
+      const now = performance.now();
       if (now - clicked > patience) {
         return failed(new Error(`"${title}" was not drawn: ${document.querySelector('h1')?.innerText}, ${window.heliographCount()}`));
       }
