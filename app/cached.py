@@ -220,8 +220,7 @@ def carriers(
     wanted: str,
     panels: int,
 ) -> carriers_data.CarriersData:
-    last = _panels_of(window.span, filters, wanted, panels)
-    answers = carriers_data.answer(
+    return carriers_data.answer(
         source.warehouse,
         window,
         zone,
@@ -230,30 +229,9 @@ def carriers(
         split=split,
         wanted=wanted,
         panels=panels,
-        expected=last.panels,
         now=utc_now(),
         on_time_seconds=source.on_time_seconds,
     )
-    last.panels = None if answers.empty else answers.panels
-    return answers
-
-
-@dataclass
-class _Last:
-    """Which panels the answer before this one had."""
-
-    panels: carriers_data.Panels | None = None
-
-
-@st.cache_resource(show_spinner=False, max_entries=200)
-def _panels_of(span: timedelta, filters: FilterKey, wanted: str, panels: int) -> _Last:
-    return _Last()
-
-
-def expected_panels(window: Window, filters: FilterKey, *, wanted: str, panels: int) -> carriers_data.Panels | None:
-    """Which panels the Carriers page will most probably have: those it had when it was last asked for so long a time. None when
-    nobody asked yet."""
-    return _panels_of(window.span, filters, wanted, panels).panels
 
 
 @kept(seconds=1800)

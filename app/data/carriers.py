@@ -1,5 +1,5 @@
-"""The Carriers page asks two questions: one metric for every carrier, and its course for the largest. Beside them it asks what is
-usual (`app.data.usual`), which incidents there were, and in which countries each carrier is."""
+"""The Carriers page asks two questions: one metric for every carrier, and its course for the largest. Beside them it asks what
+is usual (`app.data.usual`), which incidents there were, and in which countries each carrier is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime
 import pandas as pd
 
 from app.data.basics import VOLUME, FilterKey, number_of, totals
-from app.data.beside import beside
 from app.timeframe import Window, choose_bucket
 from core.warehouse import Warehouse
 from metrics.query import Question, ask
@@ -20,25 +19,17 @@ LINES_MAX = 8
 
 
 @dataclass(frozen=True)
-class Panels:
-    """Which panels there are: the largest carriers, in the order of their names, and the bucket that their volume allows."""
-
-    carriers: tuple[str, ...]
-    bucket: str
-
-
-@dataclass(frozen=True)
 class CarriersData:
     """What the panels and the table are drawn from.
 
     `totals`: a row a carrier, by volume: carrier, value, n, settled, volume (and p95). `series`: a row a carrier, line
-    and bucket: carrier, line, bucket, value, n, settled. `changed` says why the bucket is not the one that was wanted.
+    and bucket: carrier, line, bucket, value, n, settled. `changed` says why `bucket` is not the one that was wanted.
     `left_out`: lines too small to be drawn. `asked_at` names the answer: another one was asked at another time.
     """
 
     totals: pd.DataFrame
     series: pd.DataFrame
-    panels: Panels
+    bucket: str
     changed: str
     lines: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -47,10 +38,6 @@ class CarriersData:
     @property
     def empty(self) -> bool:
         return self.totals.empty
-
-    @property
-    def bucket(self) -> str:
-        return self.panels.bucket
 
     def readings(self) -> dict[str, Reading]:
         """The totals by carrier, in their order."""
@@ -68,32 +55,16 @@ def answer(
     split: str | None,
     wanted: str,
     panels: int,
-    expected: Panels | None,
     now: datetime,
     on_time_seconds: int,
 ) -> CarriersData:
     """One metric for every carrier, and its course for the `panels` largest, split into lines.
 
-    `wanted` is a bucket, or `auto`. Who knows what the panels showed a moment ago says so as `expected`: their course is asked for
-    beside the totals then, and once more where these tell otherwise.
+    `wanted` is a bucket, or `auto`; the answer says which one was used.
     """
-
-    def course(of: Panels) -> pd.DataFrame:
-        reaching = window.from_bucket(of.bucket, zone)
-        question = Question(
-            metrics=(slug,),
-            start=reaching.start,
-            end=reaching.end,
-            dimensions=tuple(dict.fromkeys(("carrier", split))) if split else ("carrier",),
-            bucket=of.bucket,
-            time_zone=zone,
-            filters=dict(filters) | {"carrier": of.carriers},
-        )
-        return ask(warehouse, question, now=now, on_time_seconds=on_time_seconds)
-
-    early = beside(course, expected) if expected else None
+    asked = tuple(dict.fromkeys((slug, VOLUME)))
     whole = Question(
-        metrics=tuple(dict.fromkeys((slug, VOLUME))),
+        metrics=asked,
         start=window.start,
         end=window.end,
         dimensions=("carrier",),
@@ -101,18 +72,28 @@ def answer(
         filters=dict(filters),
     )
     table = totals(ask(warehouse, whole, now=now, on_time_seconds=on_time_seconds), slug, ("carrier",))
-    largest = table.head(panels)
-    bucket, changed = choose_bucket(window, wanted, volume=int(largest["volume"].median()) if len(largest) else 0)
-    shown = Panels(tuple(sorted(largest["carrier"])), bucket)
-    if not shown.carriers:
-        return CarriersData(table, pd.DataFrame(), shown, changed, (), (), now)
-    series = _series(early.result() if early and shown == expected else course(shown), slug, split)
+    largest = tuple(table["carrier"].head(panels))
+    volume = int(table["volume"].head(panels).median()) if largest else 0
+    bucket, changed = choose_bucket(window, wanted, volume=volume)
+    if not largest:
+        return CarriersData(table, pd.DataFrame(), bucket, changed, (), (), now)
+    reaching = window.from_bucket(bucket, zone)
+    course = Question(
+        metrics=(slug,),
+        start=reaching.start,
+        end=reaching.end,
+        dimensions=tuple(dict.fromkeys(("carrier", split))) if split else ("carrier",),
+        bucket=bucket,
+        time_zone=zone,
+        filters=dict(filters) | {"carrier": largest},
+    )
+    series = _series(ask(warehouse, course, now=now, on_time_seconds=on_time_seconds), slug, split)
     by_volume = list(series.groupby("line")["n"].sum().sort_values(ascending=False, kind="stable").index)
     # A panel of carriers split by carrier has one line each, so all of them are drawn.
     drawn = by_volume if split in (None, "carrier") else by_volume[:LINES_MAX]
     left_out = tuple(str(name) for name in by_volume[len(drawn) :])
     lines = tuple(sorted(map(str, drawn)))
-    return CarriersData(table, series[series["line"].isin(drawn)], shown, changed, lines, left_out, now)
+    return CarriersData(table, series[series["line"].isin(drawn)], bucket, changed, lines, left_out, now)
 
 
 def countries_of(warehouse: Warehouse, window: Window, *, now: datetime) -> dict[str, frozenset[str]]:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 import streamlit as st
 
 from app import cached, controls, downloads, plots, shell, spoken, tables, words
@@ -19,8 +18,7 @@ from app.cached import About
 from app.charts import panels as charts
 from app.charts.frames import Frame
 from app.controls import Opened
-from app.data.carriers import LINES_MAX, CarriersData, Panels
-from app.data.incidents import IncidentsData
+from app.data.carriers import LINES_MAX, CarriersData
 from app.data.usual import WEEKS
 from app.filters import NO_SPLIT, View, write
 from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
@@ -43,14 +41,11 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    expected = cached.expected_panels(window, view.filter_key(), wanted=view.bucket, panels=int(view.panels))
-    later = _questions_of(expected, view, window) if expected else ()
     return [
         _question(view, window),
         cached.newest.about(),
         cached.choices(window),
         cached.deployments.about(window, view.filter_key()),
-        *later,
     ]
 
 
@@ -64,20 +59,6 @@ def _question(view: View, window: Window) -> About[CarriersData]:
         wanted=view.bucket,
         panels=int(view.panels),
     )
-
-
-def _questions_of(panels: Panels, view: View, window: Window) -> tuple[About[pd.DataFrame], About[IncidentsData]]:
-    """What is asked about these panels: what is usual, and which incidents there were."""
-    reaching = window.from_bucket(panels.bucket, view.zone)
-    usual = cached.usual.about(
-        reaching.of_buckets(panels.bucket, view.zone),
-        view.zone,
-        view.filter_key(),
-        slug=view.metric,
-        bucket=panels.bucket,
-        carriers=panels.carriers,
-    )
-    return usual, cached.incidents.about(reaching, view.filter_key())
 
 
 def _split(view: View) -> str | None:
@@ -107,7 +88,7 @@ def _draw(opened: Opened, window: Window) -> None:
     if deployed:
         st.caption(controls.plain(spoken.listed(deployed, view.zone)))
     _picked(opened, answers)
-    _panels(frame, answers, view, window, deployed)
+    _panels(frame, answers, opened, deployed)
     _table(shown, answers, window)
 
 
@@ -135,12 +116,16 @@ def _say(frame: Frame, answers: CarriersData) -> None:
     st.caption(" ".join(notes))
 
 
-def _panels(frame: Frame, answers: CarriersData, view: View, window: Window, deployed: Sequence[Word]) -> None:
+def _panels(frame: Frame, answers: CarriersData, opened: Opened, deployed: Sequence[Word]) -> None:
+    view = opened.view
     by_carrier, readings = dict(iter(answers.series.groupby("carrier"))), answers.readings()
     carriers = tuple(name for name in readings if name in by_carrier)
-    usual, incidents_there = _questions_of(answers.panels, view, window)
+    usual = cached.usual.about(
+        frame.window.of_buckets(frame.bucket, frame.zone), view.zone, view.filter_key(),
+        slug=view.metric, bucket=frame.bucket, carriers=carriers,
+    )  # fmt: skip
     with cached.early([usual]):
-        broken = incidents_there().within
+        broken = cached.incidents(frame.window, view.filter_key()).within
         countries = cached.countries_of(frame.window) if broken or deployed else {}
         by_usual = dict(iter(usual().groupby("carrier")))
     shown = (answers.asked_at, view.filter_key(), frame.metric.slug, frame.window, frame.zone, frame.bucket, frame.split,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,7 +58,7 @@ def overview(
 
 
 def carriers(warehouse: Any, **changes: Any) -> carriers_data.CarriersData:
-    asked = {"slug": "delivery_rate", "split": "provider", "wanted": "auto", "panels": 12, "expected": None} | changes
+    asked = {"slug": "delivery_rate", "split": "provider", "wanted": "auto", "panels": 12} | changes
     return carriers_data.answer(warehouse, DAY, "UTC", (), now=NOW, on_time_seconds=60, **asked)
 
 
@@ -168,25 +167,6 @@ def test_only_the_largest_carriers_are_drawn_and_the_table_has_all(warehouse: Wa
 
     assert {"Vodafone"} == set(answer.series["carrier"])
     assert len(answer.totals) == 3
-
-
-def test_the_panels_of_a_moment_ago_are_asked_about_before_it_is_known_that_they_are_the_same(
-    warehouse: Warehouse,
-) -> None:
-    load(warehouse, until=NOW, hours=24)
-    plain = carriers(warehouse)
-    same = Counting(warehouse)
-    others = [replace(plain.panels, bucket="5m"), replace(plain.panels, carriers=("O2",))]
-    counted = [Counting(warehouse) for _ in others]
-
-    answers = [carriers(same, expected=plain.panels)]
-    answers += [carriers(one, expected=other) for one, other in zip(counted, others, strict=True)]
-
-    assert len(same.asked) == 2
-    assert [len(one.asked) for one in counted] == [3, 3]
-    assert [answer.panels for answer in answers] == [plain.panels] * 3
-    for answer in answers:
-        pd.testing.assert_frame_equal(answer.series, plain.series)
 
 
 def test_a_bucket_too_fine_for_the_range_is_changed_and_said(warehouse: Warehouse) -> None:
