@@ -73,6 +73,11 @@ class Recent:
         request = facts.get((Request, (request_id,)))
         return assemble(request, facts.values()) if isinstance(request, Request) else None
 
+    def receipt(self, like: DeliveryReceipt) -> DeliveryReceipt | None:
+        """The receipt with the key of this one, whether or not its request is remembered."""
+        held = self._requests.get(like.request_id, {}).get((DeliveryReceipt, like.key))
+        return held if isinstance(held, DeliveryReceipt) else None
+
     def of_number(self, phone_hash: str) -> Sequence[RequestState]:
         """The requests to a number, in the order in which they were learned."""
         states = (self.state(request_id) for request_id in self._of_number.get(phone_hash, ()))

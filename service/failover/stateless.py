@@ -20,12 +20,20 @@ from core.clock import Clock
 from core.errors import Overloaded
 from core.events import Category
 from core.ids import time_of
-from service.facts import AnyFact, ApiKey, IdempotencyClaim, Request, RequestState
+from service.facts import AnyFact, ApiKey, DeliveryReceipt, IdempotencyClaim, Request, RequestState
 from service.failover.known_keys import KnownKeys
 from service.failover.presumption import Presumption
 from service.failover.recent import REQUESTS_MAX, Recent
 from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Claim, Earlier, SendSubject
-from service.stores.derive import earlier_by_parts, facts_of_verdict, is_living, known_candidates, newest, next_verdict
+from service.stores.derive import (
+    as_standing,
+    earlier_by_parts,
+    facts_of_verdict,
+    is_living,
+    known_candidates,
+    newest,
+    next_verdict,
+)
 from service.stores.faults import Unknowable
 
 TALLIES_MAX = 200_000
@@ -76,15 +84,21 @@ class StatelessStore:
         self._first_check = randrange(CHECKS_FROM, 65_000, _CHECKS_A_VERIFICATION)
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
-        told = self._recent.add(facts)
+        kept = [self._standing(fact) if isinstance(fact, DeliveryReceipt) else fact for fact in facts]
+        told = self._recent.add(kept)
         self._note_begun(facts)
-        new = [fact for fact, is_new in zip(facts, told, strict=True) if is_new]
+        new = [fact for fact, is_new in zip(kept, told, strict=True) if is_new]
         try:
             await self._record(new)
         except BaseException:
             self._recent.forget(new)
             raise
-        return told
+        return [is_new and fact is given for fact, given, is_new in zip(kept, facts, told, strict=True)]
+
+    def _standing(self, receipt: DeliveryReceipt) -> DeliveryReceipt:
+        """What is told of its attempt: what this instance told of before, though this one came in earlier and waited for a store."""
+        held = self._recent.receipt(receipt)
+        return as_standing(held, receipt) if held is not None and held.status != receipt.status else receipt
 
     async def request(self, request_id: UUID) -> RequestState | None:
         state = self._recent.state(request_id)

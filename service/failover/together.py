@@ -11,10 +11,10 @@ from uuid import UUID
 
 import msgspec
 
-from service.facts import AnyFact, Approval, Attempt, Check, Request, RequestState
+from service.facts import AnyFact, Approval, Attempt, Check, DeliveryReceipt, Request, RequestState
 from service.failover.replay import OnRenumbered, write_facts
 from service.stores import CheckOrder, CheckVerdict, Keeping, Store
-from service.stores.derive import facts_of, facts_of_verdict
+from service.stores.derive import as_standing, facts_of, facts_of_verdict
 from service.stores.faults import without_the_mirror
 
 Answer = TypeVar("Answer")
@@ -73,6 +73,16 @@ class Together:
             await self._make_up(self._elsewhere, facts)
             return _first(order, verdict, await self._elsewhere(_asked(order.request_id)))
         return verdict
+
+    async def overtaken(self, receipts: Sequence[DeliveryReceipt]) -> list[DeliveryReceipt]:
+        """The receipts that others were told of while the primary store took its time for these, and that stand in their places."""
+        standing: list[DeliveryReceipt] = []
+        for request_id in {receipt.request_id for receipt in receipts}:
+            theirs = await self._in_backup(request_id)
+            held = {row.key: row for row in theirs.receipts} if theirs else {}
+            ours = [row for row in receipts if row.request_id == request_id and row.key in held]
+            standing += [as_standing(held[row.key], row) for row in ours if held[row.key].status != row.status]
+        return standing
 
     async def reserve(self, facts: Sequence[AnyFact], *, may_lie_elsewhere: Callable[[UUID], bool]) -> None:
         """An attempt that is added to a request takes its number in the backup first. Raises `StoreUnavailable`."""

@@ -31,7 +31,7 @@ from service.failover.recent import Recent
 from service.failover.stateless import StatelessStore
 from service.failover.together import Together
 from service.stores import CheckOrder, CheckVerdict, Claim, Store
-from service.stores.derive import facts_of_verdict
+from service.stores.derive import as_standing, facts_of_verdict
 from service.stores.faults import without_the_mirror
 
 Answer = TypeVar("Answer")
@@ -65,7 +65,8 @@ class Writes:
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
         async def on_primary() -> list[bool]:
-            for request_id in {fact.request_id for fact in facts if isinstance(fact, DeliveryReceipt)}:
+            receipts = [fact for fact in facts if isinstance(fact, DeliveryReceipt)]
+            for request_id in {receipt.request_id for receipt in receipts}:
                 if self._choosing.may_lie_elsewhere(request_id):
                     # with the final receipt that may have come before this one
                     await self._together.bring_home(request_id)
@@ -73,7 +74,8 @@ class Writes:
                 await self._together.reserve(facts, may_lie_elsewhere=self._choosing.may_lie_elsewhere)
             told = await self._choosing.run_master(lambda store: store.write(facts))
             self._keep_warm(facts)
-            return told
+            overtaken = await self._overtaken(receipts)
+            return [is_new and fact.key not in overtaken for fact, is_new in zip(facts, told, strict=True)]
 
         async def on_backup() -> list[bool]:
             # Side by side: the caller waits for the slower of the two.
@@ -94,6 +96,21 @@ class Writes:
             if await self._kept_all_the_same(facts):
                 return [True for _ in facts]
             raise
+
+    async def _overtaken(self, receipts: Sequence[DeliveryReceipt]) -> set[tuple[object, ...]]:
+        """The keys of those in whose place another stands, of which others were told from the backup meanwhile."""
+        if not receipts:
+            return set()
+        await self._owed.hear()  # a commit may take longer than what was heard before it is good
+        standing = await self._together.overtaken(
+            [receipt for receipt in receipts if self._choosing.may_lie_elsewhere(receipt.request_id)]
+        )
+        if standing:
+            await self._choosing.run_master(lambda store: store.keep_first(standing))
+        self._recent.add(standing)
+        for receipt in standing:
+            self._on_doubt(receipt.request_id)
+        return {receipt.key for receipt in standing}
 
     async def _kept_all_the_same(self, facts: Sequence[AnyFact]) -> bool:
         """What tells of a message that is out already is journaled when no store takes it in time: nobody decides by it,
@@ -189,7 +206,7 @@ class Writes:
         for request_id in second:
             state = await self._choosing.run_backup(partial(_request_in, request_id=request_id))
             kept |= {receipt.key: receipt for receipt in (state.receipts if state else ())}
-        return [kept.get(receipt.key, receipt) for receipt in receipts]
+        return [as_standing(kept.get(receipt.key, receipt), receipt) for receipt in receipts]
 
     async def _approved_before(self, order: CheckOrder, verdict: CheckVerdict) -> list[Check | Approval]:
         """What a caller is told of must be durable: whoever approved may have failed to journal it."""

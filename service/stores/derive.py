@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeVar
+
+import msgspec
 
 from core.events import CheckResult
 from service.facts import (
@@ -23,6 +25,9 @@ from service.facts import (
 from service.stores import Candidate, CheckOrder, CheckSubject, CheckVerdict, Earlier, SendSubject, Store
 
 Kind = TypeVar("Kind", bound=Fact)
+
+_TOLD_APART = timedelta(milliseconds=1)
+"""The warehouse knows no shorter time."""
 
 
 def assemble(request: Request, facts: Iterable[AnyFact]) -> RequestState:
@@ -51,6 +56,15 @@ def merge(first: RequestState | None, second: RequestState | None) -> RequestSta
         return first or second
     facts = {(type(fact), fact.key): fact for fact in [*facts_of(second), *facts_of(first)]}
     return assemble(first.request, facts.values())
+
+
+def as_standing(told: DeliveryReceipt, ours: DeliveryReceipt) -> DeliveryReceipt:
+    """A receipt that others were told of, beside ours, which says something else: dated before it. Ours may have come in first and
+    waited; where both are known the earlier counts, and what is final would go back.
+    """
+    if told.status == ours.status or told.at < ours.at:
+        return told
+    return msgspec.structs.replace(told, at=ours.at - _TOLD_APART)
 
 
 def is_living(state: RequestState, now: datetime) -> bool:
