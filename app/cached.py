@@ -185,12 +185,15 @@ def choices(window: Window) -> About[dict[str, Values]]:
     return _choices.about(start, end)
 
 
-def colours_within(window: Window) -> Colours:
-    """Those of the process. The values of the window get theirs in the order of their names, whatever is drawn first."""
-    with suppress(Unavailable, WarehouseRefused):  # colours are no reason to show nothing
-        for dimension, values in choices(window)().items():
-            colours().learn(dimension, values.names)
-    return colours()
+def colours_of(dimension: str | None, names: Iterable[str], window: Window) -> Colours:
+    """Those of the process. Where a name has none yet, the values of the window get theirs in the order of their names, whatever is
+    drawn first."""
+    known = colours()
+    if dimension is not None and not known.has(dimension, names):
+        with suppress(Unavailable, WarehouseRefused):  # colours are no reason to show nothing
+            for each, values in choices(window)().items():
+                known.learn(each, values.names)
+    return known
 
 
 @kept(seconds=60)

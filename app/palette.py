@@ -59,6 +59,10 @@ class Colours:
         for name in names:
             places.setdefault(name, len(places))
 
+    def has(self, dimension: str, names: Iterable[str]) -> bool:
+        """Whether all of them have their places."""
+        return self.places.get(dimension, {}).keys() >= set(names)
+
     def line(self, dimension: str, name: str, shade: Shade) -> tuple[str, str]:
         """Colour and dash of the line of a name."""
         self.learn(dimension, [name])

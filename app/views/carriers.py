@@ -44,7 +44,6 @@ def _first(view: View, window: Window) -> list[About[Any]]:
     return [
         _question(view, window),
         cached.newest.about(),
-        cached.choices(window),
         cached.deployments.about(window, view.filter_key()),
     ]
 
@@ -81,7 +80,7 @@ def _draw(opened: Opened, window: Window) -> None:
         bucket=answers.bucket,
         split=_split(view),
         shade=shell.shade(),
-        colours=cached.colours_within(window),
+        colours=cached.colours_of(_split(view), answers.lines, window),
     )
     deployed = cached.deployments(window, view.filter_key())
     _say(frame, answers)

@@ -33,7 +33,7 @@ def page() -> None:
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about(), cached.choices(window)]
+    return [_question(view, window), cached.newest.about()]
 
 
 def _question(view: View, window: Window) -> About[ProvidersData]:
@@ -120,8 +120,9 @@ def _delays(answers: ProvidersData, window: Window) -> None:
     if answers.delays.empty:
         st.info("Nothing was accepted in this range.")
         return
+    colours = cached.colours_of("provider", answers.delays["provider"], window)
     plots.draw(
-        charts.delays(answers.delays, cached.colours_within(window), shell.shade()),
+        charts.delays(answers.delays, colours, shell.shade()),
         key="delays",
         alt=charts.arrived_within(answers.delays),
     )

@@ -150,6 +150,9 @@ def test_a_name_keeps_its_colour_whatever_is_shown_beside_it() -> None:
     colours.learn("provider", ["acme"])
 
     assert before == colours.line("provider", "beacon", "light")
+    assert colours.has("provider", ["acme", "beacon"])
+    assert not colours.has("provider", ["acme", "other"])
+    assert not colours.has("region", ["EMEA"])
 
 
 def test_up_to_thirty_two_lines_look_different() -> None:
