@@ -14,9 +14,20 @@ from tests.app.browser.places import WITH_DATA
 
 def test_all_that_is_fetched_ahead_is_where_streamlit_keeps_it() -> None:
     wanted = (*ahead.CHARTS, *ahead.TABLES, *ahead.FIELDS, *ahead.WIDGETS)
+    found = ahead.found(wanted)
 
-    assert len(ahead.found(wanted)) == len(wanted)
-    assert all((Path(st.__file__).parent / "static" / name).is_file() for name in ahead.found(wanted))
+    assert [name.split("/")[-1].split(".")[0] for name in found[: len(wanted)]] == list(wanted)
+    assert all((Path(st.__file__).parent / "static" / name).is_file() for name in found)
+    assert len(found) == len(set(found))
+
+
+def test_what_those_import_is_fetched_with_them_and_what_the_document_has_is_not() -> None:
+    found = ahead.found(("DataFrame",))
+    plain = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+
+    assert any("/arrowFormatUtils." in name for name in found)
+    assert "./static/js/react-dom." in plain
+    assert not any("/react-dom." in name for name in found)
 
 
 def test_what_streamlit_does_not_keep_is_left_out() -> None:

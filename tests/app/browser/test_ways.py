@@ -97,3 +97,22 @@ def test_what_draws_charts_is_fetched_before_there_is_one(empty_stage: Stage, pa
         page.goto(f"{empty_stage.url}/regions")
 
     see(page, "There is no data yet")
+
+
+def test_a_click_on_another_page_waits_for_no_script(stage: Stage, page: Page) -> None:
+    page.goto(stage.url)
+    page.wait_for_function(
+        """() => {
+          const ahead = [...document.querySelectorAll('link[rel=modulepreload]')].map(link => link.href);
+          const there = new Set(performance.getEntriesByType('resource').map(entry => entry.name));
+          return ahead.some(name => name.includes('TextInput')) && ahead.every(name => there.has(name));
+        }""",
+        timeout=SLOW_MS,
+    )
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url) if request.url.endswith(".js") else None)
+
+    page.locator("header").get_by_role("link", name="Messages").click()
+    see(page, "Choose a row to read its story")
+
+    assert fetched == []
