@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from core.clock import Clock
-from core.errors import JournalWriteFailed
+from core.errors import BadInput, JournalWriteFailed
 from core.hooks import NO_HOOKS, Hooks
 from core.journal import SUFFIX, backlog_bytes
 from core.settings.servers import Journal as JournalSettings
@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _NEARLY_FULL = 0.8
 _HELD_MAX = 200_000
 """Requests that are told apart; 30 MB when full. With more in the journal any may be there."""
+_UNTAKEN_MAX = 20_000
 
 
 class Backlog:
@@ -54,6 +55,7 @@ class Backlog:
         self._room_bytes = settings.total_bytes_max
         self._failed = ""
         self._held: set[UUID] | None = set()  # None: some that nobody counted
+        self._untaken: list[AnyFact] = []
         self.is_empty = True
         self.problem = ""
 
@@ -107,6 +109,21 @@ class Backlog:
         finally:
             self._recording -= 1
 
+    def remember(self, facts: Sequence[AnyFact]) -> None:
+        """Facts of what has happened, which neither store nor disk takes now: recorded once a disk does, or written by the next
+        `drain`; lost with this process."""
+        self._untaken += facts[: _UNTAKEN_MAX - len(self._untaken)]
+        self.is_empty = self.is_empty and not self._untaken
+
+    async def catch_up(self) -> None:
+        """Record what no disk took before. Raises `StoreFault`."""
+        untaken, self._untaken = self._untaken, []
+        try:
+            await self.record(untaken)
+        except BaseException:
+            self.remember(untaken)
+            raise
+
     def _hold(self, facts: Sequence[AnyFact]) -> None:
         if self._held is None:
             return
@@ -149,15 +166,26 @@ class Backlog:
         seen = self._recorded
         busy = self._recording > 0
         await asyncio.to_thread(self._recorder.rotate)
+        await self._write_untaken(store)
         done = await replay(self._folder, store, step=self._hooks.step, on_renumbered=self._on_renumbered)
         self.problem = "; ".join(done.damaged)
         if done.records:
             _log.info("journal_replayed", files=done.files, records=done.records, rejected=done.rejected)
         # A file that another process replays is not in the store yet, and that process may die.
-        if self._has_files or busy or self._on_backup or self._recorded != seen:
+        if self._has_files or busy or self._on_backup or self._recorded != seen or self._untaken:
             return False
         self.is_empty, self._held = True, set()
         return True
+
+    async def _write_untaken(self, store: Primary) -> None:
+        untaken, self._untaken = self._untaken, []
+        try:
+            await store.write(untaken)
+        except BadInput as error:
+            _log.error("outcomes_refused", outcomes=len(untaken), problem=str(error))
+        except BaseException:
+            self.remember(untaken)
+            raise
 
     def close(self) -> None:
         """Write what waits, and close the file. Blocks meanwhile."""

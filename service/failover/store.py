@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from core.clock import Clock, Timer, utc_now
-from core.errors import BadInput
+from core.errors import BadInput, Unavailable
 from core.events import Category
 from core.hooks import NO_HOOKS, Hooks
 from core.settings.servers import Failover as FailoverSettings
@@ -174,6 +174,7 @@ class Failover:
             together=together,
             owed=self._owed,
             record=self._backlog.record,
+            remember=self._backlog.remember,
             recent=recent,
             mirroring=self._mirroring,
         )
@@ -200,6 +201,8 @@ class Failover:
         await self._watch.close()
         await self._owed.close()
         await self._mirroring.close()
+        with suppress(Unavailable):
+            await self._backlog.catch_up()
         await asyncio.to_thread(self._backlog.close)
         await self._primary.close()
         await self._backup.close()

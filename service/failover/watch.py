@@ -241,6 +241,7 @@ class Watch:
         if self._backlog.trouble():
             with suppress(Unavailable):
                 await self._backlog.probe()
+                await self._backlog.catch_up()
         self._state.trouble("journal", "journal", self._backlog.trouble())
 
     async def _warm(self) -> None:

@@ -42,7 +42,7 @@ _MIRROR_WAIT_SECONDS = 0.05
 
 
 class Writes:
-    """The writing half of a `Store`. `record` makes facts durable, `recent` is what this instance remembers. `on_doubt` hears
+    """The writing half of a `Store`. `record` makes facts durable, `remember` takes those that nothing does now, `recent` is what this instance remembers. `on_doubt` hears
     of a request of which a check may be counted although its caller was not told.
     """
 
@@ -54,6 +54,7 @@ class Writes:
         together: Together,
         owed: Owed,
         record: Callable[[Sequence[AnyFact]], Coroutine[Any, Any, None]],
+        remember: Callable[[Sequence[AnyFact]], None],
         recent: Recent,
         mirroring: Mirroring,
         on_doubt: Callable[[UUID], None],
@@ -61,6 +62,7 @@ class Writes:
         self._on_doubt = on_doubt
         self._choosing, self._stateless = choosing, stateless
         self._together, self._owed, self._record = together, owed, record
+        self._remember = remember
         self._recent, self._mirroring = recent, mirroring
 
     async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
@@ -114,10 +116,15 @@ class Writes:
 
     async def _kept_all_the_same(self, facts: Sequence[AnyFact]) -> bool:
         """What tells of a message that is out already is journaled when no store takes it in time: nobody decides by it,
-        and to refuse it would lose it. True when that was all.
+        and to refuse it would lose it. True when that was all. Raises `StoreUnavailable` when no disk takes it either; it is
+        kept in memory until one does.
         """
         outcomes = [fact for fact in facts if isinstance(fact, _OF_WHAT_IS_OUT)]
-        await self._record(outcomes)
+        try:
+            await self._record(outcomes)
+        except Unavailable:
+            self._remember(outcomes)
+            raise
         self._keep_warm(outcomes)
         return bool(outcomes) and len(outcomes) == len(facts)
 

@@ -57,6 +57,40 @@ async def test_without_a_durable_record_a_call_is_refused_and_later_ones_are_ser
     assert disk.failed
 
 
+@pytest.mark.parametrize("is_down_until_then", [True, False], ids=["by the disk", "by the primary store"])
+async def test_the_outcome_of_a_message_that_is_out_is_kept_once_anything_takes_it(
+    make: Make, twins: Twins, *, is_down_until_then: bool
+):
+    disk = Disk()
+    failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync))
+    request = facts.request()
+    await failover.write([request, facts.attempt(request)])
+    disk.broken = True
+    with pytest.raises(StoreUnavailable):
+        await failover.write([facts.outcome(request)])
+    disk.broken = not is_down_until_then
+    if is_down_until_then:
+        await until(lambda: b"outcomes" in b"".join(path.read_bytes() for path in twins.folder.rglob("*.journal")))
+    twins.primary.available = True
+    await failover.recover()
+    await until(lambda: failover.status is Status.HEALTHY)
+
+    assert facts.outcome(request) in twins.primary.facts()
+
+
+async def test_an_outcome_that_no_disk_took_is_journaled_at_the_end_of_the_process(make: Make, twins: Twins):
+    disk = Disk()
+    failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync), probe_seconds=60.0)
+    request = facts.request()
+    disk.broken = True
+    with pytest.raises(StoreUnavailable):
+        await failover.write([facts.outcome(request)])
+    disk.broken = False
+    await failover.close()
+
+    assert b"outcomes" in b"".join(path.read_bytes() for path in twins.folder.rglob("*.journal"))
+
+
 async def test_an_approval_that_could_not_be_journaled_is_journaled_before_anybody_is_told_of_it(
     make: Make, twins: Twins
 ):
