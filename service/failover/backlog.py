@@ -32,6 +32,7 @@ _NEARLY_FULL = 0.8
 _HELD_MAX = 200_000
 """Requests that are told apart; 30 MB when full. With more in the journal any may be there."""
 _UNTAKEN_MAX = 20_000
+"""Of what no disk takes; what comes after is lost, and was told of as every one is."""
 
 
 class Backlog:
@@ -178,14 +179,13 @@ class Backlog:
         return True
 
     async def _write_untaken(self, store: Primary) -> None:
-        untaken, self._untaken = self._untaken, []
-        try:
-            await store.write(untaken)
-        except BadInput as error:
-            _log.error("outcomes_refused", outcomes=len(untaken), problem=str(error))
-        except BaseException:
-            self.remember(untaken)
-            raise
+        """One by one, for what is refused costs its neighbours nothing."""
+        while self._untaken:
+            try:
+                await store.write(self._untaken[:1])
+            except BadInput as error:
+                _log.error("outcome_refused", problem=str(error))
+            del self._untaken[:1]
 
     def close(self) -> None:
         """Write what waits, and close the file. Blocks meanwhile."""

@@ -57,9 +57,9 @@ async def test_without_a_durable_record_a_call_is_refused_and_later_ones_are_ser
     assert disk.failed
 
 
-@pytest.mark.parametrize("is_down_until_then", [True, False], ids=["by the disk", "by the primary store"])
+@pytest.mark.parametrize("disk_is_mended", [True, False], ids=["by the disk", "by the primary store"])
 async def test_the_outcome_of_a_message_that_is_out_is_kept_once_anything_takes_it(
-    make: Make, twins: Twins, *, is_down_until_then: bool
+    make: Make, twins: Twins, *, disk_is_mended: bool
 ):
     disk = Disk()
     failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync))
@@ -68,8 +68,8 @@ async def test_the_outcome_of_a_message_that_is_out_is_kept_once_anything_takes_
     disk.broken = True
     with pytest.raises(StoreUnavailable):
         await failover.write([facts.outcome(request)])
-    disk.broken = not is_down_until_then
-    if is_down_until_then:
+    disk.broken = not disk_is_mended
+    if disk_is_mended:
         await until(lambda: b"outcomes" in b"".join(path.read_bytes() for path in twins.folder.rglob("*.journal")))
     twins.primary.available = True
     await failover.recover()
