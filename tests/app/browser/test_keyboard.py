@@ -19,6 +19,11 @@ IN_ORDER = (
     "Since ", "Third-party success rate", "About Third-party success rate", "Resend rate",
     "Download the ten metrics (CSV)",
 )  # fmt: skip
+CONTROLS = (
+    ("link", "Reports"), ("radio", "1 hour"), ("combobox", "Time zone"), ("combobox", "Compare with"), ("switch", "Live"),
+    ("button", "Download the ten metrics (CSV)"),
+)  # fmt: skip
+"""What the browser draws with scripts that it fetches: the numbers may stand there before them."""
 NAME = """() => {
     const one = document.activeElement;
     const told = one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.title || one.tagName;
@@ -39,6 +44,8 @@ def walked(page: Page, *, until: str) -> Iterator[str]:
 def test_the_overview_is_walked_from_the_top_to_the_bottom(stage: Stage, page: Page) -> None:
     page.goto(stage.url)
     expect(page.locator(".hg-tile")).to_have_count(10, timeout=SLOW_MS)
+    for role, name in CONTROLS:
+        page.get_by_role(role, name=name).wait_for()
 
     names = list(walked(page, until=IN_ORDER[-1]))
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from core.clock import utc_now
-from core.errors import JournalWriteFailed, StoreUnavailable
+from core.errors import BadInput, JournalWriteFailed, StoreUnavailable
 from core.hooks import Hooks
 from core.journal import JournalFile
 from core.settings.servers import Journal as JournalSettings
+from service.facts import AnyFact
 from service.failover import STORE_FOLDER, Status
 from service.failover.journaling import Recorder
+from service.stores.memory import MemoryStore
 from tests.service.failover.twins import Make, Twins, fallen_over
 from tests.service.stores import facts
 from tests.service.stores.facts import order
@@ -76,6 +79,39 @@ async def test_the_outcome_of_a_message_that_is_out_is_kept_once_anything_takes_
     await until(lambda: failover.status is Status.HEALTHY)
 
     assert facts.outcome(request) in twins.primary.facts()
+
+
+class PickyStore(MemoryStore):
+    """Refuses one fact, as a database does when a column cannot hold it."""
+
+    def __init__(self, refused: AnyFact) -> None:
+        super().__init__()
+        self._refused = refused
+
+    async def write(self, facts: Sequence[AnyFact]) -> list[bool]:
+        if self._refused in facts:
+            raise BadInput("a column cannot hold it", hint="a test said so")
+        return await super().write(facts)
+
+
+async def test_an_outcome_that_the_primary_store_refuses_costs_its_neighbours_nothing(make: Make, twins: Twins):
+    disk = Disk()
+    before, refused, after = facts.request(), facts.request(), facts.request()
+    twins.primary = PickyStore(facts.outcome(refused))
+    failover = await fallen_over(make, twins, hooks=Hooks(sync=disk.sync))
+    for request in (before, refused, after):
+        await failover.write([request, facts.attempt(request)])
+    disk.broken = True
+    for request in (before, refused, after):
+        with pytest.raises(StoreUnavailable):
+            await failover.write([facts.outcome(request)])
+    twins.primary.available = True
+    await failover.recover()
+    await until(lambda: failover.status is Status.HEALTHY)
+
+    kept = twins.primary.facts()
+    assert {facts.outcome(before), facts.outcome(after)} <= set(kept)
+    assert facts.outcome(refused) not in kept
 
 
 async def test_an_outcome_that_no_disk_took_is_journaled_at_the_end_of_the_process(make: Make, twins: Twins):
