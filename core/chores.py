@@ -42,6 +42,8 @@ def init(path: Path) -> None:
         raise ConfigurationError(
             f"{path} exists and is left alone", hint="give another --path, or remove it first"
         ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}", hint="give another --path") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write("# Settings of Heliograph; docs/settings.md explains every one.\n\n" + fresh_secrets())
     click.echo(f"{path} written. Next: name your stores and providers in it, then `heliograph service`.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 
 import click
 
 from core.errors import HeliographError
+from core.proxies import spare_loopback
 
 GROUP = "heliograph.commands"
 
@@ -59,6 +61,7 @@ def heliograph() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error of ours ends as one line with what to do, without a traceback."""
+    spare_loopback(os.environ)
     try:
         heliograph.main(args=arguments, standalone_mode=True)
     except HeliographError as error:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import pyarrow as pa
@@ -146,7 +146,7 @@ def _csv_lines(path: Path, file: BinaryIO, progress: Progress) -> Iterator[Line]
             header = next(reader, None)
             if not header:
                 raise BadInput(f"{path.name}: the file is empty; its first line names the columns")
-            for values in reader:
+            for values in filter(None, reader):  # nothing stands on an empty line
                 yield _csv_line(header, values, str(reader.line_num))
         except csv.Error as error:
             yield Line(str(reader.line_num), b"", fault=f"not CSV from here on: {error}")
@@ -162,22 +162,32 @@ def _csv_line(header: list[str], values: list[str], place: str) -> Line:
 def _parquet_lines(path: Path, file: BinaryIO, progress: Progress) -> Iterator[Line]:
     with file:
         try:
-            parquet = pq.ParquetFile(file)
+            parquet = pq.ParquetFile(_unpacked(path, file))
         except (pa.ArrowInvalid, OSError):
             raise BadInput(f"{path.name}: not a Parquet file") from None
         size, total, number = path.stat().st_size, max(parquet.metadata.num_rows, 1), 0
-        for batch in parquet.iter_batches(BATCH_ROWS):
+        for batch in _batches(path, parquet):
             for row in batch.to_pylist():
                 number += 1
                 yield Line(str(number), repr(row).encode(), row)
             progress(size * number // total, size)
 
 
+def _batches(path: Path, parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from parquet.iter_batches(BATCH_ROWS)
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise BadInput(f"{path.name}: cannot be read to its end: {redact(str(error))}") from None
+
+
+def _unpacked(path: Path, file: BinaryIO) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if path.name.lower().endswith(".gz") else file
+
+
 def _counted(path: Path, file: BinaryIO, progress: Progress) -> Iterator[bytes]:
     size = path.stat().st_size
-    source = gzip.GzipFile(fileobj=file) if path.name.lower().endswith(".gz") else file
     try:
-        for number, raw in enumerate(source):
+        for number, raw in enumerate(_unpacked(path, file)):
             if number % BATCH_ROWS == 0:
                 progress(file.tell(), size)
             yield raw

@@ -22,6 +22,7 @@ from core.errors import BadInput, ConfigurationError, InvalidNumber
 from core.events import DIMENSIONS, AnyEvent, Category, ErrorClass, Outcome, ReceiptStatus, from_row
 from core.ids import uuid7_from
 from core.numbers import Number, NumberHash, read
+from core.settings.section import TimeZone
 
 Row = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ class Moment(Part):
 
     column: str
     format: str = "iso"
-    zone: str = "UTC"
+    zone: TimeZone = "UTC"
 
     def read(self, row: Row) -> datetime | None:
         """The time in UTC, or None where the column is empty. Raises `BadInput`."""
@@ -55,7 +56,7 @@ class Moment(Part):
             return None
         try:
             return self._parse(text)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError):  # the last for seconds beyond the years there are
             raise BadInput(f"column {self.column!r} is not a time of the form {self.format!r}") from None
 
     def _parse(self, text: str) -> datetime:

@@ -90,7 +90,7 @@ class StreamIngester:
                 if not self._waiting:
                     _log.warning("ingest waits", reason=str(error), hint=error.hint)
                 self._waiting.add(id(sieve))
-                await self._sleep(min(0.25 * 2**failures, PAUSE_SECONDS_MAX))
+                await self._sleep(min(0.25 * 2 ** min(failures, 10), PAUSE_SECONDS_MAX))
             else:
                 if failures:
                     self._waiting.discard(id(sieve))

@@ -40,6 +40,13 @@ HISTORY_DAYS = 14
 VERIFICATIONS_PER_DAY = 20_000
 FAULT_AFTER = timedelta(minutes=3)
 
+_OF_A_PAST = ("clickhouse", "nats", "valkey", "journal", "reports", "mails", "store.sqlite3*")
+_OF_A_DEMO = (
+    *_OF_A_PAST, "alerts", "history", "history.loaded", "traffic.json", "api-keys.json", "encryption.key", "secrets.toml",
+    "heliograph.toml", "logs",
+)  # fmt: skip
+"""What a demo leaves in its folder; whatever else lies there is somebody's own."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -58,9 +65,9 @@ def run(wishes: Wishes) -> None:
     log.configure("demo", level="warning")
     began = time.monotonic()
     fault_from = utc_now() + FAULT_AFTER
-    if wishes.fresh:
-        shutil.rmtree(wishes.folder, ignore_errors=True)
     with Supervisor(wishes.folder) as supervisor:
+        if wishes.fresh:
+            begin_anew(wishes.folder)
         _forget_half_loaded(wishes.folder)
         ports = Ports.pick(
             api=_port(wishes.api_port, 8080),
@@ -95,10 +102,17 @@ def _loaded(folder: Path) -> Path:
 def _forget_half_loaded(folder: Path) -> None:
     """A start that was interrupted while the past was loaded begins anew: half a past would look like an outage."""
     if (folder / "clickhouse").exists() and not _loaded(folder).exists():
-        for part in ("clickhouse", "nats", "valkey", "journal", "reports", "mails"):
-            shutil.rmtree(folder / part, ignore_errors=True)
-        for file in folder.glob("store.sqlite3*"):
-            file.unlink()
+        _forget(folder, _OF_A_PAST)
+
+
+def begin_anew(folder: Path) -> None:
+    """Remove what an earlier demo left in `folder`."""
+    _forget(folder, _OF_A_DEMO)
+
+
+def _forget(folder: Path, patterns: tuple[str, ...]) -> None:
+    for path in (found for pattern in patterns for found in folder.glob(pattern)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _load_history(stack: Stack) -> None:

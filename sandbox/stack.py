@@ -39,18 +39,24 @@ class Ports:
     mailbox: int
     smtp: int
     encryption: int
+    valkey: int
+    nats: int
+    clickhouse: int
     providers: Mapping[str, int]
 
     @classmethod
     def pick(cls, *, api: int = 0, dashboard: int = 0, mailbox: int = 0) -> Ports:
-        """Free ports for all that are 0."""
-        free = iter(free_ports(5 + len(PROVIDERS)))
+        """Free ports for all that are 0: drawn at once, so that no two are the same."""
+        free = iter(free_ports(8 + len(PROVIDERS)))
         return cls(
             api=api or next(free),
             dashboard=dashboard or next(free),
             mailbox=mailbox or next(free),
             smtp=next(free),
             encryption=next(free),
+            valkey=next(free),
+            nats=next(free),
+            clickhouse=next(free),
             providers={name: next(free) for name in PROVIDERS},
         )
 
@@ -147,7 +153,11 @@ def lay_out(
     """
     folder = folder.absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    servers = (plan_valkey(folder / "valkey"), plan_nats(folder / "nats"), plan_gateway(folder / "clickhouse"))
+    servers = (
+        plan_valkey(folder / "valkey", port=ports.valkey),
+        plan_nats(folder / "nats", port=ports.nats),
+        plan_gateway(folder / "clickhouse", port=ports.clickhouse),
+    )
     stands = [
         Stand(kind=name, port=ports.providers[name], account="heliograph", secret=secrets.token_urlsafe(32))
         for name in PROVIDERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
+from core.proxies import spare_loopback
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from sandbox.gateway.launch import RunningGateway, start_gateway
@@ -23,7 +25,8 @@ LONGEST = ("tests/sandbox/chaos/test_matrix.py", "tests/app/browser/")
 
 def pytest_configure() -> None:
     """Properties are judged by what they say: on a busy machine an example that takes a hundredth of a second takes longer than
-    the 200 ms that Hypothesis grants it outside CI."""
+    the 200 ms that Hypothesis grants it outside CI. What tests start on this machine is not looked for behind a proxy."""
+    spare_loopback(os.environ)
     settings.register_profile("heliograph", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("heliograph")
 

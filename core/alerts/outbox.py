@@ -159,7 +159,7 @@ class Outbox:
         folder = self._folder / "told"
         there = {path.stem: path for path in folder.glob("*.json")} if folder.exists() else {}
         for gone in self._known.keys() - there.keys():
-            del self._known[gone]
+            self._known.pop(gone, None)  # a courier looks through the folder at the same time
         for name in there.keys() - self._known.keys():
             told = self._read(there[name])
             if told is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from datetime import timedelta
 from html import escape
@@ -13,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from core import log
 from core.clock import utc_now
+from core.proxies import spare_loopback
 from core.warehouse import Warehouse
 from metrics.detection.records import incidents_between
 from metrics.trace import MessagesQuestion, messages
@@ -41,6 +43,7 @@ def main(out: Path, data: Path, days: int, per_day: int, pages: tuple[str, ...],
     two. Open index.html in the folder of the pictures to see all of them side by side.
     """
     log.configure("shots", level="warning")
+    spare_loopback(os.environ)
     out.mkdir(parents=True, exist_ok=True)
     with Supervisor(data, say=_say) as supervisor:
         stack = lay_out(data, Ports.pick())

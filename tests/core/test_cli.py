@@ -74,6 +74,14 @@ def test_init_writes_secrets_that_load_and_only_the_owner_reads(tmp_path):
     )
 
 
+def test_init_says_where_it_cannot_write(tmp_path):
+    ended = run("init", "--path", "conf/heliograph.toml", cwd=tmp_path)
+
+    assert ended.returncode == 1
+    assert "conf/heliograph.toml cannot be written: No such file or directory" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_init_leaves_a_file_that_is_there_alone(tmp_path):
     (tmp_path / "heliograph.toml").write_text("kept")
     ended = run("init", cwd=tmp_path)

@@ -3,6 +3,7 @@
 import csv
 import gzip
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import msgspec
 import phonenumbers
@@ -49,6 +50,11 @@ def write_parquet(path):
     pq.write_table(pa.Table.from_pylist([dict.fromkeys({k for r in ROWS for k in r}) | row for row in ROWS]), path)
 
 
+def write_packed_parquet(path):
+    write_parquet(path)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
 @pytest.fixture
 def sink(warehouse):
     return Sink(warehouse, clock=utc_now)
@@ -56,8 +62,11 @@ def sink(warehouse):
 
 @pytest.mark.parametrize(
     ("name", "write"),
-    [("e.jsonl", write_jsonl), ("e.jsonl.gz", write_gzip), ("e.csv", write_csv), ("e.parquet", write_parquet)],
-)
+    [
+        ("e.jsonl", write_jsonl), ("e.jsonl.gz", write_gzip), ("e.csv", write_csv), ("e.parquet", write_parquet),
+        ("e.parquet.gz", write_packed_parquet),
+    ],
+)  # fmt: skip
 def test_every_kind_of_file_gives_the_same_rows(tmp_path, warehouse, sink, name, write):
     write(tmp_path / name)
     first = ingest_file(tmp_path / name, sink)
@@ -98,6 +107,25 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, sink, name, 
 
     with pytest.raises(BadInput, match=r"e\."):
         ingest_file(tmp_path / name, sink)
+
+
+def test_a_parquet_file_that_is_damaged_behind_a_good_foot_is_told(tmp_path, sink):
+    path = tmp_path / "e.parquet"
+    write_parquet(path)
+    whole = path.read_bytes()
+    foot = int.from_bytes(whole[-8:-4], "little") + 8
+    path.write_bytes(whole[:4] + bytes(len(whole) - 4 - foot) + whole[-foot:])
+    with pytest.raises(BadInput, match=r"e\.parquet: cannot be read to its end"):
+        ingest_file(path, sink)
+
+
+def test_an_empty_line_of_a_csv_file_is_no_row(tmp_path, sink):
+    path = tmp_path / "e.csv"
+    write_csv(path)
+    path.write_text(path.read_text().replace("\n", "\n\n") + "\n")
+    totals = ingest_file(path, sink)
+
+    assert (totals.rows, totals.events, totals.dead_letters) == (8, 8, 0)
 
 
 def test_progress_ends_at_the_size_of_the_file(tmp_path, sink):
@@ -181,6 +209,22 @@ def test_a_mapping_of_your_own_names_what_is_wrong_in_it(tmp_path):
 
     assert "states" in str(refused.value)
     assert "planet" in str(refused.value)
+
+
+def test_a_zone_that_there_is_not_is_told_before_a_row_is_read(tmp_path):
+    own = tmp_path / "ours.toml"
+    plain = resources.files("ingest").joinpath("mappings", "plain.toml").read_text(encoding="utf-8")
+    own.write_text(plain.replace('format = "iso"', 'zone = "Europe/Berlyn"'))
+    with pytest.raises(ConfigurationError, match="Berlyn"):
+        mappings.load(str(own))
+
+
+def test_a_time_beyond_the_years_there_are_costs_its_row_alone():
+    moment = mappings.Moment(column="at", format="epoch")
+    with pytest.raises(BadInput, match="column 'at' is not a time of the form 'epoch'"):
+        moment.read({"at": "1764150000000000000"})
+
+    assert moment.read({"at": "1772366400"}) == AT
 
 
 def test_the_plain_mapping_takes_the_provider_from_its_column(tmp_path, warehouse, sink):

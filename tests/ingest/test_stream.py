@@ -13,7 +13,7 @@ from core.queue import DEDUPLICATION_SECONDS, EVENTS, events_subject
 from core.queue.memory import ACK_WAIT_SECONDS, MemoryQueue
 from core.settings.watching import Ingest
 from ingest.sink import Sink
-from ingest.stream import CONSUMER, StreamIngester
+from ingest.stream import CONSUMER, PAUSE_SECONDS_MAX, StreamIngester
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FAST = Ingest(wait_seconds=0.01)
@@ -132,6 +132,25 @@ async def test_a_warehouse_that_says_no_is_waited_for_until_somebody_mends_it(wa
     assert (await queue.state(EVENTS, CONSUMER)).pending == 0
     assert warehouse.query_rows("SELECT count() FROM send_events FINAL") == [(5,)]
     assert warehouse.query_rows("SELECT count() FROM dead_letters") == [(0,)]
+
+
+async def test_a_warehouse_may_be_away_for_hours():
+    queue = MemoryQueue()
+    stop, pauses = asyncio.Event(), []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 1_100:
+            stop.set()
+
+    class Gone:
+        def insert_json(self, table, lines):
+            raise WarehouseUnavailable("away")
+
+    await publish(queue, encode_lines(sends(1)))
+    await StreamIngester(queue, Sink(Gone(), clock=utc_now), FAST, sleep=sleep).run(stop)
+
+    assert pauses[-1] == PAUSE_SECONDS_MAX
 
 
 async def test_redelivery_after_a_crash_changes_nothing(warehouse):
