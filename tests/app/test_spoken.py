@@ -168,6 +168,15 @@ def test_a_viewer_reads_what_was_said_and_has_no_forms(warehouse: Warehouse, pag
     assert not shown.expander
 
 
+def test_a_viewer_of_one_incident_has_no_forms(warehouse: Warehouse, pages: Pages) -> None:
+    keep(warehouse, [incident()])
+    shown = run(as_viewer(pages.view("incidents", **GRACE_OPERATES)), incident="one")
+
+    assert "No silence covers it" in text(shown)
+    assert {button.label for button in shown.button} & {"Silence", "Comment"} == set()
+    assert not shown.text_area
+
+
 def test_a_viewer_who_finds_another_way_is_refused_where_it_is_done(warehouse: Warehouse, pages: Pages) -> None:
     other_way = (
         "from app import deeds\nfrom metrics.detection.words import Word\n"

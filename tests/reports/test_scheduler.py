@@ -197,7 +197,7 @@ def start_scheduler(settings: Settings, *, smtp_port: int, folder: Path, name: s
         "HELIOGRAPH_REPORTS_MONTHLY": "false",
     }
     argv = [sys.executable, "-c", "from core.cli import main; main(['scheduler', '--now'])"]
-    return launch(Process(name=name, argv=argv, is_ready=lambda _: True, env=env), folder)
+    return launch(Process(name=name, argv=argv, is_ready=lambda _: True, env=env, stop_within_seconds=60), folder)
 
 
 def test_two_schedulers_put_one_mail_into_a_real_mailbox_and_stop_when_asked(settings, mailbox, tmp_path):

@@ -134,7 +134,7 @@ async def live(folder: Path, *, people: int, messages: int) -> Live:
             build_app(
                 stand.kind,
                 world=world,
-                rng=world.rng(3, stand.port),
+                rng=world.rng(3, PROVIDERS.index(stand.kind)),
                 handsets=handsets,
                 callback_url=running.url,
                 account=stand.account,
@@ -147,7 +147,7 @@ async def live(folder: Path, *, people: int, messages: int) -> Live:
             serving(simulators),
             Subscribers(world, api_url=running.url, keys=running.keys, handsets=handsets) as subscribers,
         ):
-            tally = await subscribers.send_and_verify(people, at_once=60)
+            tally = await subscribers.send_and_verify(people, at_once=15)
             rng = world.rng(5)
             for _ in range(messages):
                 await subscribers.message(world.wish(rng, utc_now()))

@@ -26,6 +26,7 @@ from sandbox.mailbox.web import create_app
 from sandbox.ports import free_ports
 from tests.support.servers import require_server
 
+SLOW_MS = 45_000
 _MAIL_BYTES_MAX = 100_000
 _NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _ID = "20260301T120000.000000Z-00000000"
@@ -266,8 +267,8 @@ def test_in_a_browser_the_list_renews_itself_and_a_mail_runs_no_script(mailbox: 
         )
         page.get_by_text("came while you looked").click()
         words = page.frame_locator("iframe.html").locator("#words")
-        expect(words).to_have_text("rich words")
+        expect(words).to_have_text("rich words", timeout=SLOW_MS)
         page.get_by_text("Text", exact=True).click()
-        expect(page.locator("pre.text")).to_be_visible()
-        expect(page.locator("iframe.html")).to_be_hidden()
+        expect(page.locator("pre.text")).to_be_visible(timeout=SLOW_MS)
+        expect(page.locator("iframe.html")).to_be_hidden(timeout=SLOW_MS)
         browser.close()

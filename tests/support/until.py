@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 
 
-async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Return as soon as `holds()`; fail when it does not within `seconds`."""
     deadline = monotonic() + seconds
     while not holds():

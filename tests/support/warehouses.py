@@ -22,6 +22,9 @@ _PARTS = "SELECT count() FROM system.parts WHERE active AND database = currentDa
 _PARTS_MAX = 100
 """With more, as of events of a year, it takes longer to empty a database than to migrate another."""
 
+_RETENTION_DAYS = 20_000
+"""Stories are told of March 2026, and a merge drops what has aged."""
+
 Shape = list[tuple[str, str, int | None]]
 """Each table: its name, how it was made, and how many rows it has, None for a view."""
 
@@ -34,6 +37,7 @@ def settings_of(gateway: RunningGateway) -> WarehouseSettings:
         username=gateway.user,
         password=SecretStr(gateway.password),
         database=f"test_{uuid4().hex}",
+        retention_days=_RETENTION_DAYS,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core import warehouse as door
 from core.events import Availability, StatusChange, encode_lines
@@ -43,6 +43,7 @@ class Stage:
 def browser() -> Iterator[Browser]:
     """Debian's Chromium; closed with the folder, because its driver keeps an event loop of its own."""
     path = require_server("chromium")
+    expect.set_options(timeout=SLOW_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]

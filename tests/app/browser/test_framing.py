@@ -9,7 +9,6 @@ from playwright.sync_api import Page
 
 from app.headers import HEADERS
 from tests.app.browser.conftest import Stage
-from tests.app.conftest import until
 
 pytestmark = pytest.mark.browser
 
@@ -23,9 +22,7 @@ def test_every_answer_of_the_server_forbids_it(stage: Stage, path: str) -> None:
 
 
 def test_a_page_elsewhere_cannot_show_it(stage: Stage, page: Page) -> None:
-    refused: list[str] = []
-    page.on("console", lambda line: refused.append(line.text))
-    page.set_content(f'<iframe src="{stage.url}/operations"></iframe>')
+    with page.expect_console_message(lambda line: "frame-ancestors" in line.text):
+        page.set_content(f'<iframe src="{stage.url}/operations"></iframe>')
 
-    until(lambda: any("frame-ancestors" in text for text in refused), what=lambda: f"refusal; told was {refused}")
     assert all("Operations" not in (frame.title() or "") for frame in page.frames)

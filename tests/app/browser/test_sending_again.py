@@ -119,6 +119,7 @@ def test_the_confirmation_opens_and_closes_by_keys(url: tuple[str, WarehouseSett
     page.get_by_role("button", name="Send again").focus(timeout=SLOW_MS)
     page.keyboard.press("Enter")
     see(page, RECIPIENTS[0])
+    page.get_by_role("button", name="Send it").wait_for()
 
     names = list(walked(page, until="Send it"))
     page.keyboard.press("Escape")

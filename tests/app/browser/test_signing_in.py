@@ -52,6 +52,12 @@ def sign_in(page: Page, url: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def drawn(page: Page) -> None:
+    """Wait until nothing more comes: what is not there then is not there."""
+    page.locator("[data-test-script-state=notRunning]").wait_for(state="attached")
+    page.wait_for_load_state("networkidle")
+
+
 def go_on(page: Page, url: str) -> None:
     """Open an address, though the page may still be on its way back to where its reader was before signing in."""
     try:
@@ -66,6 +72,7 @@ def test_nothing_is_shown_before_signing_in_and_after_signing_out(
     provider.person, before = GRACE, provider.signed_out
     page.goto(guarded.url)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
+    drawn(page)
     assert page.locator(".hg-tile").count() == 0
 
     page.get_by_role("button", name="Sign in").click()
@@ -75,6 +82,7 @@ def test_nothing_is_shown_before_signing_in_and_after_signing_out(
     see(page, "Viewer: may look.")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=SLOW_MS)
+    drawn(page)
     assert page.locator(".hg-tile").count() == 0
     assert provider.signed_out == before + 1
 
@@ -123,6 +131,7 @@ def test_a_viewer_reads_and_an_operator_silences_an_incident(
     expect(page.get_by_role("button", name="Grace Hopper")).to_be_visible(timeout=SLOW_MS)
     go_on(page, f"{guarded.url}/incidents?incident=one")
     see(page, "No silence covers it")
+    drawn(page)
     assert page.get_by_role("button", name="Silence").count() == 0
 
     provider.person = ADA

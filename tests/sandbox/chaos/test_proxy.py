@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.chaos.proxy import BLACK_HOLE, CUT, DOWN, DRIP, GARBAGE, HALF_OPEN, NONE, Link, Proxies, latency
 from sandbox.ports import LOOPBACK, free_port
+from tests.support.until import until
 
 PATIENCE_SECONDS = 0.2
 
@@ -88,6 +89,7 @@ async def test_a_half_open_link_lets_the_question_through_and_keeps_the_answer()
         writer.write(b"commit\n")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.readline(), PATIENCE_SECONDS)
+        await until(lambda: len(echo.heard) == 2)
 
         assert echo.heard == [b"before\n", b"commit\n"]
 

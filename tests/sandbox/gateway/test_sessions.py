@@ -125,7 +125,7 @@ def test_two_queries_at_once_in_one_session_are_refused(connect: Connect) -> Non
 
     def ask(client: object) -> str:
         try:
-            clients[clients.index(client)].command("SELECT sleep(0.5)")  # type: ignore[arg-type]
+            clients[clients.index(client)].command("SELECT sleep(2)")  # type: ignore[arg-type]
         except DatabaseError as error:
             return str(error)
         return ""

@@ -14,7 +14,7 @@ from service.failover import Failover, Status
 from service.stores import Heard
 from service.stores.faults import FaultClass, MirrorFault
 from service.stores.memory import MemoryStore
-from tests.service.failover.twins import Link, Make, Twins
+from tests.service.failover.twins import Link, Make, Twins, has_looked
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_id, order
 from tests.support.until import until
@@ -66,6 +66,7 @@ async def crossed(make: Make, twins: Twins, tmp_path: Path) -> Crossed:
     twins.folder = tmp_path / "of the other"
     cut = await make(fatal_errors=1_000)
     twins.primary = primary
+    await has_looked(other, cut)
     to_primary.fault = to_backup.fault = FaultClass.TRANSIENT
     return Crossed(cut, other, to_primary, to_backup, twins)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.clock import ManualTimer
 from service.failover import Status
 from service.stores.memory import MemoryStore
 from tests.service.failover.twins import Make, Twins
@@ -11,19 +12,22 @@ from tests.service.stores import facts
 from tests.support.until import until
 
 TURNS = 20
+PROBE_SECONDS = 0.02
 
 
 class Flapping(MemoryStore):
-    """Up for two probes, down for two."""
+    """Up for two probes, down for two; `timer` tells that each comes on time, however late the machine is."""
 
     def __init__(self, *, as_mirror: bool = False) -> None:
         super().__init__(as_mirror=as_mirror)
+        self.timer = ManualTimer()
         self.probes = 0
         self.flaps = False
 
     async def probe(self) -> None:
         if self.flaps:
             self.probes += 1
+            self.timer.advance(seconds=PROBE_SECONDS)
             self.available = self.probes % 4 > 1
         await super().probe()
 
@@ -54,13 +58,13 @@ async def test_a_backup_that_flaps_is_called_down_once(make: Make, twins: Twins)
 @pytest.mark.parametrize("which", ["primary", "backup"])
 async def test_with_both_down_one_that_flaps_is_not_used(make: Make, twins: Twins, which: str):
     twins.primary, twins.backup = Flapping(), Flapping(as_mirror=True)
-    failover = await make()
+    flapping = getattr(twins, which)
+    failover = await make(probe_seconds=PROBE_SECONDS, timer=flapping.timer)
     twins.primary.available = twins.backup.available = False
     for _ in range(3):
         await failover.write([facts.request()])
     await until(lambda: failover.status is Status.BOTH_FATAL)
     known = len(twins.changes)
-    flapping = getattr(twins, which)
     flapping.flaps = True
     await until(lambda: flapping.probes > 4 * TURNS)
 

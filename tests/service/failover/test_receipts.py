@@ -15,7 +15,7 @@ from service.failover import STORE_FOLDER, Failover, Status
 from service.failover.journaling import decode
 from service.stores.faults import FaultClass, StoreLate
 from service.stores.memory import MemoryStore
-from tests.service.failover.twins import LateStore, Link, Make, Twins, fallen_over
+from tests.service.failover.twins import LateStore, Link, Make, Twins, fallen_over, has_looked
 from tests.service.stores import facts
 from tests.support.until import until
 
@@ -160,6 +160,7 @@ async def test_what_others_were_told_while_the_primary_store_took_its_time_stays
     late.fault = FaultClass.TRANSIENT
     twins.folder = tmp_path / "of the other"
     other = await make(fatal_errors=1_000)
+    await has_looked(waiting, other)
     first = asyncio.create_task(waiting.write([facts.receipt(request)]))
     await slow.asked.wait()
     late.available = False

@@ -8,7 +8,7 @@ import pytest
 
 from service.facts import Approval, Attempt, Check, IdempotencyClaim, Request
 from service.failover import Failover, Status
-from tests.service.failover.twins import Link, Make, Twins
+from tests.service.failover.twins import Link, Make, Twins, has_looked
 from tests.service.stores import facts
 from tests.service.stores.facts import NOW, new_id, order
 from tests.support.until import until
@@ -38,6 +38,7 @@ async def pair(make: Make, twins: Twins, tmp_path: Path) -> Pair:
     twins.primary = link = Link(shared)
     cut = await make(fatal_errors=1_000)
     twins.primary = shared
+    await has_looked(well, cut)
     link.available = False
     assert well.status is cut.status is Status.HEALTHY
     return Pair(cut, well, twins)

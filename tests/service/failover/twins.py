@@ -14,6 +14,7 @@ from service.request_ids import SealedIds
 from service.stores import CheckOrder, CheckVerdict
 from service.stores.faults import StoreFault
 from service.stores.memory import MemoryStore
+from tests.support.until import until
 
 SECRET = "a secret of the tests, long enough"
 PRESUMPTION = Presumption(ids=SealedIds(SECRET, clock=utc_now), lifetime_seconds=600, attempts_max=7)
@@ -78,6 +79,13 @@ class Twins:
     def journaled(self) -> int:
         folder = self.folder / STORE_FOLDER
         return sum(path.stat().st_size for path in folder.glob("*.journal"))
+
+
+async def has_looked(*stores: Failover) -> None:
+    """Wait until each has its first numbers, which two syncs of the disk go before, and has heard the others: whoever did not hear
+    for half a second decides nothing."""
+    for store in stores:
+        await until(lambda store=store: store._maker.number(utc_now()) is not None)  # type: ignore[misc]
 
 
 async def fallen_over(make: Make, twins: Twins, **settings) -> Failover:

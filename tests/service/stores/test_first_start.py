@@ -24,9 +24,11 @@ async def test_making_the_tables_may_take_longer_than_any_call(mariadb_database:
                 await store.write([facts.request()])
         slow.execute(text("UNLOCK TABLES"))
     await preparing
-    await store.probe()
-    told = await store.write([facts.request()])
     await store.close()
+    patient = SqlStore(StoreSettings(url=mariadb_database))
+    await patient.probe()
+    told = await patient.write([facts.request()])
+    await patient.close()
     admin.dispose()
 
     assert told == [True]

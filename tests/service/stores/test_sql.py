@@ -120,7 +120,7 @@ async def test_a_server_that_hangs_is_waited_for_no_longer_than_the_timeout(vict
 
     assert all(isinstance(answer, StoreFault) for answer in told)  # told by the server, or tired of waiting behind it
     assert {answer.fault for answer in told} == {FaultClass.FATAL}
-    assert took_seconds < 1.5
+    assert took_seconds < 5  # one behind the other they would wait for ten
 
 
 async def test_a_server_that_nobody_listened_to_is_not_called_silent(victim: Server):
