@@ -14,8 +14,18 @@ from core.redact import redact
 
 
 def redact_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask whatever may be a number or a code in the text values of a log event."""
-    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+    """Mask whatever may be a number or a code in the texts of a log event, also in those that stand in lists and tables."""
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401  # whatever is logged
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _masked(one) for key, one in value.items()}
+    return value
 
 
 def _json(event: EventDict, **_: Any) -> str:  # noqa: ANN401  # what the standard module would be told

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -78,7 +78,6 @@ class ExportMapping(Part):
     """A mapping file."""
 
     description: str
-    format: Literal["csv", "jsonl", "parquet", "any"] = "any"
     source: str = Field("", description="where the format is documented")
     provider: str
     id: str = Field(

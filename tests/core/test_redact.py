@@ -6,6 +6,7 @@ import re
 import pytest
 
 from core.errors import BadInput
+from core.log import redact_values
 from core.redact import MASK, described, redact
 
 
@@ -34,6 +35,14 @@ def test_numbers_and_codes_are_masked(text):
 )
 def test_times_ids_and_error_codes_stay(text):
     assert redact(text) == text
+
+
+def test_what_stands_in_lists_and_tables_of_a_log_event_is_masked_too():
+    number = some_number(False)
+    event = {"event": "refused", "recipients": [f"{number}@sms.example"], "told": {"to": (number,)}, "attempts": 3}
+
+    masked = {"event": "refused", "recipients": [f"{MASK}@sms.example"], "told": {"to": [MASK]}, "attempts": 3}
+    assert redact_values(None, "", event) == masked
 
 
 def test_an_error_is_told_by_its_kind_and_our_line_and_never_by_its_message():
