@@ -22,7 +22,14 @@ def test_a_folder_in_use_is_not_begun_anew(tmp_path: Path) -> None:
 
 
 def test_what_an_earlier_demo_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("secrets.toml", "store.sqlite3", "store.sqlite3-wal", "clickhouse/data/part", "thesis.odt", "mine/notes"):
+    for name in (
+        "secrets.toml",
+        "store.sqlite3",
+        "store.sqlite3-wal",
+        "clickhouse/data/part",
+        "thesis.odt",
+        "mine/notes",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
