@@ -19,7 +19,7 @@ from service.failover.choosing import Choosing
 from service.failover.key_copies import KeyCopies
 from service.failover.stateless import StatelessStore
 from service.stores import Earlier, SendSubject, Store
-from service.stores.derive import is_living, merge, newest
+from service.stores.derive import is_living, merge, newest, with_told
 from service.stores.faults import Unknowable, without_the_mirror
 
 Answer = TypeVar("Answer")
@@ -37,8 +37,8 @@ class Reads:
 
         async def on_primary() -> RequestState | None:
             if self._choosing.may_lie_elsewhere(request_id):
-                first, others = await asyncio.gather(self._choosing.run_master(call), self._elsewhere(call))
-                return reduce(merge, others, first)
+                first, theirs = await asyncio.gather(self._choosing.run_master(call), self._in_backup(call))
+                return reduce(merge, [theirs, *await self._remembered(call)], with_told(first, theirs))
             first = await self._choosing.run_master(call)
             if first is None and self._choosing.is_merging:  # it may come from an instance whose clock is ahead
                 return reduce(merge, await self._elsewhere(call), first)
@@ -126,6 +126,11 @@ class Reads:
         with without_the_mirror():
             known.append(await self._choosing.run_elsewhere(call))
         return known + await self._remembered(call)
+
+    async def _in_backup(self, call: Callable[[Store], Awaitable[Answer | None]]) -> Answer | None:
+        with without_the_mirror():
+            return await self._choosing.run_elsewhere(call)
+        return None
 
     async def _remembered(self, call: Callable[[Store], Awaitable[Answer]]) -> list[Answer]:
         with suppress(Unknowable):

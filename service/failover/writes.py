@@ -83,8 +83,9 @@ class Writes:
             # Side by side: the caller waits for the slower of the two.
             others = [fact for fact in facts if not isinstance(fact, DeliveryReceipt)]
             told, _ = await _both(self._choosing.run_backup(lambda store: store.write(facts)), self._record(others))
-            await self._record(await self._as_kept(facts, told))
-            self._recent.add(facts)
+            receipts = await self._as_kept(facts, told)
+            await self._record(receipts)
+            self._recent.add([*others, *receipts])
             return told
 
         async def on_neither() -> list[bool]:

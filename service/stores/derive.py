@@ -58,6 +58,18 @@ def merge(first: RequestState | None, second: RequestState | None) -> RequestSta
     return assemble(first.request, facts.values())
 
 
+def with_told(state: RequestState | None, told: RequestState | None) -> RequestState | None:
+    """A state in which no receipt contradicts those of `told`: others heard of these, and the store that `state` comes from may
+    hold one that no caller was told of.
+    """
+    if state is None or told is None:
+        return state
+    heard = {receipt.key: receipt for receipt in told.receipts}
+    receipts = [(ours, heard.get(ours.key, ours)) for ours in state.receipts]
+    standing = tuple(as_standing(theirs, ours) if theirs.status != ours.status else ours for ours, theirs in receipts)
+    return msgspec.structs.replace(state, receipts=standing)
+
+
 def as_standing(told: DeliveryReceipt, ours: DeliveryReceipt) -> DeliveryReceipt:
     """A receipt that others were told of, beside ours, which says something else: dated before it. Ours may have come in first and
     waited; where both are known the earlier counts, and what is final would go back.

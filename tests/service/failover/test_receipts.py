@@ -192,3 +192,28 @@ async def test_so_it_does_though_a_receipt_of_before_was_kept_by_a_call_that_was
     assert is_new == [False]
     assert await statuses(primary, request) == ["failed"]
     assert failover.in_doubt == {request.id}
+
+
+async def test_whoever_asks_before_that_is_mended_is_told_what_the_others_were_told(make: Make, twins: Twins):
+    request = facts.request()
+    await twins.primary.write([request, facts.receipt(request)])  # kept late, and nobody was told of it
+    await twins.backup.write([request, contradiction(request)])
+    failover = await fallen_over(make, twins)
+    before = await statuses(failover, request)
+    twins.primary.available = True
+    await failover.recover()
+
+    assert before == ["failed"]
+    assert await statuses(failover, request) == ["failed"]
+
+
+async def test_what_came_second_is_not_remembered_in_the_place_of_what_stands(make: Make, twins: Twins):
+    request = facts.request()
+    failover = await fallen_over(make, twins)
+    await failover.write([request])
+    await twins.backup.write([contradiction(request)])  # by another instance
+    await failover.write([facts.receipt(request)])
+    twins.backup.available = False
+    await failover.set_redis_fatal("a test said so")
+
+    assert await statuses(failover, request) == ["failed"]
