@@ -21,6 +21,7 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yiel
 from app.data import alerts as alerts_data
 from app.data import basics
 from app.data import carriers as carriers_data
+from app.data import earlier as earlier_data
 from app.data import funnel as funnel_data
 from app.data import incidents as incidents_data
 from app.data import messages as messages_data
@@ -273,6 +274,30 @@ def regions(source: Source, window: Window, zone: str, filters: FilterKey, *, sl
         zone,
         filters,
         slug=slug,
+        now=utc_now(),
+        on_time_seconds=source.on_time_seconds,
+    )
+
+
+@kept(seconds=60)
+def earlier(
+    source: Source,
+    window: Window,
+    zone: str,
+    filters: FilterKey,
+    *,
+    slug: str,
+    dimensions: tuple[str, ...],
+    compare: str,
+) -> earlier_data.Earlier:
+    return earlier_data.answer(
+        source.warehouse,
+        window,
+        zone,
+        filters,
+        slug=slug,
+        dimensions=dimensions,
+        compare=compare,
         now=utc_now(),
         on_time_seconds=source.on_time_seconds,
     )

@@ -45,13 +45,13 @@ class Opened:
 
 
 @contextmanager
-def opened(first: First, *, filtered: bool = True, compares: bool = False) -> Iterator[Opened]:
+def opened(first: First, *, filtered: bool = True, compares: str = "") -> Iterator[Opened]:
     """The view of the link, with filter values that do not occur left out. On the way from another page the link of that
     one is kept, but for the incident or the request that it told of.
 
     `first` names what the page will ask of the view, so that it is on its way while the widgets are drawn. A page whose
     figures have no dimensions is not `filtered`: it keeps the filters in the link and offers none. One that `compares` lets
-    the earlier period be chosen.
+    the earlier period be chosen; it names the one of those who choose none.
     """
     view, notices = _linked()
     window = view.window(utc_now())
@@ -69,7 +69,7 @@ def _linked() -> tuple[View, list[str]]:
     return view, notices
 
 
-def _opened(view: View, notices: list[str], *, filtered: bool, compares: bool) -> Opened:
+def _opened(view: View, notices: list[str], *, filtered: bool, compares: str) -> Opened:
     if view.filters:
         view, unknown = _checked(view)
         notices += unknown
@@ -163,7 +163,7 @@ def split_bar(view: View) -> None:
     _select("Split", "split", view, [*DIMENSIONS, NO_SPLIT], _split_title, 200, "What the page is split by.")
 
 
-def _bar(view: View, *, filtered: bool, compares: bool) -> None:
+def _bar(view: View, *, filtered: bool, compares: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="bar"):
         st.session_state["range"] = view.range
         st.segmented_control(
@@ -187,7 +187,7 @@ def _bar(view: View, *, filtered: bool, compares: bool) -> None:
             "All times are in it, and days begin at its midnight.",
         )
         if compares:
-            _compare(view)
+            _compare(view, compares)
         if filtered:
             st.fragment(_filter_box)(view)
         st.session_state["live"] = view.live
@@ -203,7 +203,14 @@ def _bar(view: View, *, filtered: bool, compares: bool) -> None:
 
 
 def _select(
-    label: str, name: str, view: View, options: Sequence[str], title: Callable[[str], str], width: int, about: str
+    label: str,
+    name: str,
+    view: View,
+    options: Sequence[str],
+    title: Callable[[str], str],
+    width: int,
+    about: str,
+    changed: Callable[[str], None] | None = None,
 ) -> None:
     st.session_state[name] = getattr(view, name)
     st.selectbox(
@@ -211,23 +218,30 @@ def _select(
         options,
         format_func=title,
         key=name,
-        on_change=_changed,
+        on_change=changed or _changed,
         args=(name,),
         help=about,
         width=width,
     )
 
 
-def _compare(view: View) -> None:
+def _compare(view: View, usual: str) -> None:
     _select(
         "Compare with",
         "compare",
-        view,
+        replace(view, compare=view.compared(usual)),
         COMPARISONS,
         words.COMPARED_TITLES.__getitem__,
         160,
         "The same span, so much earlier.",
+        partial(_comparison_chosen, usual),
     )
+
+
+def _comparison_chosen(usual: str, name: str) -> None:
+    chosen = st.session_state[name]
+    # Back to what this page does by itself is no choice: in the link it would keep the others from what they do.
+    _write(replace(st.session_state[_VIEW], compare="" if chosen == usual else chosen))
 
 
 def _metric_title(slug: str) -> str:

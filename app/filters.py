@@ -18,7 +18,8 @@ from metrics.query import BUCKETS
 from metrics.values import Values
 
 NO_SPLIT = "none"
-COMPARISONS = (*COMPARED, "none")
+NO_COMPARISON = "none"
+COMPARISONS = (*COMPARED, NO_COMPARISON)
 PANEL_COUNTS = ("6", "12", "24", "48")
 _LOCAL = "%Y-%m-%dT%H:%M"
 _EMBED = ("embed", "embed_options")  # Streamlit's own
@@ -28,7 +29,8 @@ _YEARS = range(1971, 2200)
 
 @dataclass(frozen=True)
 class View:
-    """Everything a page is drawn from. `start` and `end` are wall-clock times in `zone`, of a custom range only."""
+    """Everything a page is drawn from. `start` and `end` are wall-clock times in `zone`, of a custom range only;
+    `compare` is empty until somebody chooses, and then each page compares with what it does by itself."""
 
     zone: str = "UTC"
     range: str = "24h"
@@ -39,7 +41,7 @@ class View:
     split: str = "provider"
     bucket: str = AUTO
     panels: str = "12"
-    compare: str = "week"
+    compare: str = ""
     show: str = "all"
     incident: str = ""
     request: str = ""
@@ -52,6 +54,10 @@ class View:
             zone = ZoneInfo(self.zone)
             return fixed(self.start.replace(tzinfo=zone), self.end.replace(tzinfo=zone))
         return moving(self.range if self.range in PRESETS else "24h", now)
+
+    def compared(self, usual: str) -> str:
+        """What a page compares with that compares with the `usual` by itself."""
+        return self.compare or usual
 
     def filter_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The filters as something that can be a key of a cache."""

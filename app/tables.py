@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,9 +14,18 @@ from core.words import points
 from metrics.catalogue import Metric
 
 _ROWS_MAX = 30
-_WIDTH = 1000
+_WIDTH, _WIDTH_MORE = 1000, 1350
 DRAWN_MAX = 500
 """Rows a browser is given: of some thousand carriers or templates it would be megabytes, and nobody reads them."""
+
+
+@dataclass(frozen=True)
+class More:
+    """Columns beside those that every table has, a row each of its rows: as they are drawn, and how, by their place."""
+
+    columns: pd.DataFrame
+    behind_value: Mapping[str, Any]
+    behind_n: Mapping[str, Any]
 
 
 def readings(
@@ -25,6 +35,7 @@ def readings(
     *,
     key: str | None = None,
     chosen: Callable[[], None] | None = None,
+    more: More | None = None,
 ) -> None:
     """Draw a table as `app.data.basics.totals` makes it; names are shown as they stand. `chosen` is called when somebody
     chooses a row, which `chosen_row` then tells by the `key`."""
@@ -40,14 +51,16 @@ def readings(
             for value, n in zip(table["value"], table["n"], strict=True)
         ]
     wide = 200 if len(dimensions) == 1 else 130  # so that a telephone shows the value beside them
-    columns = (*dimensions, "value", "between", "p95", "n", "volume", "settled")
+    first, last = (more.behind_value, more.behind_n) if more else ({}, {})
+    seen = seen.assign(**dict(more.columns.items())) if more else seen
+    columns = (*dimensions, "value", *first, "between", "p95", "n", *last, "volume", "settled")
     st.dataframe(
         seen,
         key=key,
         on_select=chosen or "ignore",
         selection_mode="single-row",
         hide_index=True,
-        width=_WIDTH,
+        width=_WIDTH_MORE if more else _WIDTH,
         height="content" if len(table) <= _ROWS_MAX else 1000,
         placeholder=words.UNDEFINED,
         column_config={
@@ -58,6 +71,8 @@ def readings(
             "n": st.column_config.NumberColumn("n", format="localized", help="The sample the value is computed from."),
             "volume": st.column_config.NumberColumn("Attempts submitted", format="localized"),
             "settled": st.column_config.TextColumn("State", help="Settled: the value will hardly move any more."),
+            **first,
+            **last,
         },
         column_order=[column for column in columns if column in seen],
     )

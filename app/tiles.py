@@ -51,7 +51,7 @@ def _past(data: OverviewData, metric: Metric, earlier: Mapping[str, Reading] | N
     if earlier is None:
         return None
     is_young = data.same_age and not data.now[metric.slug].settled
-    return Past(earlier[metric.slug], f"{when} at this age" if is_young else when)
+    return Past(earlier[metric.slug], words.earlier(when, same_age=is_young))
 
 
 def tile(
@@ -105,10 +105,9 @@ def _change(metric: Metric, now: Reading, past: Past | None) -> str:
     if before.value is None:
         return f'<div class="hg-change">no value {past.words} to compare with</div>'
     moved = words.change(now.value, before.value, metric.unit)
-    arrow = {"+": "▲", "−": "▼"}.get(moved[0], "●")
     judged, said = _judged(metric, now, before)
     return (
-        f'<div class="hg-change"><b class="{judged}">{arrow} {moved}</b> <span>{said}</span><br>'
+        f'<div class="hg-change"><b class="{judged}">{words.arrow(moved)} {moved}</b> <span>{said}</span><br>'
         f"<span>{_told(metric, past)}</span></div>"
     )
 
@@ -130,7 +129,7 @@ def _judged(metric: Metric, now: Reading, before: Reading) -> tuple[str, str]:
     """The class and the word for a change: better or worse only when it is more than chance."""
     judged = verdict(metric, now, before, judged_together=len(METRICS))
     if not judged:
-        return "", "within chance"
+        return "", words.BY_CHANCE
     return ("hg-good" if judged == "better" else "hg-bad"), judged
 
 

@@ -43,6 +43,9 @@ BUCKET_HOURS: Mapping[str, int] = {"6h": 6, "1d": 24}
 
 COMPARED_TITLES: Mapping[str, str] = {"week": "last week", "day": "yesterday", "none": "nothing"}
 
+BY_CHANCE = "within chance"
+"""How a change is judged that is neither better nor worse by more than chance."""
+
 
 def utc_buckets(bucket: str, zone: str) -> str:
     """A sentence where buckets of that length begin at other hours than those of the page's zone; empty where they do not."""
@@ -100,6 +103,16 @@ def change(now: float, before: float, unit: str) -> str:
     text = f"{abs(moved):.2f}" if abs(moved) < 10 else f"{abs(moved):.1f}"
     sign = "±" if float(text) == 0 else "+" if moved > 0 else "−"
     return f"{sign}{text} {'points' if unit == 'ratio' else 's'}"
+
+
+def arrow(moved: str) -> str:
+    """The sign of a `change` as one that is seen from afar."""
+    return {"+": "▲", "−": "▼"}.get(moved[0], "●")
+
+
+def earlier(when: str, *, same_age: bool) -> str:
+    """The word for a period that is compared; of the `same_age` is what was known so much earlier."""
+    return f"{when} at this age" if same_age else when
 
 
 def mebibytes(size_bytes: float) -> str:

@@ -11,16 +11,17 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, spoken, tables, words
+from app import cached, changes, controls, downloads, plots, shell, spoken, tables, words
 from app.cached import About
 from app.charts import panels as charts
 from app.charts.frames import Frame
 from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
 from app.data.usual import WEEKS
-from app.filters import NO_SPLIT, View, write
+from app.filters import NO_COMPARISON, NO_SPLIT, View, write
 from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
 from metrics.catalogue import Metric, metric
 from metrics.detection.deployments import touches
@@ -29,13 +30,14 @@ from metrics.detection.words import Word
 
 _PANEL_WIDTH = 340
 _TABLE = "carriers-table"
+_BY = ("carrier",)
 _POINT_DIGITS = 11  # seconds since 1970 until the year 5138
 
 
 def page() -> None:
     """Draw it."""
     st.title("Carriers", anchor=False)
-    with controls.opened(_first) as opened:
+    with controls.opened(_first, compares=NO_COMPARISON) as opened:
         controls.chart_bar(opened.view)
         shell.live(opened, _draw)
 
@@ -45,6 +47,7 @@ def _first(view: View, window: Window) -> list[About[Any]]:
         _question(view, window),
         cached.newest.about(),
         cached.deployments.about(window, view.filter_key()),
+        *changes.questions(view, window, _BY),
     ]
 
 
@@ -88,7 +91,7 @@ def _draw(opened: Opened, window: Window) -> None:
         st.caption(controls.plain(spoken.listed(deployed, view.zone)))
     _picked(opened, answers)
     _panels(frame, answers, opened, deployed)
-    _table(shown, answers, window)
+    _table(shown, answers, view, window)
 
 
 def _say(frame: Frame, answers: CarriersData) -> None:
@@ -195,17 +198,22 @@ def _picked(opened: Opened, answers: CarriersData) -> None:
         st.button("Let go", type="tertiary", on_click=controls.tell_of, kwargs={"point": ""})
 
 
-def _table(shown: Metric, answers: CarriersData, window: Window) -> None:
+def _table(shown: Metric, answers: CarriersData, view: View, window: Window) -> None:
     st.subheader("All carriers in this range", anchor=False)
-    totals = answers.totals.assign(carrier=[words.named("carrier", name) for name in answers.totals["carrier"]])
     # The names as they are in the data are kept beside the widget, whose choice is a place among them.
     st.session_state["carriers-names"] = answers.totals["carrier"].tolist()
-    tables.readings(shown, totals, ("carrier",), key=_TABLE, chosen=_row_chosen)
+    totals = changes.table(
+        view, window, answers.totals, _BY, shown=shown, named=_named, key=_TABLE, chosen=_row_chosen
+    )
     with st.container(horizontal=True):
         downloads.csv(
             "Download this table (CSV)", totals, downloads.name(f"carriers-{shown.slug}", window), key="totals"
         )
-        series = answers.series.assign(carrier=answers.series["carrier"].map(partial(words.named, "carrier")))
+        series = _named(answers.series)
         downloads.csv(
             "Download the points (CSV)", series, downloads.name(f"carriers-series-{shown.slug}", window), key="series"
         )
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(carrier=[words.named("carrier", name) for name in table["carrier"]])

@@ -14,15 +14,17 @@ from app.banners import banner
 from app.cached import About
 from app.controls import Opened
 from app.data.overview import OverviewData
-from app.filters import View, write
+from app.filters import NO_COMPARISON, View, write
 from app.timeframe import OTHER, Window
 from metrics.catalogue import METRICS
+
+_USUAL = "week"
 
 
 def page() -> None:
     """Draw it."""
     st.title("Overview", anchor=False)
-    with controls.opened(_first, compares=True) as opened:
+    with controls.opened(_first, compares=_USUAL) as opened:
         shell.live(opened, _draw)
 
 
@@ -31,7 +33,7 @@ def _first(view: View, window: Window) -> list[About[Any]]:
 
 
 def _question(view: View, window: Window) -> About[OverviewData]:
-    return cached.overview.about(window, view.zone, view.filter_key(), compare=view.compare)
+    return cached.overview.about(window, view.zone, view.filter_key(), compare=view.compared(_USUAL))
 
 
 def _draw(opened: Opened, window: Window) -> None:
@@ -40,20 +42,21 @@ def _draw(opened: Opened, window: Window) -> None:
     answers = shell.answered(opened, window, _question(view, window))
     if answers is None:
         return
-    # The tile adds its own metric to the link, so the view's is left out of it.
-    link = "carriers?" + urlencode(write(replace(view, metric=View.metric)), doseq=True)
+    compare = view.compared(_USUAL)
+    # The tile adds its own metric to the link, so the view's is left out of it. What it is compared with is the question there, too.
+    link = "carriers?" + urlencode(write(replace(view, metric=View.metric, compare=compare)), doseq=True)
     st.html(
         tiles.board(
             answers,
             shade=shell.shade(),
             link=link,
-            compared=words.COMPARED_TITLES[view.compare],
-            beside=words.COMPARED_TITLES[OTHER.get(view.compare, "none")],
+            compared=words.COMPARED_TITLES[compare],
+            beside=words.COMPARED_TITLES[OTHER.get(compare, NO_COMPARISON)],
         )
     )
     downloads.csv(
         "Download the ten metrics (CSV)",
-        _table(answers, view.compare),
+        _table(answers, compare),
         downloads.name("overview", window),
         key="overview",
     )

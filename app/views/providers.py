@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, tables, texts, words
+from app import cached, changes, controls, downloads, plots, shell, tables, texts, words
 from app.cached import About
 from app.causes import ERROR_CLASSES
 from app.charts import providers as charts
 from app.controls import Opened
 from app.data.providers import ProvidersData
-from app.filters import View
+from app.filters import NO_COMPARISON, View
 from app.timeframe import Window
 from core.words import percent
 from metrics.catalogue import Metric, metric
@@ -22,18 +23,19 @@ from metrics.mix import STRATUM_N_MIN, Adjusted
 _STAGES = {"answer": "not taken", "receipt": "taken, not delivered"}
 _NOTABLE = 0.001
 _WHOLE = 0.995
+_BY = ("provider",)
 
 
 def page() -> None:
     """Draw it."""
     st.title("Providers", anchor=False)
-    with controls.opened(_first) as opened:
+    with controls.opened(_first, compares=NO_COMPARISON) as opened:
         controls.metric_bar(opened.view)
         shell.live(opened, _draw)
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about()]
+    return [_question(view, window), cached.newest.about(), *changes.questions(view, window, _BY)]
 
 
 def _question(view: View, window: Window) -> About[ProvidersData]:
@@ -47,7 +49,7 @@ def _draw(opened: Opened, window: Window) -> None:
         return
     shown = metric(view.metric)
     _compared(shown, answers)
-    _table(shown, answers, window)
+    _table(shown, answers, opened.view, window)
     _delays(answers, window)
     _costs(answers, window)
     _failures(answers, window)
@@ -109,10 +111,13 @@ def _unexplained(row: Adjusted) -> str:
     return f"{told}; it has a sample (n ≥ {STRATUM_N_MIN}) for {percent(row.covered)} of all traffic, and counts as all do elsewhere"
 
 
-def _table(shown: Metric, answers: ProvidersData, window: Window) -> None:
-    named = answers.totals.assign(provider=[words.named("provider", name) for name in answers.totals["provider"]])
-    tables.readings(shown, named, ("provider",))
-    downloads.csv("Download this table (CSV)", named, downloads.name(f"providers-{shown.slug}", window), key="table")
+def _table(shown: Metric, answers: ProvidersData, view: View, window: Window) -> None:
+    whole = changes.table(view, window, answers.totals, _BY, shown=shown, named=_named)
+    downloads.csv("Download this table (CSV)", whole, downloads.name(f"providers-{shown.slug}", window), key="table")
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(provider=[words.named("provider", name) for name in table["provider"]])
 
 
 def _delays(answers: ProvidersData, window: Window) -> None:

@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, plots, shell, tables, words
+from app import cached, changes, controls, downloads, plots, shell, words
 from app.cached import About
 from app.charts import world
 from app.controls import Opened
 from app.data.regions import RegionsData
-from app.filters import View
+from app.filters import NO_COMPARISON, View
 from app.timeframe import Window
 from app.world import atlas
 from metrics.catalogue import Metric, metric
 
 _MAP = "world"
+_COUNTRY, _REGION = ("country",), ("country", "region")
 
 
 def page() -> None:
     """Draw it."""
     st.title("Regions", anchor=False)
-    with controls.opened(_first) as opened:
+    with controls.opened(_first, compares=NO_COMPARISON) as opened:
         controls.metric_bar(opened.view)
         shell.live(opened, _draw)
 
 
 def _first(view: View, window: Window) -> list[About[Any]]:
-    return [_question(view, window), cached.newest.about()]
+    return [_question(view, window), cached.newest.about(), *changes.questions(view, window, _COUNTRY, _REGION)]
 
 
 def _question(view: View, window: Window) -> About[RegionsData]:
@@ -43,7 +45,7 @@ def _draw(opened: Opened, window: Window) -> None:
         return
     shown = metric(view.metric)
     _map(shown, answers)
-    _tables(shown, answers, window)
+    _tables(shown, answers, view, window)
 
 
 def _map(shown: Metric, answers: RegionsData) -> None:
@@ -72,15 +74,17 @@ def _chosen() -> None:
         controls.keep_only("country", codes[:1])
 
 
-def _tables(shown: Metric, answers: RegionsData, window: Window) -> None:
-    countries = answers.countries.assign(country=[world.name_of(code) for code in answers.countries["country"]])
-    regions = answers.regions.assign(
-        country=[world.name_of(code) for code in answers.regions["country"]],
-        region=[words.named("region", name) for name in answers.regions["region"]],
-    )
+def _tables(shown: Metric, answers: RegionsData, view: View, window: Window) -> None:
     st.subheader("By country", anchor=False)
-    tables.readings(shown, countries, ("country",))
+    countries = changes.table(view, window, answers.countries, _COUNTRY, shown=shown, named=_named)
     downloads.csv("Download the countries (CSV)", countries, downloads.name(f"countries-{shown.slug}", window), key="c")
     st.subheader("By region", anchor=False)
-    tables.readings(shown, regions, ("country", "region"))
+    regions = changes.table(view, window, answers.regions, _REGION, shown=shown, named=_named)
     downloads.csv("Download the regions (CSV)", regions, downloads.name(f"regions-{shown.slug}", window), key="r")
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    named = table.assign(country=[world.name_of(code) for code in table["country"]])
+    if "region" in table:
+        named["region"] = [words.named("region", name) for name in table["region"]]
+    return named

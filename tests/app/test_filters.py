@@ -32,6 +32,7 @@ views = st.builds(
     split=st.sampled_from([*DIMENSIONS, "none"]),
     bucket=st.sampled_from(["auto", *BUCKETS]),
     panels=st.sampled_from(filters.PANEL_COUNTS),
+    compare=st.sampled_from(["", *filters.COMPARISONS]),
     filters=st.dictionaries(
         st.sampled_from(DIMENSIONS), st.lists(names, min_size=1, unique=True, max_size=4).map(tuple)
     ),

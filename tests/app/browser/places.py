@@ -58,6 +58,10 @@ DOWNLOADS = {
     ),
     "carriers": ("Download this table", "carrier,value,n,settled,volume"),
     "providers": ("Download this table", "provider,value,n,settled,volume"),
+    "providers?compare=day": (
+        "Download this table",
+        "provider,value,n,settled,volume,day_before,day_before_n,day_change,day_judged",
+    ),
     "regions": ("Download the countries", "country,value,n,settled,volume"),
     "funnel": ("Download the causes", "step,what,error_class,provider,error_code,lost"),
     "incidents": ("Download this list", "state,name,where,since,lasted,"),

@@ -41,6 +41,21 @@ def test_a_choice_is_in_the_link_and_the_link_brings_it_back(stage: Stage, page:
     expect(page.get_by_role("radio", name="7 days")).to_be_checked()
 
 
+def test_a_comparison_is_in_the_link_and_the_link_brings_it_back(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.url}/regions?range=6h")
+    see(page, "By region")
+
+    page.get_by_role("combobox", name="Compare with").click()
+    page.get_by_role("option", name="yesterday").click()
+    page.wait_for_url("**compare=day**")
+    link = page.url
+
+    page.goto("about:blank")
+    page.goto(link)
+    see(page, "Changes are against yesterday at this age")
+    expect(page.get_by_role("combobox", name="Compare with")).to_have_value("yesterday")
+
+
 def test_another_page_shows_the_same_range_and_filters_and_no_single_incident(stage: Stage, page: Page) -> None:
     page.goto(f"{stage.url}/incidents?incident=one&range=6h&provider=aurora")
     see(page, "What to do")
