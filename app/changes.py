@@ -119,7 +119,12 @@ def _name(row: Mapping[Any, Any], dimensions: tuple[str, ...]) -> str:
 
 
 def _more(shown: Metric, held: Held) -> More:
-    when, was, moved, number = words.COMPARED_TITLES[held.compare], held.column("before"), held.column("change"), "%.2f s"
+    when, was, moved, number = (
+        words.COMPARED_TITLES[held.compare],
+        held.column("before"),
+        held.column("change"),
+        "%.2f s",
+    )
     if shown.unit == "ratio":
         (was, number), moved = tables.percents(was, 2), moved * 100
     change, judged, before, before_n = (f"{held.compare}_{name}" for name in ("change", "judged", "before", "before_n"))

@@ -52,7 +52,7 @@ def readings(
         ]
     wide = 200 if len(dimensions) == 1 else 130  # so that a telephone shows the value beside them
     first, last = (more.behind_value, more.behind_n) if more else ({}, {})
-    seen = seen.assign(**dict(more.columns.items())) if more else seen
+    seen = seen.assign(**{str(name): column for name, column in more.columns.items()}) if more else seen
     columns = (*dimensions, "value", *first, "between", "p95", "n", *last, "volume", "settled")
     st.dataframe(
         seen,

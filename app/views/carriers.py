@@ -202,9 +202,7 @@ def _table(shown: Metric, answers: CarriersData, view: View, window: Window) -> 
     st.subheader("All carriers in this range", anchor=False)
     # The names as they are in the data are kept beside the widget, whose choice is a place among them.
     st.session_state["carriers-names"] = answers.totals["carrier"].tolist()
-    totals = changes.table(
-        view, window, answers.totals, _BY, shown=shown, named=_named, key=_TABLE, chosen=_row_chosen
-    )
+    totals = changes.table(view, window, answers.totals, _BY, shown=shown, named=_named, key=_TABLE, chosen=_row_chosen)
     with st.container(horizontal=True):
         downloads.csv(
             "Download this table (CSV)", totals, downloads.name(f"carriers-{shown.slug}", window), key="totals"
