@@ -50,7 +50,7 @@ def readings(
             words.between(None if pd.isna(value) else float(value), int(n))
             for value, n in zip(table["value"], table["n"], strict=True)
         ]
-    wide = 200 if len(dimensions) == 1 else 130  # so that a telephone shows the value beside them
+    wide = 200 if len(dimensions) == 1 and not more else 130  # so that a telephone shows the value beside them
     first, last = (more.behind_value, more.behind_n) if more else ({}, {})
     seen = seen.assign(**{str(name): column for name, column in more.columns.items()}) if more else seen
     columns = (*dimensions, "value", *first, "between", "p95", "n", *last, "volume", "settled")

@@ -59,33 +59,29 @@ def against(
 ) -> pd.DataFrame:
     """The table, and in four columns that begin with `compare` what each row was, of which n, how far it is from that, and whether
     that is `better` or `worse` by more than chance; what is undefined on either side has neither change nor judgement."""
-    names = {"value": f"{compare}_before", "n": f"{compare}_before_n"}
-    both = table.merge(earlier[[*dimensions, *names]].rename(columns=names), how="left", on=list(dimensions))
+    before, before_n, change, judged = (f"{compare}_{name}" for name in ("before", "before_n", "change", "judged"))
+    then = earlier[[*dimensions, "value", "n"]].rename(columns={"value": before, "n": before_n})
+    both = table.merge(then, how="left", on=list(dimensions))
     # A column of an answer without rows has no type, and a name that did not occur has no n: nothing was counted.
-    before, before_n = (pd.to_numeric(both[name]) for name in names.values())
-    changed = both.assign(
-        **{
-            f"{compare}_before": before.astype("float64"),
-            f"{compare}_before_n": before_n.fillna(0).astype("int64"),
-            f"{compare}_change": both["value"] - before,
-        }
-    )
-    return changed.assign(**{f"{compare}_judged": _judged(shown, changed, compare)})
+    both[before] = pd.to_numeric(both[before]).astype("float64")
+    both[before_n] = pd.to_numeric(both[before_n]).fillna(0).astype("int64")
+    both[change] = both["value"] - both[before]
+    both[judged] = _judged(shown, both[["value", "n", before, before_n]])
+    return both
 
 
-def _judged(shown: Metric, changed: pd.DataFrame, compare: str) -> list[str | None]:
-    """By the rule of the Overview: as many comparisons are judged together as rows have both sides."""
-    together = int(changed[f"{compare}_change"].notna().sum())
-    columns = [changed[name] for name in ("value", "n", f"{compare}_before", f"{compare}_before_n")]
-    sides = [
+def _judged(shown: Metric, sides: pd.DataFrame) -> list[str | None]:
+    """By the rule of the Overview: as many comparisons are judged together as rows have both values."""
+    pairs = [
         (Reading(number_of(value), int(n)), Reading(number_of(before), int(before_n)))
-        for value, n, before, before_n in zip(*columns, strict=True)
+        for value, n, before, before_n in sides.itertuples(index=False)
     ]
+    together = sum(now.value is not None and then.value is not None for now, then in pairs)
     return [
         None
         if now.value is None or then.value is None
         else verdict(shown, now, then, judged_together=together) or words.BY_CHANCE
-        for now, then in sides
+        for now, then in pairs
     ]
 
 
