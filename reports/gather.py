@@ -130,7 +130,7 @@ def _incidents(warehouse: Warehouse, span: Span) -> tuple[Incident, ...] | None:
         found = incidents_between(warehouse, span.start, span.end)
     except WarehouseRefused:
         return None  # a warehouse that was not migrated yet knows no incidents
-    return tuple(sorted((one for one in found if not one.silenced), key=lambda one: (-one.affected, one.onset)))
+    return tuple(sorted(found, key=lambda one: (-one.affected, one.onset)))
 
 
 def _availability(warehouse: Warehouse, span: Span) -> Reading | None:

@@ -75,5 +75,6 @@ def _when(one: Incident, span: Span) -> str:
     began = one.onset.astimezone(zone)
     day = "" if span.kind == "daily" and one.onset >= span.start else f"{began:%a} {began.day} {began:%b} "
     if one.resolved_at is None:
-        return f"since {day}{began:%H:%M}, open still"
-    return f"{day}{began:%H:%M} to {one.resolved_at.astimezone(zone):%H:%M}, {lasted(one.resolved_at - one.onset)}"
+        return f"since {day}{began:%H:%M}, open still{', silenced' if one.silenced else ''}"
+    lasting = f"{day}{began:%H:%M} to {one.resolved_at.astimezone(zone):%H:%M}, {lasted(one.resolved_at - one.onset)}"
+    return f"{lasting}{', silenced at its end' if one.silenced else ''}"

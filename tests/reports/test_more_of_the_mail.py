@@ -26,9 +26,8 @@ from tests.support.incidents import an_incident
 
 def test_incidents_of_the_day_are_told_with_their_explanation(warehouse):
     over = an_incident(onset=START, resolved_at=START + timedelta(minutes=34), state="resolved")
-    quiet = an_incident(id="0", onset=START, silenced=True)
     other_day = an_incident(id="1", onset=START - timedelta(days=3), resolved_at=START - timedelta(days=2))
-    keep(warehouse, [over, quiet, other_day])
+    keep(warehouse, [over, other_day])
     word = Word("deployment", "ci", "checkout 4.2", start=START - timedelta(minutes=5))
     say(warehouse, word, now=START)
     rendered = render(make(warehouse))
@@ -39,6 +38,19 @@ def test_incidents_of_the_day_are_told_with_their_explanation(warehouse):
         assert "09:00 to 09:34, 34 minutes" in part
         assert "mostly code MK:0004" in part
         assert "Deployed: checkout 4.2, everywhere, 5 minutes before it began." in part
+
+
+def test_incidents_that_were_silenced_are_told_and_said_to_be(warehouse):
+    open_still = an_incident(id="0", onset=START, silenced=True)
+    over = an_incident(
+        id="1", onset=START, resolved_at=START + timedelta(hours=2), state="resolved", silenced=True, affected=10
+    )
+    keep(warehouse, [open_still, over])
+    text = plain(render(make(warehouse)).text)
+
+    assert "2 incidents, 1 of them open still." in text
+    assert "(since 09:00, open still, silenced): " in text
+    assert "(09:00 to 11:00, 2 h, silenced at its end): " in text
 
 
 def test_a_day_without_incidents_and_without_measured_availability_says_so(warehouse):
