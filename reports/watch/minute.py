@@ -65,13 +65,12 @@ class Minute:
                 runs.note(warehouse, "minute", at=now, failure="; ".join(failures))
         except (WarehouseUnavailable, WarehouseRefused) as error:
             _log.warning("this minute was not judged", reason=str(error), hint=error.hint)
-            if isinstance(error, WarehouseUnavailable):
-                self.silence.unanswered(error, now=now)
+            self.silence.unanswered(error, now=now)
 
     def _parts(self, warehouse: Warehouse, now: datetime) -> list[str]:
         """What broke, in words. Raises `WarehouseUnavailable`: then no part can be done."""
         parts: dict[str, Callable[[], object]] = {
-            "whether data comes": lambda: self.silence.look(warehouse, now=now),
+            "whether data comes": lambda: self._look(warehouse, now),
             "detection": lambda: self.detect(warehouse, now),
             "telling": lambda: self._tell(warehouse, now),
         }
@@ -86,6 +85,13 @@ class Minute:
                 _log.error("a part of this minute failed", part=name, reason=described(error), hint=hint)
                 failures.append(f"{name}: {described(error)}")
         return failures
+
+    def _look(self, warehouse: Warehouse, now: datetime) -> None:
+        try:
+            self.silence.look(warehouse, now=now)
+        except WarehouseRefused as error:  # it lets in and lets nothing be read: the rights were taken away
+            self.silence.unanswered(error, now=now)
+            raise
 
     def _tell(self, warehouse: Warehouse, now: datetime) -> None:
         if told := self.relay.pass_on(warehouse, now=now):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.alerts import Alert, Alerts
-from core.errors import QueueUnavailable, WarehouseUnavailable
+from core.errors import QueueUnavailable, WarehouseRefused, WarehouseUnavailable
 from core.queue import StreamState
+from core.redact import described
 from core.warehouse import Warehouse
 from metrics.detection.words import words_at
 from metrics.query import Question, ask, freshness
@@ -44,9 +45,9 @@ class SilenceWatch:
         self._unanswered_since: datetime | None = None
 
     def look(self, warehouse: Warehouse, *, now: datetime) -> None:
-        """Open an alert about the data, or resolve it. Raises `WarehouseUnavailable`: then tell `unanswered`."""
-        self._unanswered_since = None
+        """Open an alert about the data, or resolve it. Raises `WarehouseUnavailable` and `WarehouseRefused`: then tell `unanswered`."""
         newest = freshness(warehouse, until=now)  # a date to come, of a wrong clock or a file, is no news
+        self._unanswered_since = None
         if newest is not None and now - newest >= self._after:
             expected = _expected(warehouse, newest=newest, now=now)
             if expected >= EXPECTED_MIN:
@@ -61,16 +62,11 @@ class SilenceWatch:
         last = self._alerts.last_of(KEY)
         return last is not None and last.alert.event != "resolved" and last.alert.labels["component"] != "warehouse"
 
-    def unanswered(self, error: WarehouseUnavailable, *, now: datetime) -> None:
-        """The warehouse did not answer; after a while of that it is an alert."""
+    def unanswered(self, error: WarehouseUnavailable | WarehouseRefused, *, now: datetime) -> None:
+        """The warehouse did not answer, or refuses whoever asks; after a while of that it is an alert."""
         self._unanswered_since = since = self._unanswered_since or now
         if now - since >= self._after:
-            steps = ("Look whether ClickHouse runs, and at its disk and memory.", "Check [warehouse] in the settings.")
-            text = (
-                f"{error}. Channels are not watched and the dashboard is empty until it answers. Nothing is lost: events "
-                "wait in the queue."
-            )
-            self._open(Finding("warehouse", "The warehouse does not answer", text, steps, since), now)
+            self._open(_of_warehouse(error, since), now)
 
     def _silence(self, newest: datetime, expected: float, now: datetime) -> Finding:
         minutes = round((now - newest).total_seconds() / 60)
@@ -137,6 +133,24 @@ class SilenceWatch:
                 version=last.name,
             )
         ).result()
+
+
+def _of_warehouse(error: WarehouseUnavailable | WarehouseRefused, since: datetime) -> Finding:
+    if isinstance(error, WarehouseRefused):
+        title = "The warehouse refuses the scheduler"
+        meanwhile = (
+            "Channels are not watched until the scheduler is let in; whoever comes as the same user is refused, too."
+        )
+        steps = (
+            "Look whether the password or the rights of its user were changed in ClickHouse.",
+            "Set [warehouse] username and password in the settings to what holds there, and start the programs anew.",
+        )
+    else:
+        title = "The warehouse does not answer"
+        meanwhile = "Channels are not watched and the dashboard is empty until it answers."
+        steps = ("Look whether ClickHouse runs, and at its disk and memory.", "Check [warehouse] in the settings.")
+    text = f"{described(error).rstrip('.')}. {meanwhile} Nothing is lost: events wait in the queue."
+    return Finding("warehouse", title, text, steps, since)
 
 
 def _expected(warehouse: Warehouse, *, newest: datetime, now: datetime) -> float:

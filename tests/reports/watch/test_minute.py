@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from core import warehouse as door
+from core.errors import WarehouseRefused
 from core.files import held
 from core.queue import StreamState
 from metrics import runs
@@ -85,6 +87,49 @@ def test_a_warehouse_that_is_down_is_noticed_and_told(minute, warehouse_settings
 
     assert detector.calls == 0
     assert [told.alert.title for told in kept.taken] == ["The warehouse does not answer"]
+
+
+def test_a_warehouse_that_refuses_the_password_is_noticed_and_told_and_then_over(
+    minute, warehouse_settings, clock, alerts, kept, detector
+):
+    wrong = warehouse_settings.model_copy(update={"password": SecretStr(SECRET)})
+    refused = replace(minute, open_warehouse=lambda: door.connect(wrong))
+    for _ in range(12):
+        refused.run()
+        clock.advance(seconds=60)
+    alerts.deliver()
+    calls = detector.calls
+    minute.run()
+    alerts.deliver()
+    told = [one.alert for one in kept.taken if one.alert.key == "data"]
+
+    assert calls == 0
+    assert [one.event for one in told] == ["opened", "resolved"]
+    assert told[0].title == "The warehouse refuses the scheduler"
+    assert " refused: " in told[0].text
+    assert SECRET not in told[0].text
+
+
+def test_a_warehouse_that_lets_in_and_refuses_to_be_read_is_told_too(minute, warehouse_settings, clock, alerts, kept):
+    class Forbidding:
+        def __init__(self):
+            self._warehouse = door.connect(warehouse_settings)
+
+        def query_rows(self, *_):
+            raise WarehouseRefused("ClickHouse at 127.0.0.1:8123 refused: Not enough privileges", code=497)
+
+        query_df = query_rows
+
+        def __getattr__(self, name):
+            return getattr(self._warehouse, name)
+
+    forbidden = replace(minute, open_warehouse=Forbidding)
+    for _ in range(12):
+        forbidden.run()
+        clock.advance(seconds=60)
+    alerts.deliver()
+
+    assert [told.alert.title for told in kept.taken] == ["The warehouse refuses the scheduler"]
 
 
 def test_a_part_that_breaks_costs_itself_and_is_told_without_its_values(minute, alerts, kept, warehouse, clock):
