@@ -31,7 +31,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     `kind` is what routes go by, such as `store_status`; `labels` too (component, provider, carrier, country). `text` says
     what happened, `steps` what to do next, one command or sentence each. The same (key, event, version) is told once;
     `version` is the time when it is empty. An update whose `material` (the title, when empty) is that of the one before
-    stays quiet for a while. `since` is when it began, where that is not when it was told. An opening begins a thread, what follows under its key belongs to it, a reopening too.
+    stays quiet for a while, unless it is more severe or twice as many people are `affected`. `since` is when it began, where
+    that is not when it was told. An opening begins a thread, what follows under its key belongs to it, a reopening too.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     version: str = ""
     material: str = ""
+    affected: int = 0
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ def cleaned(alert: Alert) -> Alert:
     """`alert` as it may be kept and sent."""
     return msgspec.structs.replace(
         alert,
-        key=_clean_key(alert.key),
+        key=clean_key(alert.key),
         title=" ".join(redact(alert.title).split())[:TITLE_MAX],
         text=redact(alert.text).strip()[:TEXT_MAX],
         steps=tuple(map(redact, alert.steps)),
@@ -71,8 +73,8 @@ def cleaned(alert: Alert) -> Alert:
     )
 
 
-def _clean_key(key: str) -> str:
-    """Masked keys stay apart by a digest."""
+def clean_key(key: str) -> str:
+    """`key` as it is kept: masked ones stay apart by a digest."""
     masked = redact(key)
     return key if masked == key else f"{masked}#{_digest(key)[:8]}"
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from core.alerts.alert import Alert, cleaned
+from core.alerts.alert import Alert, Severity, clean_key, cleaned
 from core.alerts.courier import Courier
 from core.alerts.outbox import Outbox, Passage, Told
 from core.alerts.routing import Routing
@@ -24,6 +24,11 @@ _LOOK_AGAIN_SECONDS = 30.0
 """Other processes may leave alerts in the folder and die."""
 
 _WAITING_MAX = 1_000
+
+_FEW = 10
+"""Of so few people twice as many is no news: at the beginning that would be so each minute."""
+
+_RANKS: tuple[Severity, ...] = ("info", "warning", "critical")
 
 
 class Alerts:
@@ -87,9 +92,13 @@ class Alerts:
         """Every alert that is kept, oldest first, without pictures."""
         return self._outbox.all()
 
+    def is_news(self, alert: Alert) -> bool:
+        """Whether it says anything new beside what was told under its key: what `tell` asks, without telling it."""
+        return not self._says_nothing_new(cleaned(alert), self.last_of(alert.key), self._clock())
+
     def last_of(self, key: str) -> Told | None:
         """What was told last under a key; None when nothing of it is kept."""
-        return self._outbox.last_of(key)
+        return self._outbox.last_of(clean_key(key))
 
     def passage(self, told: Told, channel: str) -> Passage:
         """How it stands with one of them on a channel."""
@@ -151,7 +160,9 @@ class Alerts:
             return last.alert.event == "resolved"
         if alert.event in ("opened", "reopened") or last.alert.event == "resolved":
             return False
-        return alert.material == last.alert.material and now - last.told_at < self._quiet
+        if alert.material != last.alert.material or _is_worse(alert, last.alert):
+            return False
+        return now - last.told_at < self._quiet
 
     def _threaded(self, alert: Alert, last: Told | None, now: datetime) -> Told:
         channels = self._routing.channels_of(alert, now=now)
@@ -187,3 +198,10 @@ class Alerts:
             seconds = _LOOK_AGAIN_SECONDS if again is None else (again - self._clock()).total_seconds()
             if not self._closing:
                 self._wait(wake, min(_LOOK_AGAIN_SECONDS, max(0.1, seconds)))
+
+
+def _is_worse(alert: Alert, before: Alert) -> bool:
+    """More severe, or twice as many people. What only eases is no news: at a limit it would be told each minute."""
+    if _RANKS.index(alert.severity) > _RANKS.index(before.severity):
+        return True
+    return alert.affected >= 2 * max(before.affected, _FEW)

@@ -50,7 +50,9 @@ class Alerts(Section):
     )
     time_zone: TimeZone = Field("UTC", description="Zone of the times in alerts and of `quiet_hours`.")
     quiet_minutes: float = Field(
-        60.0, ge=0, description="An update without anything new is told again only after this time."
+        60.0,
+        ge=0,
+        description="An update without anything new waits this long after the last one; an open incident is told again then.",
     )
     give_up_hours: float = Field(24.0, gt=0, description="How long a channel that fails is tried for an alert.")
     keep_days: int = Field(30, ge=1, description="How long alerts that went are kept to be listed.")

@@ -49,14 +49,14 @@ class Teller:
     dashboard_url: str = ""
 
     def alert(
-        self, notification: Notification, frame: pd.DataFrame, *, is_known: bool, deployed: Sequence[Word] = ()
+        self, notification: Notification, frame: pd.DataFrame | None, *, is_known: bool, deployed: Sequence[Word] = ()
     ) -> Alert:
         """The alert. `is_known` is whether anybody heard of the incident before: an update nobody knows of is an opening.
-        `deployed` is what was deployed near its onset."""
+        `deployed` is what was deployed near its onset; `frame` its evidence, None for an alert without pictures."""
         one = notification.incident
         event: Event = notification.event if is_known else "opened"
         return Alert(
-            key=f"incident {one.id}",
+            key=key(one),
             event=event,
             kind=alert_kind(one.kind),
             severity=severity(one),
@@ -72,6 +72,7 @@ class Teller:
             since=one.onset,
             version=f"{notification.event} {notification.at.isoformat()}",
             material=_material(one),
+            affected=one.affected,
         )
 
     def link(self, one: Incident) -> str:
@@ -82,7 +83,9 @@ class Teller:
         query = urlencode([("incident", one.id), ("tz", self.time_zone), *scope])
         return f"{self.dashboard_url.rstrip('/')}/incidents?{query}"
 
-    def _pictures(self, one: Incident, frame: pd.DataFrame) -> tuple[Picture, ...]:
+    def _pictures(self, one: Incident, frame: pd.DataFrame | None) -> tuple[Picture, ...]:
+        if frame is None:
+            return ()
         try:
             drawn = evidence.chart(frame, one, time_zone=self.time_zone)
         except Exception as error:  # noqa: BLE001  # the words are what people wait for
@@ -123,6 +126,11 @@ def title(one: Incident) -> str:
     return f"{NAMES[one.kind]} {where(one.scope)}"
 
 
+def key(one: Incident) -> str:
+    """Under which everything is told about it."""
+    return f"incident {one.id}"
+
+
 def alert_kind(kind: Kind) -> str:
     """What routes go by."""
     return kind.replace("-", "_")
@@ -143,6 +151,6 @@ def severity(one: Incident) -> Severity:
 
 
 def _material(one: Incident) -> str:
-    """What makes an update worth telling: another name or place, or twice as many people."""
+    """What makes an update worth telling, besides its severity and how many are affected: another name or place."""
     scope = sorted((name, *values) for name, values in one.scope.items())
-    return f"{one.kind} {scope} {one.affected.bit_length()} {severity(one)}"
+    return f"{one.kind} {scope}"

@@ -1,13 +1,14 @@
-"""Passes on what detection has written into the warehouse, in order, each once, also after a crash in between.
+"""Passes on what detection has written into the warehouse, in order, each once, also after a crash in between; and how it
+stands with what is open, when that is news: a silence has ended, say, or twice as many are affected.
 
-What cannot be told costs no other incident its alert, and is tried again every minute for an hour.
+What cannot be told costs no other incident its alert, and is tried again every minute for an hour, or while it is open.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,14 +21,15 @@ from core.redact import described
 from core.warehouse import Warehouse
 from metrics.detection.deployments import deployed_near
 from metrics.detection.incidents import Notification
-from metrics.detection.records import evidence, notifications_since
+from metrics.detection.records import evidence, notifications_since, open_incidents
 from reports.errors import NotTold
-from reports.watch.incidents import Teller
+from reports.watch.incidents import Teller, key
 
 _log = structlog.get_logger(__name__)
 
 _FIRST_LOOK = timedelta(hours=1)
-"""Without a mark (a first start, a lost folder) what is older is no news, and neither is what could not be told so long."""
+"""Without a mark (a first start, a lost folder) what is older is no news, and neither is what could not be told so long. What
+detection has not looked at for so long, as when it is off, nobody knows to be open."""
 
 _WRITTEN_LATE = timedelta(minutes=2)
 """A notification may be written this long after the moment it bears; told twice, it is heard once."""
@@ -62,7 +64,7 @@ class Relay:
         mark = self._mark(now)
         found = [one for one in notifications_since(warehouse, mark.reads_from) if mark.is_new(one)]
         told, owed, reasons = 0, dict[str, datetime](), list[str]()
-        for one in found:
+        for one in [*found, *self._open_still(warehouse, now)]:
             if one.incident.id in owed or not self._concerns(one):
                 continue  # what follows on an incident must not arrive before it
             try:
@@ -79,18 +81,31 @@ class Relay:
             raise NotTold("; ".join(reasons))
         return told
 
+    def _open_still(self, warehouse: Warehouse, now: datetime) -> list[Notification]:
+        """How it stands with each: detection tells only of another name or place, and what it told in a silence nobody heard."""
+        looked_at = now - _FIRST_LOOK
+        found = [one for one in open_incidents(warehouse) if one.updated_at > looked_at]
+        return [Notification("updated", one, one.updated_at) for one in found]
+
     def _concerns(self, one: Notification) -> bool:
-        # That data stopped is noticed here without the warehouse, which may be what stopped.
-        return not one.incident.silenced and one.incident.kind != "data-stopped"
+        # Who heard that it began hears that it is over, silence or not. That data stopped is noticed here without the
+        # warehouse, which may be what stopped.
+        return (not one.incident.silenced or one.event == "resolved") and one.incident.kind != "data-stopped"
 
     def _tell(self, warehouse: Warehouse, one: Notification) -> bool:
-        last = self.alerts.last_of(f"incident {one.incident.id}")
+        last = self.alerts.last_of(key(one.incident))
         if last is None and one.event == "resolved":
             return False  # it was silenced while it lasted: nobody waits to hear that it is over
+        if last is not None and one.at <= last.alert.at:
+            return False  # that moment was told, or a later one
+        if last is not None and last.alert.event == "resolved" and one.event == "updated":
+            one = replace(one, event="reopened")  # it came back in a silence
+        is_known = last is not None
+        if not self.alerts.is_news(self.teller.alert(one, None, is_known=is_known, deployed=())):
+            return False  # asked before anything is drawn: each minute it is asked of all that are open
         frame = evidence(warehouse, one.incident.id)
         deployed = deployed_near(warehouse, [one.incident])[one.incident.id]
-        alert = self.teller.alert(one, frame, is_known=last is not None, deployed=deployed)
-        return self.alerts.tell(alert).result()
+        return self.alerts.tell(self.teller.alert(one, frame, is_known=is_known, deployed=deployed)).result()
 
     def _mark(self, now: datetime) -> _Mark:
         try:

@@ -72,6 +72,32 @@ def test_an_update_with_news_is_told_at_once(desk, clock):
     assert desk.tell(an_alert("updated", at=clock.now, material="two carriers")).result(10)
 
 
+def test_what_is_worse_is_told_at_once_and_what_eases_is_not(desk, clock):
+    def update(severity, affected):
+        clock.advance(seconds=60)
+        return desk.tell(an_alert("updated", at=clock.now, severity=severity, affected=affected)).result(10)
+
+    desk.tell(an_alert(severity="warning", affected=1)).result(10)
+
+    told = [update("warning", 19), update("warning", 20), update("critical", 39), update("warning", 39)]
+    assert told == [False, True, True, False]
+
+
+def test_whether_it_is_news_can_be_asked_without_telling_it(desk, kept, clock):
+    update = an_alert("updated", at=NOW + timedelta(minutes=1))
+    before = desk.is_news(update)
+    desk.tell(an_alert()).result(10)
+
+    assert (before, desk.is_news(update), len(desk.kept())) == (True, False, 1)
+
+
+def test_what_was_told_is_found_again_under_a_key_that_is_masked(desk):
+    desk.tell(an_alert(key="incident 123456789012")).result(10)
+
+    assert desk.last_of("incident 123456789012") is not None
+    assert desk.last_of("incident 123456789013") is None
+
+
 def test_it_is_over_once(desk, clock):
     desk.tell(an_alert()).result(10)
     clock.advance(seconds=60)
