@@ -16,16 +16,24 @@ _LATE = timedelta(minutes=5)
 _WORK = "When it last left something behind; a run may find nothing to do."
 
 
+def stands_still(judged: datetime | None, *, now: datetime) -> bool:
+    """Say so where detection has not come to these minutes, and tell whether it was said: nobody knows then that all is well."""
+    if judged is None:
+        st.info("**No minute was judged yet.** `heliograph scheduler` does it; without it no incident is found.")
+    elif now - judged > _LATE:
+        st.warning(
+            f"**No minute was judged for {words.lasting(now - judged)}.** Is `heliograph scheduler` running? Without it no "
+            "incident is found, nobody is alerted, and no report is sent. Where nothing was sent there is nothing to judge."
+        )
+    else:
+        return False
+    return True
+
+
 def draw(runs: Runs, zone: str, *, now: datetime) -> None:
     """Draw it."""
     st.subheader("Jobs of the scheduler", anchor=False)
-    if runs.judged is None:
-        st.info("No minute was judged yet: `heliograph scheduler` does it, and what stands below.")
-    elif now - runs.judged > _LATE:
-        st.warning(
-            f"**No minute was judged for {words.lasting(now - runs.judged)}.** Is `heliograph scheduler` running? Without it "
-            "nobody is alerted, and no report is sent."
-        )
+    stands_still(runs.judged, now=now)
     if runs.latest is None:
         st.info(
             "**The warehouse is still that of the version before**, which does not note how runs came out. `heliograph ingester` and "

@@ -20,21 +20,28 @@ from core.errors import WarehouseRefused, WarehouseUnavailable
 _STALE_SECONDS = 300
 """Without a new attempt for this long the page says so in colour: the traffic or the way of the events has stopped."""
 
+_NOTHING = "No attempt was submitted"
+
 
 def shade() -> Shade:
     """The theme that the browser shows."""
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def live(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
-    """Draw the part of the page that comes from the warehouse, and again every few seconds when the view is live."""
+def live(
+    opened: Opened, draw: Callable[[Opened, Window], None], *, apart: Callable[[Opened], None] | None = None
+) -> None:
+    """Draw the part of the page that comes from the warehouse, and again every few seconds when the view is live. `apart` draws
+    what of it comes from elsewhere, while the warehouse does not answer."""
     if opened.notices:
         st.warning("  \n".join(controls.plain(notice) for notice in opened.notices))
     every = cached.REFRESH_SECONDS if opened.view.live else None
-    st.fragment(_guarded, run_every=every)(opened, draw)
+    st.fragment(_guarded, run_every=every)(opened, draw, apart)
 
 
-def _guarded(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
+def _guarded(
+    opened: Opened, draw: Callable[[Opened, Window], None], apart: Callable[[Opened], None] | None
+) -> None:
     if controls.link_is_newer():
         st.rerun()  # a choice within this part runs this part alone, with the view as it was
     window = opened.view.window(utc_now())
@@ -46,6 +53,8 @@ def _guarded(opened: Opened, draw: Callable[[Opened, Window], None]) -> None:
         draw(opened, window)
     except WarehouseUnavailable as error:
         _down(error, is_live=opened.view.live)
+        if apart:
+            apart(opened)
         return
     except WarehouseRefused as error:
         if error.code in NOT_THERE:
@@ -79,8 +88,11 @@ class Answers(Protocol):
 Asked = TypeVar("Asked", bound=Answers)
 
 
-def answered(opened: Opened, window: Window, ask: Callable[[], Asked]) -> Asked | None:
-    """The answers, and above them how fresh they are; None when there is nothing to draw, and the page says why."""
+def answered(
+    opened: Opened, window: Window, ask: Callable[[], Asked], *, nothing: str = _NOTHING
+) -> Asked | None:
+    """The answers, and above them how fresh they are; None when there is nothing to draw, and the page says why: `nothing` is
+    what it calls an answer that is empty."""
     with cached.newest.early():
         answers = ask()
         newest = cached.newest()
@@ -90,7 +102,7 @@ def answered(opened: Opened, window: Window, ask: Callable[[], Asked]) -> Asked 
         return None
     _freshness_line(newest, window, opened.view.zone)
     if answers.empty:
-        nothing_here(newest, opened)
+        nothing_here(newest, opened, nothing)
         return None
     return answers
 
@@ -117,10 +129,10 @@ def nothing_at_all() -> None:
     )
 
 
-def nothing_here(newest: datetime, opened: Opened) -> None:
+def nothing_here(newest: datetime, opened: Opened, nothing: str = _NOTHING) -> None:
     """Data, but not in this range or not with these filters."""
     what = " that matches the filters" if opened.view.filter_key() else ""
     until = words.moment(newest, opened.view.zone, now=utc_now())
     st.info(
-        f"**No attempt was submitted in this range{what}.** The newest of all is from {until}. Choose another range above."
+        f"**{nothing} in this range{what}.** The newest attempt of all is from {until}. Choose another range above."
     )

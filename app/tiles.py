@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from math import ceil
 from urllib.parse import quote
 
 from app import words
@@ -29,7 +30,9 @@ class Past:
     words: str
 
 
-def board(data: OverviewData, *, shade: Shade, link: str, compared: str, beside: str) -> str:
+def board(
+    data: OverviewData, *, shade: Shade, link: str, compared: str, beside: str, on_time_seconds: int
+) -> str:
     """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added; `compared`
     is the word for the earlier period, and `beside` for the one that was not chosen."""
     tiles = "".join(
@@ -41,6 +44,7 @@ def board(data: OverviewData, *, shade: Shade, link: str, compared: str, beside:
             data.sparks[metric.slug],
             shade=shade,
             link=link,
+            on_time_seconds=on_time_seconds,
         )
         for metric in METRICS
     )
@@ -63,6 +67,7 @@ def tile(
     *,
     shade: Shade,
     link: str,
+    on_time_seconds: int,
 ) -> str:
     """One tile: title, value, its changes (unless nothing is compared; the `other` is not judged), course, sample size and
     whether it has settled."""
@@ -80,7 +85,7 @@ def tile(
   {_value(metric, now)}
   {_change(metric, now, before)}{_other(metric, now, other)}
   {sparkline(metric, spark, shade)}
-  <footer><span>n {words.count(now.n)}</span>{_state(metric, now)}</footer>
+  <footer><span>n {words.count(now.n)}</span>{_state(metric, now, on_time_seconds)}</footer>
 </section>"""
 
 
@@ -133,12 +138,12 @@ def _judged(metric: Metric, now: Reading, before: Reading) -> tuple[str, str]:
     return ("hg-good" if judged == "better" else "hg-bad"), judged
 
 
-def _state(metric: Metric, now: Reading) -> str:
+def _state(metric: Metric, now: Reading, on_time_seconds: int) -> str:
     if now.n == 0:
         return ""
     if now.settled:
         return '<span class="hg-state">settled</span>'
-    minutes = max(1, round(metric.settled_after_seconds / 60))
+    minutes = ceil(metric.settles_after_seconds(on_time_seconds=on_time_seconds) / 60)
     why = f"Attempts of the last {minutes} min may still change this value."
     return f'<span class="hg-state hg-settling" title="{why}">settling · {minutes} min</span>'
 

@@ -73,6 +73,13 @@ class Window:
         """Reaching back to where the first bucket begins, so that it is whole."""
         return Window(floor(self.start, bucket, zone), self.end, self.step_seconds)
 
+    def begins(self, bucket: str, zone: str) -> list[datetime]:
+        """Where each bucket that the window touches begins, in order."""
+        found = [floor(self.start, bucket, zone)]
+        while (following := next_bucket(found[-1], bucket, zone)) < self.end:
+            found.append(following)
+        return found
+
 
 def moving(preset: str, now: datetime) -> Window:
     """The window of a preset, ending now (to the step)."""

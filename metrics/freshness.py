@@ -16,6 +16,8 @@ from metrics.runs import Job, Run, latest
 KINDS = ("send", "receipt", "verify", "inbound")
 LETTER_COLUMNS = ("reason", "source", "letters", "first", "last", "place", "payload", "masked")
 
+_JUDGED = "SELECT toUnixTimestamp(max(minute)) FROM detection_progress FINAL"
+
 
 def arrivals(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str) -> pd.DataFrame:
     """Events by kind and bucket of their own time, in [start, end): `bucket` (UTC), `kind`, `events` a minute.
@@ -80,11 +82,17 @@ class Runs:
 
 def runs(warehouse: Warehouse) -> Runs:
     """What the jobs of the scheduler left behind. Raises `WarehouseUnavailable`."""
-    sql = """
+    sql = f"""
         SELECT
-            (SELECT toUnixTimestamp(max(minute)) FROM detection_progress FINAL),
+            ({_JUDGED}),
             (SELECT toUnixTimestamp(max(covers_until)) FROM rollup_built),
             (SELECT toUnixTimestamp(max(settled_at)) FROM settled_days)"""
     (found,) = warehouse.query_rows(sql)
     judged, rolled_up, merged = (datetime.fromtimestamp(int(seconds), UTC) if seconds else None for seconds in found)
     return Runs(judged, rolled_up, merged, latest(warehouse))
+
+
+def last_judged(warehouse: Warehouse) -> datetime | None:
+    """The last minute that was judged, None before the first. Raises `WarehouseUnavailable`."""
+    ((seconds,),) = warehouse.query_rows(_JUDGED)
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None

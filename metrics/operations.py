@@ -7,7 +7,10 @@ a goal of 99.99 %. Undefined is NaN, and every value travels with its n.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +19,9 @@ from core.warehouse import Warehouse
 from metrics.query import BUCKETS
 
 AVAILABILITY_GOAL = 0.9999
+
+_SAME_CHANGE_US = 60_000_000
+"""Instances notice within seconds of each other, or hear it."""
 
 
 def status_history(warehouse: Warehouse, *, start: datetime, end: datetime, component: str = "") -> pd.DataFrame:
@@ -26,17 +32,47 @@ def status_history(warehouse: Warehouse, *, start: datetime, end: datetime, comp
     """
     where = " AND component = {component:String}" if component else ""
     sql = f"""
-        SELECT toUnixTimestamp64Micro(min(at)) AS at_us, component, old, new, argMin(reason, at) AS reason,
-            toInt64(uniqExact(instance)) AS instances, argMin(instance, at) AS first
+        SELECT toUnixTimestamp64Micro(at), component, old, new, reason, instance
         FROM status_events FINAL
         WHERE {_WINDOW}{where}
-        GROUP BY component, old, new, toStartOfMinute(at)
-        ORDER BY at_us DESC, component"""
-    columns = ["at_us", "component", "old", "new", "reason", "instances", "first"]
-    rows = _frame(warehouse, sql, _window(start, end) | ({"component": component} if component else {}), columns)
-    rows["instance"] = [_text(value) for value in rows.pop("first")]
-    rows.insert(0, "at", pd.to_datetime(rows.pop("at_us").astype("int64"), unit="us", utc=True))
+        ORDER BY at, event_id"""
+    told = warehouse.query_rows(sql, _window(start, end) | ({"component": component} if component else {}))
+    changes = sorted(_changes(told), key=lambda one: (-one.at_us, one.component))
+    columns = ["at", "component", "old", "new", "reason", "instances", "instance"]
+    rows = pd.DataFrame(
+        [
+            (one.at_us, one.component, one.old, one.new, one.reason, len(one.instances), one.instances[0])
+            for one in changes
+        ],
+        columns=columns,
+    )
+    rows["at"] = pd.to_datetime(rows["at"].astype("int64"), unit="us", utc=True)
     return rows
+
+
+@dataclass(frozen=True)
+class _Change:
+    at_us: int
+    component: str
+    old: str
+    new: str
+    reason: str
+    instances: list[str]
+
+
+def _changes(told: Iterable[tuple[Any, ...]]) -> list[_Change]:
+    """What instances told, in its order, as changes: the same one of several within a minute of the first is one. An instance
+    that tells of it again saw it happen again."""
+    changes: list[_Change] = []
+    latest: dict[tuple[str, str, str], _Change] = {}
+    for at_us, component, old, new, reason, instance in told:
+        name, key = _text(instance), (component, old, new)
+        one = latest.get(key)
+        if one is None or at_us - one.at_us >= _SAME_CHANGE_US or name in one.instances:
+            one = latest[key] = _Change(at_us, component, old, new, reason, [])
+            changes.append(one)
+        one.instances.append(name)
+    return changes
 
 
 def availability(warehouse: Warehouse, *, start: datetime, end: datetime, bucket: str | None = None) -> pd.DataFrame:

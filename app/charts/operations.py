@@ -22,7 +22,7 @@ _KIND_TITLES = {"send": "attempts", "receipt": "receipts", "verify": "checks", "
 
 
 def availability(course: pd.DataFrame, *, window: Window, zone: str, shade: Shade) -> go.Figure:
-    """`course` as `metrics.operations.availability` gives it by bucket; the goal is a dashed line."""
+    """`course` as `app.data.uptime` gives it by bucket, a gap where nobody told of a call; the goal is a dashed line."""
     x = wall_clock(course["bucket"], zone, window.end)
     goal = AVAILABILITY_GOAL * 100
     low = min(float(course["availability"].min()) * 100, goal) if len(course) else goal

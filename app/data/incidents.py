@@ -1,5 +1,5 @@
-"""The Incidents page asks four questions: what was broken in the window, what is now, what operators keep quiet, and what was
-deployed. One incident asks five more, and two of the ten metrics in its scope."""
+"""The Incidents page asks five questions: what was broken in the window, what is now, how far detection has come, what operators
+keep quiet, and what was deployed. One incident asks five more, and two of the ten metrics in its scope."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from metrics.detection.deployments import deployed_near, touches
 from metrics.detection.incidents import Incident, Notification
 from metrics.detection.records import evidence, incident, incidents_between, notifications_of, open_incidents
 from metrics.detection.words import Word, comments_on, deployments_between, words_at
+from metrics.freshness import last_judged
 from metrics.query import Question, ask
 from metrics.readings import Reading
 
@@ -27,10 +28,12 @@ _AHEAD = timedelta(days=366)
 
 @dataclass(frozen=True)
 class IncidentsData:
-    """What is open now, and what was at any moment of the window, the newest first."""
+    """What is open now, and what was at any moment of the window, the newest first; `judged`: the last minute that detection
+    has judged, None before the first."""
 
     open: Sequence[Incident]
     within: Sequence[Incident]
+    judged: datetime | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class Moved:
 
 
 def answer(warehouse: Warehouse, window: Window, filters: FilterKey) -> IncidentsData:
-    """The lists, of incidents that touch what the filters keep."""
+    """The lists, of incidents that touch what the filters keep, and how far they can be trusted."""
     chosen = dict(filters)
     within = beside(incidents_between, warehouse, window.start, window.end)
+    judged = beside(last_judged, warehouse)
     return IncidentsData(
         open=[one for one in open_incidents(warehouse) if touches(one.scope, chosen)],
         within=[one for one in within.result() if touches(one.scope, chosen)],
+        judged=judged.result(),
     )
 
 

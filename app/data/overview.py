@@ -3,6 +3,7 @@ attempts again, by longer buckets), and the availability of the API with its cou
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +31,7 @@ only how they ended."""
 
 @dataclass(frozen=True)
 class Spark:
-    """A metric's course: values (None where undefined) and whether each is settled, one a bucket."""
+    """A metric's course: values (None where undefined) and whether each is settled, one a bucket of the window."""
 
     values: tuple[float | None, ...]
     settled: tuple[bool, ...]
@@ -91,7 +92,7 @@ def answer(
         before=before.result() if before else None,
         other=other.result() if other else None,
         same_age=same_age,
-        sparks=_sparks(course.result(), bucket),
+        sparks=_sparks(course.result(), window.begins(bucket, zone), bucket),
         uptime=calls.result(),
     )
 
@@ -102,21 +103,20 @@ def at_same_age(window: Window, *, now: datetime, on_time_seconds: int) -> bool:
     return window.span <= _SAME_AGE_MAX and window.end >= now - timedelta(seconds=settles_seconds)
 
 
-def _sparks(frame: pd.DataFrame, bucket: str) -> dict[str, Spark]:
-    """Of each metric one place for every bucket, so that a bucket without attempts is a gap and not a shorter line."""
-    if frame.empty:
-        return dict.fromkeys(ALL_SLUGS, Spark((), (), bucket))
-    ordered = frame.sort_values("bucket")
-    size = pd.Timedelta(1, "D") if bucket == "1d" else pd.Timedelta(bucket.replace("m", "min"))
-    places = ((ordered["bucket"] - ordered["bucket"].iloc[0]) / size).round().astype(int).tolist()
+def _sparks(frame: pd.DataFrame, begins: Sequence[datetime], bucket: str) -> dict[str, Spark]:
+    """Of each metric one place for every bucket of the window, so that one without attempts is a gap and not a shorter line."""
+    places = [bisect_right(begins, at, lo=1) - 1 for at in frame["bucket"].tolist()]
     return {
-        slug: _spark(places, ordered[slug].tolist(), ordered[f"{slug}_settled"].tolist(), bucket) for slug in ALL_SLUGS
+        slug: _spark(len(begins), places, frame[slug].tolist(), frame[f"{slug}_settled"].tolist(), bucket)
+        for slug in ALL_SLUGS
     }
 
 
-def _spark(places: Sequence[int], values: Sequence[float], settled: Sequence[bool], bucket: str) -> Spark:
-    all_values: list[float | None] = [None] * (places[-1] + 1)
-    all_settled = [True] * len(all_values)
+def _spark(
+    size: int, places: Sequence[int], values: Sequence[float], settled: Sequence[bool], bucket: str
+) -> Spark:
+    all_values: list[float | None] = [None] * size
+    all_settled = [True] * size
     for place, value, is_settled in zip(places, values, settled, strict=True):
         all_values[place], all_settled[place] = number_of(value), is_settled
     return Spark(tuple(all_values), tuple(all_settled), bucket)

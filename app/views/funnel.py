@@ -43,7 +43,7 @@ def _dimension(view: View) -> str | None:
 def _draw(opened: Opened, window: Window) -> None:
     view = opened.view
     dimension = _dimension(view)
-    answers = shell.answered(opened, window, _question(view, window))
+    answers = shell.answered(opened, window, _question(view, window), nothing="No code was sent")
     if answers is None:
         return
     st.caption(

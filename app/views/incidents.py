@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import streamlit as st
 
-from app import cached, controls, downloads, moved, plots, shell, spoken, words
+from app import cached, controls, downloads, jobs, moved, plots, shell, spoken, words
 from app.banners import banner, told
 from app.cached import About
 from app.charts import evidence as charts
@@ -58,11 +58,12 @@ def _all(opened: Opened, window: Window) -> None:
 
 def _lists(view: View, window: Window) -> None:
     answers = cached.incidents(window, view.filter_key())
+    stands_still = jobs.stands_still(answers.judged, now=utc_now())
     if answers.open:
         st.subheader(f"Open now ({len(answers.open)})", anchor=False)
         banner(answers.open, view)
-    else:
-        st.success("Nothing is broken at the moment, as far as detection sees.", icon=":material/check_circle:")
+    elif not stands_still:
+        _nothing(view)
     st.subheader("In this range", anchor=False)
     if not answers.within:
         over = words.window(window.start, window.end, view.zone)
@@ -101,6 +102,14 @@ def _lists(view: View, window: Window) -> None:
     )
     st.caption("Choose a row to see the evidence.")
     downloads.csv("Download this list (CSV)", table, downloads.name("incidents", window), key="incidents")
+
+
+def _nothing(view: View) -> None:
+    """What it means that none is open: of what the filters hide nothing is known here."""
+    if view.filter_key():
+        st.info("Nothing that the filters keep is broken at the moment; without them there may be more.")
+    else:
+        st.success("Nothing is broken at the moment, as far as detection sees.", icon=":material/check_circle:")
 
 
 def _chosen() -> None:

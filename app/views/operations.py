@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import cached, controls, downloads, jobs, journals, mending, plots, shell, texts, uptime, words
 from app.cached import About
@@ -26,6 +27,16 @@ _MEANINGS = {
     "recovering": "the primary store serves again while journals are replayed",
 }
 
+_RECOVER = (
+    "`heliograph failover recover` on one instance, and the others follow; where it is set, `failover.automatic_recovery` says it"
+)
+_WAY_BACK = {
+    "mysql_fatal": f"**Redis serves until somebody says that MySQL is well again:** {_RECOVER}.",
+    "both_fatal": "**Bring either store back: the first is used at once.** If that is Redis, somebody has to say "
+    f"later that MySQL is well again: {_RECOVER}.",
+}
+"""What is said to the service and not here: the dashboard has no key of it (docs/operating.md)."""
+
 _PAYLOAD_LETTERS = 240
 """So much of a dead letter is shown; the download has all of it."""
 
@@ -34,7 +45,7 @@ def page() -> None:
     """Draw it."""
     st.title("Operations", anchor=False)
     with controls.opened(_first, filtered=False) as opened:
-        shell.live(opened, _draw)
+        shell.live(opened, _draw, apart=_apart)
 
 
 def _first(_view: View, window: Window) -> list[About[Any]]:
@@ -55,9 +66,14 @@ def _draw(opened: Opened, window: Window) -> None:
     _alerts(view.zone)
 
 
+def _apart(opened: Opened) -> None:
+    """What needs no warehouse: when one server fails, how the others do is asked for."""
+    _queue(st.columns(4)[0])
+    _alerts(opened.view.zone)
+
+
 def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
     now = utc_now()
-    waits = cached.waiting()
     columns = st.columns(4)
     store = answers.latest[answers.latest["component"] == "store"]
     status = str(store["new"].iloc[0]) if len(store) else "healthy"
@@ -81,13 +97,20 @@ def _now(answers: OperationsData, newest: datetime | None, zone: str) -> None:
         delta_color="off",
         delta_arrow="off",
     )
+    _queue(columns[3])
+    if status in _WAY_BACK:
+        st.warning(_WAY_BACK[status])
+
+
+def _queue(place: DeltaGenerator) -> None:
+    waits = cached.waiting()
     if isinstance(waits, str):
-        columns[3].metric("Queue", "no answer", "see below", delta_color="off", delta_arrow="off")
+        place.metric("Queue", "no answer", "see below", delta_color="off", delta_arrow="off")
         st.warning(f"The queue does not answer: {controls.plain(waits)}.")
         return
     pending = sum(state.pending for state in waits.values())
     told = "; ".join(f"{stream.lower()} {words.count(state.pending)}" for stream, state in waits.items())
-    columns[3].metric(
+    place.metric(
         "Waiting in the queue",
         words.count(pending),
         told,

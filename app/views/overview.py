@@ -50,6 +50,7 @@ def _draw(opened: Opened, window: Window) -> None:
             answers,
             shade=shell.shade(),
             link=link,
+            on_time_seconds=cached.settings().metrics.on_time_seconds,
             compared=words.COMPARED_TITLES[compare],
             beside=words.COMPARED_TITLES[OTHER.get(compare, NO_COMPARISON)],
         )

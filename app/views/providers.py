@@ -139,13 +139,13 @@ def _delays(answers: ProvidersData, window: Window) -> None:
 
 def _costs(answers: ProvidersData, window: Window) -> None:
     st.subheader("What it costs", anchor=False)
-    if answers.costs.empty and cached.settings().prices:
-        st.info("Nothing in this range was accepted by a provider of the price list, `[[prices]]` in the settings.")
-        return
-    if answers.costs.empty:
+    if not cached.settings().prices:
         st.info(
             "No price list is set: `[[prices]]` in the settings names what a part of a message costs, by provider and country."
         )
+        return
+    if not (answers.costs["priced"] > 0).any():
+        st.info("Nothing in this range was accepted by a provider of the price list, `[[prices]]` in the settings.")
         return
     currency = cached.settings().dashboard.currency or "units of the list"
     table = answers.costs.assign(
@@ -158,19 +158,29 @@ def _costs(answers: ProvidersData, window: Window) -> None:
         width=1000,
         height="content",
         placeholder=words.UNDEFINED,
-        column_config={
-            "provider": "Provider",
-            "cost": st.column_config.NumberColumn(f"Cost ({currency})", format="%.2f"),
-            "delivered": st.column_config.NumberColumn("Delivered", format="localized"),
-            "approved": st.column_config.NumberColumn("Codes entered", format="localized"),
-            "per_delivered": st.column_config.NumberColumn(f"Per delivered ({currency})", format="%.4f"),
-            "per_approved": st.column_config.NumberColumn(f"Per entered code ({currency})", format="%.4f"),
-            "priced": st.column_config.NumberColumn(
-                "Priced", format=priced, help="Share of accepted messages that the price list has a price for."
-            ),
-        },
+        column_config={**_cost_columns(currency, priced)},
     )
+    if unpriced := table["provider"][answers.costs["priced"] == 0].tolist():
+        named = controls.plain(words.listed(unpriced, most=len(unpriced)))
+        st.caption(f"Without a price in `[[prices]]` for anything that they accepted here: {named}. What that cost is not known.")
     downloads.csv("Download the costs (CSV)", answers.costs, downloads.name("costs", window), key="costs")
+
+
+def _cost_columns(currency: str, priced: str) -> dict[str, Any]:
+    """What the columns are called and how they are written; `priced` is the format of its own."""
+    number = st.column_config.NumberColumn
+    of_all = "Messages of every category."
+    of_codes = "What codes alone cost, by the codes that were entered: notifications and marketing are not in it."
+    return {
+        "provider": "Provider",
+        "cost": number(f"Cost ({currency})", format="%.2f", help=of_all),
+        "code_cost": number(f"Codes alone ({currency})", format="%.2f", help="The part of the cost that codes have."),
+        "delivered": number("Delivered", format="localized", help=of_all),
+        "approved": number("Codes entered", format="localized"),
+        "per_delivered": number(f"Per delivered ({currency})", format="%.4f", help=of_all),
+        "per_approved": number(f"Per entered code ({currency})", format="%.4f", help=of_codes),
+        "priced": number("Priced", format=priced, help="Share of accepted messages that the price list has a price for."),
+    }
 
 
 def _failures(answers: ProvidersData, window: Window) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from app import timeframe
+from app.charts import operations as charts
 from app.data import basics
 from app.data import carriers as carriers_data
 from app.data import funnel as funnel_data
@@ -19,8 +20,10 @@ from app.data import operations as operations_data
 from app.data import overview as overview_data
 from app.data import providers as providers_data
 from app.data import regions as regions_data
+from app.data.uptime import uptime
 from app.data.usual import usual
 from core.errors import WarehouseRefused
+from core.events import Availability, encode_lines
 from core.settings.sending import Price
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse, connect
@@ -133,6 +136,28 @@ def test_a_pause_in_the_traffic_is_a_gap_in_the_sparkline(warehouse: Warehouse) 
     assert values[-1] is not None
 
 
+def test_the_sparkline_ends_where_the_traffic_did(warehouse: Warehouse) -> None:
+    load(warehouse, until=NOW - timedelta(hours=6), hours=18)
+
+    values = overview(warehouse).sparks["delivery_rate"].values
+
+    assert [value is not None for value in values] == [True] * 18 + [False] * 6
+
+
+def test_an_outage_in_which_no_call_was_counted_is_a_gap_in_the_availability(warehouse: Warehouse) -> None:
+    minutes = [
+        Availability(at=NOW - timedelta(hours=hours), instance="a" * 32, calls=100, failed=0, shed=0)
+        for hours in (8, 2)
+    ]
+    warehouse.insert_json("availability_minutes", encode_lines(minutes))
+
+    course = uptime(warehouse, DAY).course
+    (line,) = charts.availability(course, window=DAY, zone="UTC", shade="light").data
+
+    assert (line.y[0], line.y[-1], set(line.y[1:-1])) == (100.0, 100.0, {None})
+    assert course["n"].sum() == 200
+
+
 def test_a_filter_keeps_only_its_values(warehouse: Warehouse) -> None:
     attempts = load(warehouse, until=NOW, hours=24)
 
@@ -189,7 +214,7 @@ QUESTIONS: dict[str, tuple[int, Callable[[Any], object]]] = {
     ),
     "regions": (2, lambda asked: regions_data.answer(asked, DAY, "UTC", (), slug="fill_rate", **WHEN)),
     "funnel": (3, lambda asked: funnel_data.answer(asked, DAY, (), dimension="carrier", now=NOW)),
-    "incidents": (2, lambda asked: incidents_data.answer(asked, DAY, ())),
+    "incidents": (3, lambda asked: incidents_data.answer(asked, DAY, ())),
     "what else moved": (2, lambda asked: incidents_data.moved(asked, DAY, (("provider", ("aurora",)),), **WHEN)),
     "messages": (2, lambda asked: messages_data.within(asked, DAY, (), troubled=True)),
     "operations": (10, lambda asked: operations_data.answer(asked, DAY, now=NOW)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 from app.causes import ERROR_CLASSES, LOSS_TITLES, STEP_TITLES, cause
 from app.charts import funnel as charts
 from core import events
+from core.events import Send, encode_lines
+from core.ids import uuid7_from
 from core.warehouse import Warehouse
 from metrics.funnel import LOST_STEPS, STEPS
 from tests.app.looking import Pages, run, text
@@ -45,7 +47,17 @@ def test_a_range_without_codes_is_told(warehouse: Warehouse, funnel: AppTest) ->
 
     shown = run(funnel, range="custom", **{"from": "2020-01-01T00:00", "to": "2020-01-02T00:00"})
 
-    assert "No attempt was submitted in this range" in text(shown)
+    assert "No code was sent in this range" in text(shown)
+
+
+def test_a_range_with_notifications_alone_is_called_one_without_codes(warehouse: Warehouse, funnel: AppTest) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=20)
+    sent = Send(at=at, request_id=uuid7_from(at, "parcel"), attempt=1, category="notification", cause="first",
+                outcome="accepted", provider="aurora", carrier="O2", country="DE", region="Berlin", app="shop",
+                purpose="parcel", template="parcel")  # fmt: skip
+    warehouse.insert_json("send_events", encode_lines([sent]))
+
+    assert "No code was sent in this range" in text(run(funnel))
 
 
 def test_bars_show_how_many_came_so_far_and_how_many_were_lost() -> None:

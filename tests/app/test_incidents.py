@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,11 +28,47 @@ def page(pages: Pages) -> AppTest:
     return pages.view("incidents")
 
 
+def judge(warehouse: Warehouse, ago: timedelta = timedelta(0)) -> None:
+    """Detection has come so far."""
+    minute = f"{datetime.now(UTC) - ago:%Y-%m-%d %H:%M:00}"
+    warehouse.insert_json("detection_progress", json.dumps({"minute": minute}).encode())
+
+
 def test_without_incidents_it_says_that_nothing_is_broken(warehouse: Warehouse, page: AppTest) -> None:
+    judge(warehouse)
+
     shown = run(page)
 
     assert "Nothing is broken at the moment" in shown.success[0].value
     assert "No incident between" in text(shown)
+
+
+@pytest.mark.parametrize(
+    ("ago", "says"),
+    [(None, "No minute was judged yet"), (timedelta(hours=3), "No minute was judged for 3 h")],
+)
+@pytest.mark.parametrize("link", [{}, {"provider": "beacon"}])
+def test_nothing_is_called_well_that_nobody_judges(
+    warehouse: Warehouse, page: AppTest, link: dict[str, str], ago: timedelta | None, says: str
+) -> None:
+    if ago:
+        judge(warehouse, ago)
+
+    written = text(run(page, **link))
+
+    assert says in written
+    assert "is broken at the moment" not in written
+
+
+def test_what_filters_hide_is_not_called_well(warehouse: Warehouse, page: AppTest) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+    keep(warehouse, [incident()])
+    judge(warehouse)
+
+    shown = run(page, provider="beacon")
+
+    assert not shown.success
+    assert "Nothing that the filters keep is broken at the moment; without them there may be more" in text(shown)
 
 
 def test_open_ones_stand_on_top_and_past_ones_in_the_list(warehouse: Warehouse, page: AppTest) -> None:

@@ -76,6 +76,7 @@ def test_status_availability_and_arrivals_are_shown(warehouse: Warehouse, operat
     shown = run(operations)
 
     assert figures(shown)["Stores"] == "mysql_fatal"
+    assert "heliograph failover recover" in text(shown)
     assert "99.99 %" in text(shown)
     assert "no answer" in text(shown)
     assert len(shown.get("plotly_chart")) == 2
@@ -137,6 +138,14 @@ def test_a_warehouse_of_the_version_before_notes_no_runs_and_the_page_says_so(
     assert "There is no data yet" not in written
     assert "each minute, what is due" in written
     assert "Every event of this range could be read" in written
+
+
+def test_while_the_warehouse_is_down_the_queue_and_the_alerts_are_shown(pages: Pages, place: dict[str, str]) -> None:
+    shown = run(pages.view("operations", warehouse_port=str(free_port()), **place))
+
+    assert "The warehouse does not answer" in text(shown)
+    assert figures(shown) == {"Queue": "no answer"}
+    assert "No alert was told" in text(shown)
 
 
 def test_the_queue_tells_what_waits(

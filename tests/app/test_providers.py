@@ -56,10 +56,13 @@ def test_with_a_price_list_it_says_what_a_delivery_costs(warehouse: Warehouse, p
     config.write_text('[dashboard]\ncurrency = "EUR"\n[[prices]]\nprovider = "aurora"\nper_part = 0.09\n')
     load(warehouse, until=datetime.now(UTC), hours=24)
 
-    costs = run(pages.view("providers", config=str(config))).dataframe[1].value
+    shown = run(pages.view("providers", config=str(config)))
+    costs = shown.dataframe[1].value
 
-    assert list(costs["provider"]) == ["aurora"]
+    assert list(costs["provider"]) == ["aurora", "beacon"]
     assert costs["per_delivered"].iloc[0] == pytest.approx(0.1, abs=0.01)
+    assert costs["cost"].isna().tolist() == [False, True]
+    assert "for anything that they accepted here: beacon" in text(shown)
 
 
 def test_a_price_list_of_others_is_not_called_none(warehouse: Warehouse, pages: Pages, tmp_path: Path) -> None:

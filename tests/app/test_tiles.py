@@ -14,12 +14,17 @@ from metrics.catalogue import METRICS, metric
 from metrics.readings import Reading
 
 DELIVERY, RESEND, TIME = metric("delivery_rate"), metric("resend_rate"), metric("delivery_time")
+ON_TIME = metric("on_time_rate")
 FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
 
 
-def tile(shown=DELIVERY, *, now: Reading, before: Reading, other: Reading | None = None, spark: Spark = FLAT) -> str:
+def tile(
+    shown=DELIVERY, *, now: Reading, before: Reading, other: Reading | None = None, spark: Spark = FLAT, on_time_seconds=60
+) -> str:
     past, beside = tiles.Past(before, "last week"), tiles.Past(other, "yesterday") if other else None
-    return tiles.tile(shown, now, past, beside, spark, shade="light", link="carriers?range=7d")
+    return tiles.tile(
+        shown, now, past, beside, spark, shade="light", link="carriers?range=7d", on_time_seconds=on_time_seconds
+    )
 
 
 def reading(value: float | None, n: int = 10_000, *, settled: bool = True) -> Reading:
@@ -99,7 +104,9 @@ def test_what_still_settles_is_compared_with_what_was_as_young(settled: bool, sa
         uptime=Uptime(pd.DataFrame(), pd.DataFrame(), "1h"),
     )
 
-    html = tiles.board(data, shade="light", link="carriers?range=1h", compared="last week", beside="yesterday")
+    html = tiles.board(
+        data, shade="light", link="carriers?range=1h", compared="last week", beside="yesterday", on_time_seconds=60
+    )
 
     assert says in html
     assert f"{says.replace('last week', 'yesterday').removesuffix(' 90.0 %')}: ±0.00 points<" in html
@@ -128,6 +135,13 @@ def test_a_change_against_nothing_is_a_dash(before: Reading) -> None:
 def test_the_state_says_settled_or_settling_and_for_how_long() -> None:
     assert ">settled<" in tile(now=reading(0.9), before=reading(0.9))
     assert "settling · 60 min" in tile(now=reading(0.9, settled=False), before=reading(0.9))
+
+
+@pytest.mark.parametrize(("on_time_seconds", "minutes"), [(60, 3), (90, 4), (600, 12)])
+def test_what_waits_for_the_on_time_limit_says_so_long_as_it_settles(on_time_seconds: int, minutes: int) -> None:
+    young = reading(0.9, settled=False)
+
+    assert f"settling · {minutes} min" in tile(ON_TIME, now=young, before=young, on_time_seconds=on_time_seconds)
 
 
 def test_a_sparkline_breaks_at_an_undefined_value_and_dashes_what_is_young() -> None:

@@ -97,6 +97,13 @@ def test_a_day_ends_at_midnight_however_long_it_is(day: str, hours: int) -> None
     assert timeframe.next_bucket(begins, "1d", "Europe/Berlin") == begins + timedelta(hours=hours)
 
 
+def test_the_days_of_a_window_begin_at_their_midnights_also_where_one_has_25_hours() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    days = [datetime(2026, 10, day, tzinfo=zone).astimezone(UTC) for day in (24, 25, 26, 27)]
+
+    assert timeframe.fixed(days[0] + timedelta(hours=5), days[-1]).begins("1d", "Europe/Berlin") == days[:-1]
+
+
 def test_the_comparison_is_the_same_span_a_week_before() -> None:
     shown = timeframe.moving("24h", NOON)
 

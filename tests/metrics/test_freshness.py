@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import BadInput
 from core.warehouse import Warehouse
-from metrics.freshness import LETTER_COLUMNS, Runs, arrivals, dead_letters, runs
+from metrics.freshness import LETTER_COLUMNS, Runs, arrivals, dead_letters, last_judged, runs
 from metrics.runs import Run, note
 from tests.metrics.story import START, Request, all_of, at, tell
 
@@ -53,6 +53,7 @@ def test_letters_are_told_by_reason_with_the_latest_one(warehouse: Warehouse):
 
 def test_jobs_that_have_not_run_left_nothing_behind(warehouse: Warehouse):
     assert runs(warehouse) == Runs(None, None, None, {})
+    assert last_judged(warehouse) is None
 
     row = {"name": "detection", "version": 1, "minute": "2026-03-02 09:05:00", "note": "{}"}
     warehouse.insert_json("detection_progress", json.dumps(row).encode())
@@ -71,3 +72,4 @@ def test_jobs_that_have_not_run_left_nothing_behind(warehouse: Warehouse):
         merged=datetime(2026, 3, 2, 3, 20, 7, tzinfo=UTC),
         latest={"minute": Run(ended, "detection: KeyError"), "report": Run(ended + timedelta(hours=1))},
     )
+    assert last_judged(warehouse) == runs(warehouse).judged

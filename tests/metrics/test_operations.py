@@ -56,6 +56,26 @@ def test_a_change_that_two_instances_saw_is_one_change_by_two(warehouse: Warehou
     assert len(status_history(warehouse, start=START, end=END)) == 3
 
 
+def test_a_change_that_came_twice_within_a_minute_is_two_and_one_on_both_sides_of_a_minute_is_one(warehouse: Warehouse):
+    tell(
+        warehouse,
+        change(58, "healthy", "mysql_fatal"),
+        change(61, "healthy", "mysql_fatal", instance=OTHER),
+        change(70, "mysql_fatal", "healthy"),
+        change(80, "healthy", "mysql_fatal"),
+        change(82, "healthy", "mysql_fatal", instance=OTHER),
+        change(200, "healthy", "mysql_fatal", instance=OTHER),
+    )
+    rows = status_history(warehouse, start=START, end=END)
+
+    assert rows[["new", "instances"]].to_numpy().tolist() == [
+        ["mysql_fatal", 1],
+        ["mysql_fatal", 2],
+        ["healthy", 1],
+        ["mysql_fatal", 2],
+    ]
+
+
 def test_availability_is_the_share_of_calls_that_did_not_fail_over_all_instances(warehouse: Warehouse):
     tell(warehouse, minute(0, 6000, failed=1), minute(0, 4000, failed=1, shed=1, instance=OTHER), minute(61, 100, 100))
     [row] = availability(warehouse, start=START, end=END).to_dict("records")

@@ -9,7 +9,7 @@ import pytest
 
 from core.settings.sending import Price
 from core.warehouse import Warehouse
-from metrics.costs import costs
+from metrics.costs import COLUMNS, costs
 from metrics.delays import delivered_within
 from metrics.failures import failures
 from metrics.mix import adjust
@@ -103,16 +103,30 @@ def test_failures_stand_by_provider_and_stage(told: Warehouse):
 def test_costs_are_of_what_has_a_price(told: Warehouse):
     prices = [Price(provider="aurora", per_part=0.10), Price(provider="aurora", country="FR", per_part=0.50)]
 
-    (row,) = costs(told, prices, **DAY).to_dict("records")
+    row, unpriced = costs(told, prices, **DAY).to_dict("records")
 
-    assert row["cost"] == pytest.approx(0.2 + 0.1 + 0.5)
+    assert row["cost"] == row["code_cost"] == pytest.approx(0.2 + 0.1 + 0.5)
     assert (row["delivered"], row["approved"], row["priced"]) == (2, 1, 1.0)
     assert row["per_delivered"] == pytest.approx(0.4)
     assert row["per_approved"] == pytest.approx(0.8)
+    assert (unpriced["provider"], unpriced["priced"]) == ("beacon", 0.0)
+    assert all(pd.isna(unpriced[name]) for name in COLUMNS if name not in ("provider", "priced"))
 
 
 def test_what_was_never_delivered_costs_nothing_defined(told: Warehouse):
-    (row,) = costs(told, [Price(provider="beacon", per_part=0.1)], **DAY).to_dict("records")
+    _, row = costs(told, [Price(provider="beacon", per_part=0.1)], **DAY).to_dict("records")
 
+    assert row["cost"] == pytest.approx(0.1)
     assert pd.isna(row["per_delivered"])
     assert costs(told, [], **DAY).empty
+
+
+def test_what_marketing_costs_is_not_what_an_entered_code_costs(warehouse: Warehouse):
+    codes = [Request("entered").sent().check("approved", 9), Request("forgotten").sent(segments=2)]
+    others = [Request("sale").sent(category="marketing", segments=9), Request("parcel").sent(category="notification")]
+    tell(warehouse, all_of(*codes, *others))
+
+    (row,) = costs(warehouse, [Price(provider="aurora", per_part=0.05)], **DAY).to_dict("records")
+
+    assert (row["cost"], row["code_cost"]) == (pytest.approx(0.65), pytest.approx(0.15))
+    assert row["per_approved"] == pytest.approx(0.15)
