@@ -39,9 +39,7 @@ def live(
     st.fragment(_guarded, run_every=every)(opened, draw, apart)
 
 
-def _guarded(
-    opened: Opened, draw: Callable[[Opened, Window], None], apart: Callable[[Opened], None] | None
-) -> None:
+def _guarded(opened: Opened, draw: Callable[[Opened, Window], None], apart: Callable[[Opened], None] | None) -> None:
     if controls.link_is_newer():
         st.rerun()  # a choice within this part runs this part alone, with the view as it was
     window = opened.view.window(utc_now())
@@ -88,9 +86,7 @@ class Answers(Protocol):
 Asked = TypeVar("Asked", bound=Answers)
 
 
-def answered(
-    opened: Opened, window: Window, ask: Callable[[], Asked], *, nothing: str = _NOTHING
-) -> Asked | None:
+def answered(opened: Opened, window: Window, ask: Callable[[], Asked], *, nothing: str = _NOTHING) -> Asked | None:
     """The answers, and above them how fresh they are; None when there is nothing to draw, and the page says why: `nothing` is
     what it calls an answer that is empty."""
     with cached.newest.early():

@@ -30,9 +30,7 @@ class Past:
     words: str
 
 
-def board(
-    data: OverviewData, *, shade: Shade, link: str, compared: str, beside: str, on_time_seconds: int
-) -> str:
+def board(data: OverviewData, *, shade: Shade, link: str, compared: str, beside: str, on_time_seconds: int) -> str:
     """All tiles. `link` is the address of the Carriers page with the view in it, to which a metric is added; `compared`
     is the word for the earlier period, and `beside` for the one that was not chosen."""
     tiles = "".join(

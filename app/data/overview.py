@@ -112,9 +112,7 @@ def _sparks(frame: pd.DataFrame, begins: Sequence[datetime], bucket: str) -> dic
     }
 
 
-def _spark(
-    size: int, places: Sequence[int], values: Sequence[float], settled: Sequence[bool], bucket: str
-) -> Spark:
+def _spark(size: int, places: Sequence[int], values: Sequence[float], settled: Sequence[bool], bucket: str) -> Spark:
     all_values: list[float | None] = [None] * size
     all_settled = [True] * size
     for place, value, is_settled in zip(places, values, settled, strict=True):

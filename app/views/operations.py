@@ -27,9 +27,7 @@ _MEANINGS = {
     "recovering": "the primary store serves again while journals are replayed",
 }
 
-_RECOVER = (
-    "`heliograph failover recover` on one instance, and the others follow; where it is set, `failover.automatic_recovery` says it"
-)
+_RECOVER = "`heliograph failover recover` on one instance, and the others follow; where it is set, `failover.automatic_recovery` says it"
 _WAY_BACK = {
     "mysql_fatal": f"**Redis serves until somebody says that MySQL is well again:** {_RECOVER}.",
     "both_fatal": "**Bring either store back: the first is used at once.** If that is Redis, somebody has to say "

@@ -162,7 +162,9 @@ def _costs(answers: ProvidersData, window: Window) -> None:
     )
     if unpriced := table["provider"][answers.costs["priced"] == 0].tolist():
         named = controls.plain(words.listed(unpriced, most=len(unpriced)))
-        st.caption(f"Without a price in `[[prices]]` for anything that they accepted here: {named}. What that cost is not known.")
+        st.caption(
+            f"Without a price in `[[prices]]` for anything that they accepted here: {named}. What that cost is not known."
+        )
     downloads.csv("Download the costs (CSV)", answers.costs, downloads.name("costs", window), key="costs")
 
 
@@ -179,7 +181,9 @@ def _cost_columns(currency: str, priced: str) -> dict[str, Any]:
         "approved": number("Codes entered", format="localized"),
         "per_delivered": number(f"Per delivered ({currency})", format="%.4f", help=of_all),
         "per_approved": number(f"Per entered code ({currency})", format="%.4f", help=of_codes),
-        "priced": number("Priced", format=priced, help="Share of accepted messages that the price list has a price for."),
+        "priced": number(
+            "Priced", format=priced, help="Share of accepted messages that the price list has a price for."
+        ),
     }
 
 

@@ -19,7 +19,13 @@ FLAT = Spark((0.9, 0.9, 0.9), (True, True, False), "1h")
 
 
 def tile(
-    shown=DELIVERY, *, now: Reading, before: Reading, other: Reading | None = None, spark: Spark = FLAT, on_time_seconds=60
+    shown=DELIVERY,
+    *,
+    now: Reading,
+    before: Reading,
+    other: Reading | None = None,
+    spark: Spark = FLAT,
+    on_time_seconds=60,
 ) -> str:
     past, beside = tiles.Past(before, "last week"), tiles.Past(other, "yesterday") if other else None
     return tiles.tile(
