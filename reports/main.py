@@ -15,13 +15,14 @@ from core.queue.jetstream import JetStreamQueue
 from core.settings import Settings
 from core.warehouse import Warehouse
 from metrics import runs
-from metrics.detection.job import Job
+from metrics.detection.job import LOCK, Job
 from metrics.upkeep import UPKEEP_SECONDS_MAX, Upkeep
 from reports import scheduler
 from reports.again import Resender
 from reports.delivery import Office
 from reports.ledger import Ledger
 from reports.watch.incidents import Teller
+from reports.watch.lead import Lead
 from reports.watch.minute import Minute
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
@@ -53,7 +54,7 @@ def run_scheduler(settings: Settings, *, at_once: bool) -> None:
     recipients = recipients_of(settings)
     alerts = open_alerts(settings)
     alerts.start()
-    made = office(settings)
+    made, every_minute = office(settings), minute(settings, alerts)
 
     def to_write() -> Warehouse:
         return door.connect(settings.warehouse)
@@ -63,13 +64,14 @@ def run_scheduler(settings: Settings, *, at_once: bool) -> None:
             made,
             recipients,
             resender=Resender(made, recipients, open_warehouse=to_write),
-            minute=minute(settings, alerts),
+            minute=every_minute,
             upkeep=upkeep(settings),
             clock=utc_now,
             note=lambda failure: runs.note_apart(to_write, "report", at=utc_now(), failure=failure),
             at_once=at_once,
         )
     finally:
+        every_minute.close()
         alerts.close()
 
 
@@ -95,6 +97,7 @@ def minute(settings: Settings, alerts: Alerts) -> Minute:
             silence_minutes=settings.alerts.silence_minutes,
         ),
         folder=folder,
+        lead=Lead(folder / LOCK),
         clock=utc_now,
     )
 

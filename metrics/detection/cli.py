@@ -73,7 +73,7 @@ def replay(
 def run() -> None:
     """Judge the minutes that were not judged yet, write what was found into the warehouse, and stop.
 
-    This is what the scheduler does every minute. Two at once do no harm: a minute is judged once.
+    This is what the scheduler does every minute. While one with the same [alerts] folder runs, it is left to that.
     """
     from core import log, settings
     from metrics.detection.main import run_once

@@ -1,7 +1,7 @@
 """The detector at work on a warehouse, minute by minute: what the scheduler calls.
 
-It remembers in the warehouse how far it came, so that a pause is caught up, and two who run judge no minute twice; one
-that only looks on follows in silence and can go on where the other stops.
+It remembers in the warehouse how far it came, so that a pause is caught up, and two who take turns judge no minute twice;
+where another has judged meanwhile it begins anew from what that one wrote.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from metrics.detection.words import Word, words_at
 _log = structlog.get_logger(__name__)
 
 State = Literal["off", "judged", "up to date", "no data", "data stopped"]
+
+LOCK = "minute.lock"
+"""The file in `[alerts] folder` whose lock is held by whoever judges."""
 
 _CATCH_UP_MINUTES = 6 * 60
 """After a longer pause it begins anew at the present: what is over by then is the report's to tell."""
@@ -65,12 +68,13 @@ class Job:
         if newest is None:
             return Judged("no data")
         done = _progress(warehouse)
+        if done is not None and done > self._reached:
+            # what another has found meanwhile is taken over: found again, it is told by nobody or twice
+            self._detector = None
         last = minute_number(now - timedelta(seconds=self.settings.settle_seconds)) - 1
         detector = self._ready(warehouse, done, last)
         stopped = newest < last and self._missed(detector, newest, last) >= _MISSED
         last = min(last, newest) if stopped or newest >= last - _LATE_MINUTES else last
-        if done is not None and self._reached < min(done, last):
-            self._go(warehouse, detector, min(done, last))  # somebody else has judged these
         told = self._judge(warehouse, detector, last) if last > self._reached else []
         state: State = "data stopped" if stopped else ("judged" if told or last >= self._reached else "up to date")
         if stopped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
@@ -15,12 +15,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from core import warehouse as door
 from core.clock import utc_now
-from core.errors import BadInput
+from core.errors import BadInput, ConfigurationError
+from core.files import held
 from core.settings import Settings
 from metrics.detection.detector import Tuning
 from metrics.detection.events import attempts_of
 from metrics.detection.incidents import Notification, sentence
-from metrics.detection.job import Job
+from metrics.detection.job import LOCK, Job
 from metrics.detection.replay import Progress as Told
 from metrics.detection.replay import over_attempts, over_warehouse, span_of
 
@@ -55,7 +56,23 @@ def replay_to(
 
 
 def run_once(settings: Settings) -> Iterator[str]:
-    """Judge what waits. Yields a line a notification, and one on how far it came."""
+    """Judge what waits, unless a scheduler does. Yields a line a notification, and one on how far it came.
+
+    Raises `ConfigurationError` when the folder of alerts, which tells who judges, cannot be used.
+    """
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(held(settings.alerts.folder / LOCK))
+        except OSError as error:
+            reason = f"{settings.alerts.folder} cannot be used: {error.strerror}"
+            raise ConfigurationError(reason, hint="name a folder that can be written in [alerts] folder") from error
+        if not is_ours:
+            yield "nothing judged: that is left to who does already, a running scheduler or this command elsewhere"
+            return
+        yield from _judged_now(settings)
+
+
+def _judged_now(settings: Settings) -> Iterator[str]:
     with closing(door.connect(settings.warehouse)) as warehouse:
         warehouse.migrate()
         judged = Job(settings.detection).minute(warehouse, utc_now())

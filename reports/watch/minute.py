@@ -1,4 +1,4 @@
-"""The job of every minute, by one scheduler at a time: look whether data comes at all, detect, pass on what was found.
+"""The job of every minute, by the scheduler that leads: look whether data comes at all, detect, pass on what was found.
 
 A part that breaks costs itself alone, and is done again in the next minute.
 """
@@ -15,10 +15,11 @@ import structlog
 
 from core.clock import Clock
 from core.errors import WarehouseRefused, WarehouseUnavailable
-from core.files import held, replace_whole
+from core.files import replace_whole
 from core.redact import described
 from core.warehouse import Warehouse
 from metrics import runs
+from reports.watch.lead import Lead
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
 
@@ -30,25 +31,30 @@ Detect = Callable[[Warehouse, datetime], object]
 
 @dataclass(frozen=True)
 class Minute:
-    """What is done each minute. `folder` is shared by all schedulers."""
+    """What is done each minute. `folder` is shared by all schedulers, and `lead` is of a file in it."""
 
     open_warehouse: Callable[[], Warehouse]
     detect: Detect
     relay: Relay
     silence: SilenceWatch
     folder: Path
+    lead: Lead
     clock: Clock
 
     def run(self) -> None:
-        """Do the work of this minute, unless another scheduler does it or has done it. Raises nothing."""
+        """Do the work of this minute, unless another scheduler leads or has done it. Raises nothing."""
         try:
-            with held(self.folder / "minute.lock") as is_ours:
+            with self.lead.at_work() as is_ours:
                 if is_ours and self._is_new():
                     self._work()
         except OSError as error:
             _log.error("the folder of alerts cannot be used", reason=error.strerror, folder=str(self.folder))
         except Exception as error:  # noqa: BLE001  # the next minute has to come, whatever it was
             _log.error("this minute failed", reason=described(error))
+
+    def close(self) -> None:
+        """Leave the minutes to come to another scheduler, once the work under way is done."""
+        self.lead.give_up()
 
     def _is_new(self) -> bool:
         done, this = self.folder / "minute.done", f"{self.clock().astimezone(UTC):%Y-%m-%dT%H:%M}"

@@ -61,6 +61,7 @@ class Past:
         self._minute = replace(programs.minute(settings, self._desk), detect=self._job.minute)
 
     def close(self) -> None:
+        self._minute.close()
         self._desk.close()
         self.warehouse.close()
 

@@ -8,11 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from core.errors import ConfigurationError
+from core.files import held
 from core.ids import uuid7_from
-from core.settings.watching import Detection
+from core.settings import Settings
+from core.settings.watching import Alerts, Detection
 from metrics.detection import records
+from metrics.detection.detector import Tuning
 from metrics.detection.events import attempts_of
-from metrics.detection.job import Job
+from metrics.detection.job import LOCK, Job
+from metrics.detection.main import run_once
 from metrics.detection.replay import over_attempts, over_warehouse
 from tests.metrics.detection.test_naming import lose
 from tests.metrics.detection.told import BASELINE, FAULT, START, broken
@@ -100,6 +105,44 @@ def test_a_minute_is_judged_once_whoever_does_it(history):
 
     assert [one.event for one in told] == ["opened"]
     assert list(later) == []
+
+
+def test_of_two_that_take_turns_one_tells_what_either_has_found(history):
+    early = FAULT - timedelta(minutes=10)
+    eager, slow = Job(SETTINGS), Job(SETTINGS.model_copy(update={"false_alarms_per_day": 1e-6}))
+    rings = [
+        next(over_warehouse(history, start=early, end=END, tuning=Tuning(one.settings.false_alarms_per_day, 2))).at
+        for one in (eager, slow)
+    ]
+    for one in (eager, slow):
+        one.minute(history, early)
+
+    told = [
+        one.event
+        for job, until in ((slow, rings[0]), (eager, rings[1]), (slow, END), (eager, END + timedelta(minutes=1)))
+        for one in job.minute(history, until).told
+    ]
+
+    assert rings[0] < rings[1]
+    assert told.count("opened") == 1
+    assert len(records.open_incidents(history)) == 1
+
+
+def test_by_hand_nothing_is_judged_while_a_scheduler_does(warehouse, warehouse_settings, tmp_path: Path):
+    settings = Settings(warehouse=warehouse_settings, alerts=Alerts(folder=tmp_path / "alerts"))
+    with held(tmp_path / "alerts" / LOCK):
+        beside = list(run_once(settings))
+
+    assert [line.split(":")[0] for line in beside] == ["nothing judged"]
+    assert list(run_once(settings)) == ["no data"]
+
+
+def test_by_hand_a_folder_that_cannot_be_used_is_named(tmp_path: Path):
+    (tmp_path / "a file").write_text("")
+    settings = Settings(alerts=Alerts(folder=tmp_path / "a file" / "alerts"))
+
+    with pytest.raises(ConfigurationError, match="a file/alerts cannot be used"):
+        list(run_once(settings))
 
 
 def judged(warehouse, *stops):

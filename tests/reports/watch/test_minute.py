@@ -13,8 +13,10 @@ from core.errors import WarehouseRefused
 from core.files import held
 from core.queue import StreamState
 from metrics import runs
+from metrics.detection.job import LOCK
 from metrics.detection.records import keep
 from reports.watch.incidents import Teller
+from reports.watch.lead import Lead
 from reports.watch.minute import Minute
 from reports.watch.relay import Relay
 from reports.watch.silence import SilenceWatch
@@ -49,6 +51,7 @@ def minute(warehouse_settings, warehouse, alerts, detector, clock, tmp_path) -> 
         relay=Relay(alerts, Teller("UTC"), folder / "told-until"),
         silence=SilenceWatch(alerts, queue_state=lambda: StreamState(0, 0, 0), silence_minutes=10),
         folder=folder,
+        lead=Lead(folder / LOCK),
         clock=clock,
     )
 
@@ -60,18 +63,45 @@ def test_what_is_found_in_a_minute_is_told_in_it(minute, alerts, kept):
     assert [told.alert.key for told in kept.taken] == ["incident d3adbeef"]
 
 
-def test_two_schedulers_judge_a_minute_once(minute, detector, clock):
-    second = replace(minute)
-    for one in (minute, second, minute):
-        one.run()
-    clock.advance(seconds=60)
-    second.run()
+def beside(minute: Minute, detect) -> Minute:
+    """Another scheduler with the same folder."""
+    return replace(minute, lead=Lead(minute.folder / LOCK), detect=detect)
 
-    assert detector.calls == 2
+
+def test_the_scheduler_that_came_first_does_every_minute_until_it_stops(minute, detector, clock):
+    second = Detector()
+    other = beside(minute, second)
+
+    def a_minute_later() -> tuple[int, int]:
+        for one in (other, minute, other):  # whoever comes first in this minute
+            one.run()
+        clock.advance(seconds=60)
+        return detector.calls, second.calls
+
+    minute.run()
+    clock.advance(seconds=60)
+    led = [a_minute_later(), a_minute_later()]
+    minute.close()
+    other.run()
+
+    assert led == [(2, 0), (3, 0)]
+    assert (detector.calls, second.calls) == (3, 1)
+
+
+def test_who_leads_by_a_file_that_is_gone_leads_no_more(minute, detector, clock):
+    minute.run()
+    (minute.folder / LOCK).unlink()
+    second = Detector()
+    other = beside(minute, second)
+    for one in (other, minute):
+        clock.advance(seconds=60)
+        one.run()
+
+    assert (detector.calls, second.calls) == (1, 1)
 
 
 def test_while_another_is_at_it_nothing_is_done(minute, detector):
-    with held(minute.folder / "minute.lock"):
+    with held(minute.folder / LOCK):
         minute.run()
 
     assert detector.calls == 0
