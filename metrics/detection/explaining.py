@@ -204,6 +204,7 @@ def restored(told: Incident, minute: Callable[[datetime], int], mask: Bools) -> 
         codes=told.codes,
         normal=told.normal,
         before=told,
+        heard=minute(told.updated_at) - 1,
     )
     if told.resolved_at is not None:
         case.resolved, case.closed_at = minute(told.resolved_at), minute(told.updated_at) - 1

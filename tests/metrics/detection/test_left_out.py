@@ -10,9 +10,11 @@ from metrics.detection.cases import SILENT, SILENT_MINUTES, Case
 from metrics.detection.cells import COUNTS
 from metrics.detection.channels import DEL, WIDTH
 from metrics.detection.evidence import TALLIES, Minute
+from metrics.detection.explaining import restored
 from metrics.detection.leaves import DIMENSIONS, Leaves
 from metrics.detection.replay import maintenance, minute_number
 from metrics.detection.words import Word, say
+from tests.support.incidents import an_incident
 
 HOUR = datetime(2026, 3, 2, 14, tzinfo=UTC)
 FIRST = minute_number(HOUR)
@@ -67,3 +69,14 @@ def test_a_fault_of_which_nothing_is_heard_for_a_day_is_over_since_the_last_that
     assert case.went_silent(130 + SILENT_MINUTES)
     case.fall_silent(130 + SILENT_MINUTES)
     assert (case.resolved, case.normal) == (131, (SILENT,))
+
+
+def test_a_fault_taken_over_was_heard_of_until_it_was_last_told():
+    told = an_incident(updated_at=an_incident().onset + timedelta(hours=30))
+    case, last = restored(told, minute_number, np.ones(1, dtype=bool)), minute_number(told.updated_at) - 1
+
+    heard(case, last + 1, messages=0)
+
+    assert not case.went_silent(last + 1)
+    case.fall_silent(last + SILENT_MINUTES)
+    assert case.resolved == last + 1
