@@ -95,16 +95,19 @@ def ask(
 
 def freshness(warehouse: Warehouse, *, until: datetime | None = None) -> datetime | None:
     """When the newest attempt, or the newest before `until`, was submitted, to the millisecond in UTC; None while there is none."""
-    until_minute, known, parameters = "", "true", {}
+    known, spans, parameters = "true", [""], {}
     if until is not None:
         # Not a date far ahead for `until`: without a condition the engine knows the greatest minute unread, beside one that always
-        # holds it read the minutes of all 20 million attempts for it, on every page.
-        until_minute = " WHERE request_minute <= {until:DateTime64(3, 'UTC')}"
+        # holds it read the minutes of all 20 million attempts for it, on every page. Of the last day alone it reads a day's.
+        before = " WHERE request_minute <= {until:DateTime64(3, 'UTC')}"
+        spans = [f"{before} AND request_minute > {{day_before:DateTime64(3, 'UTC')}}", before]
         known = "request_minute <= {until:DateTime64(3, 'UTC')} AND submitted_at <= {until:DateTime64(3, 'UTC')}"
-        parameters = {"until": cohorts.text(until)}
-    recent = f"request_minute >= (SELECT max(request_minute) FROM attempts{until_minute}) - toIntervalHour(2)"
+        parameters = {"until": cohorts.text(until), "day_before": cohorts.text(until - timedelta(days=1))}
+    recent = [
+        f"request_minute >= (SELECT max(request_minute) FROM attempts{span}) - toIntervalHour(2)" for span in spans
+    ]
     # Hours without a submission can end the table: receipts whose send is still on its way, or was never ours.
-    for where in (recent, "true"):
+    for where in (*recent, "true"):
         sql = f"SELECT toUnixTimestamp64Milli(maxOrNull(submitted_at)) FROM attempts WHERE {known} AND {where}"
         ((milliseconds,),) = warehouse.query_rows(sql, parameters)
         if milliseconds is not None:

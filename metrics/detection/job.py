@@ -18,6 +18,7 @@ import structlog
 from core.settings.watching import Detection
 from core.warehouse import Warehouse
 from metrics import counts
+from metrics.cohorts import text
 from metrics.detection import records
 from metrics.detection.cells import from_arrivals
 from metrics.detection.codes import WarehouseCodes
@@ -64,7 +65,7 @@ class Job:
         """Judge every minute that is complete and was not judged, and write what was found. Raises `WarehouseUnavailable`."""
         if not self.settings.enabled:
             return Judged("off")
-        newest = _newest(warehouse)
+        newest = _newest(warehouse, now)
         if newest is None:
             return Judged("no data")
         done = _progress(warehouse)
@@ -160,9 +161,16 @@ def _said(one: Incident, words: Iterable[Word], at: datetime) -> Incident:
     return replace(one, silenced=any(word.quiets(incident_id=one.id, scope=one.scope, at=at) for word in words))
 
 
-def _newest(warehouse: Warehouse) -> int | None:
-    ((seconds, rows),) = warehouse.query_rows("SELECT toUnixTimestamp(max(seen_minute)), count() FROM arrivals")
-    return int(seconds) // 60 if rows else None
+def _newest(warehouse: Warehouse, now: datetime) -> int | None:
+    """The newest minute in which anything arrived. One to come is no news: a wrong clock or a file dates events ahead."""
+    sql = """
+        SELECT toUnixTimestamp(max(seen_minute)), count() FROM arrivals
+        WHERE seen_minute > {since:DateTime('UTC')} AND seen_minute <= {now:DateTime('UTC')}"""
+    for since in (now - timedelta(days=1), moment(0)):  # the last day first: all of it is read for this each minute
+        ((seconds, rows),) = warehouse.query_rows(sql, {"since": text(since)[:19], "now": text(now)[:19]})
+        if rows:
+            return int(seconds) // 60
+    return None
 
 
 def _progress(warehouse: Warehouse) -> int | None:

@@ -164,6 +164,16 @@ def test_freshness_is_the_newest_submission(mixed: Warehouse):
     assert freshness(mixed) == at(39 * 90)
 
 
+def test_freshness_is_that_of_a_moment_however_long_nothing_came_and_whatever_is_dated_ahead(warehouse: Warehouse):
+    days = [Request(str(day), seconds=day * 86_400).sent() for day in (0, 40)]
+    tell(warehouse, all_of(*days))
+
+    assert [freshness(warehouse, until=START + after) for after in (timedelta(hours=1), 3 * DAY, 40 * DAY)] == [
+        START, START, START + 40 * DAY,
+    ]  # fmt: skip
+    assert freshness(warehouse, until=START - DAY) is None
+
+
 def test_a_receipt_without_its_send_does_not_hide_how_fresh_the_data_is(warehouse: Warehouse):
     later = START + timedelta(days=3)
     tell(warehouse, Request("ana").sent().events)

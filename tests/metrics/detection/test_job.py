@@ -201,6 +201,15 @@ def test_without_data_nothing_is_judged(warehouse, history):
     assert Job(SETTINGS).minute(history, END + timedelta(hours=1)).state == "data stopped"
 
 
+def test_an_event_dated_ahead_hides_no_missing_data(history):
+    ahead = END + timedelta(days=30)
+    row = {"seen_minute": _text(ahead)[:19], "request_minute": _text(ahead)[:19]}
+    history.insert_json("arrivals", json.dumps(row).encode())
+
+    assert Job(SETTINGS).minute(history, END + timedelta(hours=1)).state == "data stopped"
+    assert Job(SETTINGS).minute(history, END + timedelta(hours=30)).state == "data stopped"
+
+
 def test_an_empty_warehouse_is_no_fault(warehouse):
     assert Job(SETTINGS).minute(warehouse, END).state == "no data"
 
