@@ -65,18 +65,24 @@ def baseline(
     end: datetime,
     *,
     seen_until: datetime,
+    within_minutes: int | None = None,
     dimensions: Sequence[str] = LEAF,
     by_hour: bool = True,
 ) -> pd.DataFrame:
-    """What became of the attempts submitted in [start, end), as far as it had arrived before `seen_until`.
+    """What became of the attempts submitted in [start, end), as far as it had arrived before `seen_until` and, where that is
+    asked, at an age of less than `within_minutes`, by the minutes of submission and arrival as in `arrivals`.
 
     One row a (`cohort_hour`, dimension values) with the `COUNTS`; without `by_hour` one row for all hours.
     """
     check_window(start, end)
     hour = "toUnixTimestamp(toStartOfHour(cohort_at)) AS cohort_hour, " if by_hour else ""
     grouping = "GROUP BY ALL\nORDER BY ALL" if by_hour or dimensions else ""
-    sql = _sql("baseline", hour=hour, dimensions=_list(dimensions), grouping=grouping)
-    frame = warehouse.query_df(sql, window(start, end) | {"seen_until": text(seen_until)})
+    known_until, parameters = "{seen_until:DateTime64(3, 'UTC')}", window(start, end) | {"seen_until": text(seen_until)}
+    if within_minutes is not None:
+        known_until = f"least({known_until}, toStartOfMinute(cohort_at) + toIntervalMinute({{within:UInt32}}))"
+        parameters["within"] = str(within_minutes)
+    sql = _sql("baseline", hour=hour, dimensions=_list(dimensions), grouping=grouping, known_until=known_until)
+    frame = warehouse.query_df(sql, parameters)
     return _shaped(frame, times=("cohort_hour",) if by_hour else (), names=dimensions, counts=COUNTS)
 
 

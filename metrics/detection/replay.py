@@ -12,7 +12,7 @@ from core.errors import BadInput
 from core.warehouse import Warehouse
 from metrics import counts
 from metrics.detection import records
-from metrics.detection.baseline import Aside
+from metrics.detection.baseline import AGE_MAX, Aside
 from metrics.detection.cells import Cells, from_arrivals, from_attempts
 from metrics.detection.codes import FrameCodes, WarehouseCodes
 from metrics.detection.detector import Detector, Tuning, moment
@@ -77,9 +77,9 @@ def learn(detector: Detector, warehouse: Warehouse, *, until: datetime) -> None:
     start = until.replace(minute=0, second=0, microsecond=0) - timedelta(days=days)
     left_out = set_aside(warehouse, start, until)
     for day in range(days):
-        begin = start + timedelta(days=day)
-        hours = counts.baseline(warehouse, begin, begin + timedelta(days=1), seen_until=until, dimensions=counts.LEAF)
-        lags = counts.delays(warehouse, begin, begin + timedelta(days=1), seen_until=until)
+        begin, end = start + timedelta(days=day), start + timedelta(days=day + 1)
+        hours = counts.baseline(warehouse, begin, end, seen_until=until, within_minutes=AGE_MAX)
+        lags = counts.delays(warehouse, begin, end, seen_until=until)
         detector.history.add_frames(hours, lags, hour=minute_number(begin) // 60, left_out=left_out)
 
 

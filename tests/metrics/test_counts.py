@@ -113,12 +113,18 @@ def test_the_baseline_and_the_delays_are_sums_of_the_cells(told: Warehouse):
         cells = cells[cells["cohort_minute"] < end]
         hours = baseline(told, START, min(end, seen_until), seen_until=seen_until, dimensions=("provider", "country"))
         lags = delays(told, START, min(end, seen_until), seen_until=seen_until, dimensions=("provider",))
-        by_hour = cells.groupby([cells["cohort_minute"].dt.floor("1h"), "provider", "country"])[list(COUNTS)].sum()
+        keys = [cells["cohort_minute"].dt.floor("1h"), "provider", "country"]
+        by_hour = cells.groupby(keys)[list(COUNTS)].sum()
         cells["lag"] = (cells["seen_minute"] - cells["cohort_minute"]).dt.total_seconds() // 60
+        young = cells[cells["lag"] < 30].groupby(keys)[list(COUNTS)].sum()
+        where = {"seen_until": seen_until, "dimensions": ("provider", "country")}
+        early = baseline(told, START, min(end, seen_until), within_minutes=30, **where)
         by_lag = cells.groupby(["provider", "lag"])[["receipts", "delivered", "filled"]].sum()
 
         assert (hours[list(COUNTS)].to_numpy() == by_hour.to_numpy()).all()
+        assert (early[list(COUNTS)].to_numpy() == young.to_numpy()).all()
         assert (lags[["receipts", "delivered", "filled"]].to_numpy() == by_lag[by_lag.sum(axis=1) > 0].to_numpy()).all()
+    assert early["receipts"].sum() < hours["receipts"].sum()  # some come days late
 
 
 def test_without_hours_and_dimensions_the_baseline_is_one_row(told: Warehouse):

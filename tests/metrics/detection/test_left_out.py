@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from metrics import counts
 from metrics.detection.baseline import Aside, History
 from metrics.detection.cases import SILENT, SILENT_MINUTES, Case
-from metrics.detection.cells import COUNTS
+from metrics.detection.cells import COUNTS, from_arrivals
 from metrics.detection.channels import DEL, WIDTH
+from metrics.detection.detector import Detector, Tuning
 from metrics.detection.evidence import TALLIES, Minute
 from metrics.detection.explaining import restored
 from metrics.detection.leaves import DIMENSIONS, Leaves
-from metrics.detection.replay import maintenance, minute_number
+from metrics.detection.replay import learn, maintenance, minute_number
 from metrics.detection.words import Word, say
+from tests.metrics.story import START, Request, all_of, tell
 from tests.support.incidents import an_incident
 
 HOUR = datetime(2026, 3, 2, 14, tzinfo=UTC)
@@ -80,3 +83,15 @@ def test_a_fault_taken_over_was_heard_of_until_it_was_last_told():
     assert not case.went_silent(last + 1)
     case.fall_silent(last + SILENT_MINUTES)
     assert case.resolved == last + 1
+
+
+def test_what_comes_too_late_for_a_live_minute_is_no_part_of_what_is_usual_after_a_restart_either(warehouse):
+    in_time, late = Request("ana").sent().receipt("delivered", 29 * 60), Request("ben").sent().receipt("failed", 86_400)
+    tell(warehouse, all_of(in_time.check("approved", 1_000), late.check("approved", 7_200)))
+    until, learned, live = START + timedelta(days=2), Detector(Leaves(), Tuning(baseline_days=2)), Detector(Leaves())
+
+    learn(learned, warehouse, until=until)
+    live.learn(from_arrivals(counts.arrivals(warehouse, START, until), live.leaves))
+
+    told, expected = ([table.sum(axis=0).tolist() for _, _, table in one.history.hours] for one in (learned, live))
+    assert told == expected
