@@ -138,15 +138,17 @@ class Job:
         self, warehouse: Warehouse, detector: Detector, told: Sequence[Notification], last: int
     ) -> list[Notification]:
         """What was found into the warehouse; what was told, as operators' words have it."""
-        words = words_at(warehouse, moment(last + 1))
+        now = moment(last + 1)
+        first = min((one.at for one in told), default=now)  # while it catches up a word may have ended in between
+        words = words_at(warehouse, first, ahead=now - first)
         told = [replace(one, incident=_said(one.incident, words, one.at)) for one in told]
         latest = {one.incident.id: one.incident for one in told}
         for case in detector.cases:
-            if case.open or case.id in latest:
-                latest[case.id] = _said(detector.incident(case, last), words, moment(last + 1))
+            if case.open:
+                latest[case.id] = _said(detector.incident(case, last), words, now)
             is_due = case.open and (last - case.detected) % _EVIDENCE_MINUTES == 0
             if is_due or any(one.incident.id == case.id for one in told):
-                records.keep_evidence(warehouse, case.id, detector.evidence(case), at=moment(last + 1))
+                records.keep_evidence(warehouse, case.id, detector.evidence(case), at=now)
         records.keep(warehouse, latest.values(), told)
         _note_progress(warehouse, last)
         return list(told)

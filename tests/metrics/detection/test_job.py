@@ -19,6 +19,7 @@ from metrics.detection.events import attempts_of
 from metrics.detection.job import LOCK, Job
 from metrics.detection.main import run_once
 from metrics.detection.replay import over_attempts, over_warehouse
+from metrics.detection.words import Word, say
 from tests.metrics.detection.test_naming import lose
 from tests.metrics.detection.told import BASELINE, FAULT, START, broken
 
@@ -194,6 +195,18 @@ def test_what_was_found_and_could_not_be_written_is_told_with_the_next_minute(hi
 
     assert [one.event for one in told] == ["opened"]
     assert plain(records.notifications_since(history, START)) == plain(told)
+
+
+def test_a_maintenance_that_ended_while_nobody_judged_keeps_quiet_about_its_minutes(history):
+    window = Word("maintenance", "ops", start=FAULT - timedelta(minutes=5), end=END - timedelta(minutes=5))
+    say(history, window, now=FAULT - timedelta(hours=1))
+
+    job = Job(SETTINGS)
+    job.minute(history, FAULT - timedelta(minutes=10))
+    told = job.minute(history, END).told
+
+    assert [(one.event, one.incident.silenced) for one in told if one.at < window.end] == [("opened", True)]
+    assert [one.silenced for one in records.open_incidents(history)] == [False]
 
 
 def test_without_data_nothing_is_judged(warehouse, history):
