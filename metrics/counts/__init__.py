@@ -47,16 +47,18 @@ def arrivals(warehouse: Warehouse, start: datetime, end: datetime) -> pd.DataFra
     return _shaped(frame, times=("seen_minute", "cohort_minute"), names=LEAF, counts=COUNTS)
 
 
-def codes(warehouse: Warehouse, start: datetime, end: datetime) -> pd.DataFrame:
-    """The refusals and failed receipts that arrived in [start, end), by minutes and leaf as in `arrivals`.
+def code_totals(
+    warehouse: Warehouse, scope: Filters, start: datetime, end: datetime, *, most: int = 1_000
+) -> pd.DataFrame:
+    """The refusals and failed receipts of attempts in `scope` that arrived in [start, end), by code, most frequent first.
 
-    `stage` is `answer` (the provider's answer to the submission) or `receipt`; `error_class` is ours, `code` is in the
-    provider's words; `attempts` counts them.
+    `error_class` is ours, `code` is in the provider's words; `attempts` counts them. No more than `most` codes.
     """
     check_window(start, end)
-    frame = warehouse.query_df(_sql("codes"), {"start": text(start), "end": text(end)})
-    names = (*LEAF, "stage", "error_class", "code")
-    return _shaped(frame, times=("seen_minute", "cohort_minute"), names=names, counts=("attempts",))
+    check_filters(scope)
+    sql = _sql("code_totals", scope=_conditions(scope))
+    parameters = {"start": text(start), "end": text(end), "most": str(most)} | filter_values(scope)
+    return _shaped(warehouse.query_df(sql, parameters), times=(), names=("error_class", "code"), counts=("attempts",))
 
 
 def baseline(
@@ -137,7 +139,7 @@ def affected(
     check_window(start, end)
     check_filters(scope)
     badly = BADLY[known(channel, tuple(BADLY), what="channel")]
-    sql = _sql("affected", scope="".join(f"AND {clause}\n" for clause in filter_clauses(scope)), badly=badly)
+    sql = _sql("affected", scope=_conditions(scope), badly=badly)
     parameters = window(start, end) | filter_values(scope) | {"seen_until": text(seen_until)}
     ((attempts, harmed, people),) = warehouse.query_rows(sql, parameters)
     return Affected(int(attempts), int(harmed), int(people))
@@ -149,6 +151,10 @@ def _sql(name: str, **parts: str) -> str:
     for part, value in parts.items():
         body = body.replace(f"{{{part}}}", value)
     return body
+
+
+def _conditions(scope: Filters) -> str:
+    return "".join(f"AND {clause}\n" for clause in filter_clauses(scope))
 
 
 def _list(dimensions: Sequence[str]) -> str:

@@ -69,12 +69,7 @@ class WarehouseCodes:
         self._warehouse = warehouse
 
     def count(self, scope: Scope, start: datetime, end: datetime) -> pd.DataFrame:
-        rows = counts.codes(self._warehouse, start, end)
-        for name, values in scope.items():
-            rows = rows[rows[name].isin(values)]
-        added = rows.groupby(["code", "error_class"])["attempts"].sum().rename("count")
-        counted: pd.DataFrame = added.reset_index()
-        return counted
+        return counts.code_totals(self._warehouse, scope, start, end).rename(columns={"attempts": "count"})
 
 
 def leading(codes: Codes, scope: Scope, start: datetime, now: datetime) -> tuple[LeadingCode, ...]:

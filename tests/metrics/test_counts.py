@@ -13,7 +13,7 @@ from core.errors import BadInput, UnknownMetric
 from core.events import Event
 from core.warehouse import Warehouse
 from metrics.cohorts import Filters
-from metrics.counts import COUNTS, LEAF, Affected, affected, arrivals, baseline, codes, delays
+from metrics.counts import COUNTS, LEAF, Affected, affected, arrivals, baseline, code_totals, delays
 from tests.metrics.story import START, Request, all_of, at, tell
 from tests.metrics.test_recount import HOURS, LATEST_HOURS, SEED, attempts_of, random_requests
 
@@ -157,18 +157,21 @@ def test_a_receipt_told_before_its_send_counts_once_both_are_told(warehouse: War
     ]
 
 
-def test_codes_tell_what_answers_and_receipts_said(warehouse: Warehouse):
-    refused = Request("ana").sent("rejected", error_class="throttled", error_code="E7")
+def test_codes_of_a_scope_are_what_answers_and_receipts_said_the_most_frequent_first(warehouse: Warehouse):
+    answer = {"error_class": "throttled", "error_code": "E7"}
     failed = (
         Request("ben").sent().receipt("failed", 65, error_class="route", raw_code="MK:0004").receipt("delivered", 90)
     )
-    tell(warehouse, all_of(refused, failed, Request("eve").sent().receipt("delivered", 3)))
-    frame = codes(warehouse, START, START + timedelta(hours=1))
+    refused = (Request(name, provider=name).sent("rejected", **answer) for name in ("aurora", "beacon"))
+    tell(warehouse, all_of(*refused, failed, Request("eve").sent().receipt("delivered", 3)))
 
-    assert frame[["seen_minute", "stage", "error_class", "code", "attempts"]].to_numpy().tolist() == [
-        [START, "answer", "throttled", "E7", 1],
-        [START + MINUTE, "receipt", "route", "MK:0004", 1],
-    ]
+    def told(scope: Filters, minutes: int = 60, **more: int) -> list[list[object]]:
+        return code_totals(warehouse, scope, START, START + minutes * MINUTE, **more).to_numpy().tolist()
+
+    assert told({}) == [["throttled", "E7", 2], ["route", "MK:0004", 1]]
+    assert told({}, most=1) == [["throttled", "E7", 2]]
+    assert told({"provider": ["aurora"]}) == [["route", "MK:0004", 1], ["throttled", "E7", 1]]
+    assert told({"provider": ["aurora"]}, minutes=1) == [["throttled", "E7", 1]]
 
 
 def test_people_affected_are_different_numbers_of_those_that_fared_badly(warehouse: Warehouse):
@@ -204,7 +207,7 @@ def test_nothing_is_no_rows_but_all_columns(warehouse: Warehouse):
     hour = (START, START + timedelta(hours=1))
 
     assert list(arrivals(warehouse, *hour).columns) == ["seen_minute", "cohort_minute", *LEAF, *COUNTS]
-    assert list(codes(warehouse, *hour).columns)[-4:] == ["stage", "error_class", "code", "attempts"]
+    assert list(code_totals(warehouse, {}, *hour).columns) == ["error_class", "code", "attempts"]
     assert list(baseline(warehouse, *hour, seen_until=at(0)).columns) == ["cohort_hour", *LEAF, *COUNTS]
     assert delays(warehouse, *hour, seen_until=at(0)).empty
 

@@ -14,6 +14,7 @@ from core.ids import uuid7_from
 from core.settings import Settings
 from core.settings.watching import Alerts, Detection
 from metrics.detection import records
+from metrics.detection.codes import FrameCodes, WarehouseCodes
 from metrics.detection.detector import Tuning
 from metrics.detection.events import attempts_of
 from metrics.detection.job import LOCK, Job
@@ -207,6 +208,18 @@ def test_a_maintenance_that_ended_while_nobody_judged_keeps_quiet_about_its_minu
 
     assert [(one.event, one.incident.silenced) for one in told if one.at < window.end] == [("opened", True)]
     assert [one.silenced for one in records.open_incidents(history)] == [False]
+
+
+def test_codes_are_counted_in_the_warehouse_as_over_attempts(history, attempts):
+    def counted(codes, scope):
+        rows = codes.count(scope, FAULT, END).sort_values("code")
+        return rows[["code", "error_class", "count"]].to_numpy().tolist()
+
+    for scope in ({}, {"carrier": ("CMCC",), "country": ("CN", "DE")}):
+        told = counted(WarehouseCodes(history), scope)
+
+        assert [code for code, _, _ in told] == ["MK:0001", "MK:0004", "R1"]
+        assert told == counted(FrameCodes(attempts), scope)
 
 
 def test_without_data_nothing_is_judged(warehouse, history):
