@@ -168,7 +168,7 @@ def _newest(warehouse: Warehouse, now: datetime) -> int | None:
     sql = """
         SELECT toUnixTimestamp(max(seen_minute)), count() FROM arrivals
         WHERE seen_minute > {since:DateTime('UTC')} AND seen_minute <= {now:DateTime('UTC')}"""
-    for since in (now - timedelta(days=1), moment(0)):  # the last day first: all of it is read for this each minute
+    for since in (now - timedelta(days=1), moment(0)):  # the last day first: else all of it is read each minute
         ((seconds, rows),) = warehouse.query_rows(sql, {"since": text(since)[:19], "now": text(now)[:19]})
         if rows:
             return int(seconds) // 60
