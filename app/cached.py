@@ -175,15 +175,16 @@ def newest(source: Source) -> datetime | None:
 
 
 @kept(seconds=CHOICES_SECONDS)
-def _choices(source: Source, start: datetime, end: datetime) -> dict[str, Values]:
+def _choices(source: Source, start: datetime, end: datetime, asked_for: FilterKey) -> dict[str, Values]:
     return basics.choices(source.warehouse, Window(start, end, CHOICES_SECONDS))
 
 
-def choices(window: Window) -> About[dict[str, Values]]:
-    """Values of the filters, up to five minutes old: who looks meanwhile at nearly the same range shares them."""
+def choices(window: Window, asked_for: FilterKey = ()) -> About[dict[str, Values]]:
+    """Values of the filters, up to five minutes old: who looks meanwhile at nearly the same range shares them. With filters that
+    are not among them it is `asked_for` anew, once in that time: they may have come since."""
     end = datetime.fromtimestamp(-(-window.end.timestamp() // CHOICES_SECONDS) * CHOICES_SECONDS, window.end.tzinfo)
     start = datetime.fromtimestamp(window.start.timestamp() // CHOICES_SECONDS * CHOICES_SECONDS, window.start.tzinfo)
-    return _choices.about(start, end)
+    return _choices.about(start, end, asked_for)
 
 
 def colours_of(dimension: str | None, names: Iterable[str], window: Window) -> Colours:

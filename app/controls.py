@@ -14,6 +14,7 @@ import streamlit as st
 
 from app import cached, filters, words
 from app.cached import About
+from app.data.basics import FilterKey
 from app.filters import COMPARISONS, NO_SPLIT, PANEL_COUNTS, View
 from app.timeframe import AUTO, CUSTOM, PRESETS, Window, problem, zones
 from core.clock import utc_now
@@ -82,6 +83,8 @@ def _opened(view: View, notices: list[str], *, filtered: bool, compares: str) ->
 def _checked(view: View) -> tuple[View, list[str]]:
     """The view without filter values that do not occur, with a sentence for each; as it is while nobody knows which do."""
     found = choices(view)
+    if found and filters.known(view, found)[1]:
+        found = choices(view, asked_for=view.filter_key())
     if found is not None:
         st.session_state[_NO_CHOICES] = None
     elif st.session_state.get(_NO_CHOICES) is None:
@@ -330,13 +333,13 @@ def plain(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-!|:$~" else letter for letter in text)
 
 
-def choices(view: View) -> dict[str, Values] | None:
-    """What there is to filter by in the range; None when the warehouse does not say."""
+def choices(view: View, *, asked_for: FilterKey = ()) -> dict[str, Values] | None:
+    """What there is to filter by in the range (`app.cached.choices`); None when the warehouse does not say."""
     window = view.window(utc_now())
     if problem(window):
         return {}  # the page below says what is wrong with the range
     try:
-        return cached.choices(window)()
+        return cached.choices(window, asked_for)()
     except (Unavailable, WarehouseRefused):
         return None  # nor does it answer the page, which says what is wrong with the warehouse
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app.timeframe import AUTO, COMPARED, CUSTOM, PRESETS, Window, fixed, moving, zones
@@ -59,6 +59,13 @@ class View:
         """What a page compares with that compares with the `usual` by itself."""
         return self.compare or usual
 
+    def between(self, start: datetime, end: datetime) -> View:
+        """The same over a custom range of whole minutes, as a link holds them: all that these two touch, and one at least."""
+        first, minute = _minute(start), timedelta(minutes=1)
+        last = max(_minute(end.astimezone(UTC) - timedelta.resolution), first) + minute
+        local = [at.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None) for at in (first, last)]
+        return replace(self, range=CUSTOM, start=local[0], end=local[1])
+
     def filter_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The filters as something that can be a key of a cache."""
         return tuple((name, self.filters[name]) for name in DIMENSIONS if self.filters.get(name))
@@ -76,7 +83,7 @@ _OPTIONS: Mapping[str, Sequence[str]] = {
 }
 _SUBJECTS = ("incident", "request", "point")
 """Ids of what a page tells about; what they name may be gone, so the page says whether it exists. A point is the Unix time
-at which its bucket begins."""
+at which its bucket begins, and after a dash that at which it ends."""
 _ID_LETTERS = 64
 _KEYS = {*_OPTIONS, *_SUBJECTS, *DIMENSIONS, "from", "to", "tz"}
 
@@ -175,6 +182,10 @@ def _with_times(view: View, params: Mapping[str, Sequence[str]], notices: list[s
         )
         return replace(view, range=View.range)
     return replace(view, start=start, end=end)
+
+
+def _minute(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _local(at: datetime, zone: str) -> str:

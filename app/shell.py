@@ -71,7 +71,7 @@ def _down(error: WarehouseUnavailable, *, is_live: bool) -> None:
         f"**The warehouse does not answer.** It was looked for at `{place}` (last tried {at}). "
         + (f"This page tries again every {cached.REFRESH_SECONDS} s and goes on by itself." if is_live else "")
     )
-    st.caption(f"{error}. To mend it: {error.hint}.")
+    st.caption(controls.plain(f"{error}. To mend it: {error.hint}."))
     if not is_live:
         st.button("Try again")
 

@@ -14,7 +14,7 @@ from core.warehouse import Warehouse
 from metrics.trace import MessagesQuestion, messages, requests_of, story
 
 LISTED_MAX, OF_NUMBER_MAX = 200, 1_000
-_NUMBER_DAYS = 30
+OF_NUMBER_DAYS = 30
 
 
 def of_request(warehouse: Warehouse, request_id: UUID) -> pd.DataFrame:
@@ -27,7 +27,7 @@ def of_number(warehouse: Warehouse, phone_hash: str, *, now: datetime) -> pd.Dat
     return requests_of(
         warehouse,
         phone_hash,
-        start=now - timedelta(days=_NUMBER_DAYS),
+        start=now - timedelta(days=OF_NUMBER_DAYS),
         end=now + timedelta(minutes=1),
         most=OF_NUMBER_MAX,
     )

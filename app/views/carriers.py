@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +10,6 @@ from functools import partial
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 import streamlit as st
@@ -22,7 +22,7 @@ from app.controls import Opened
 from app.data.carriers import LINES_MAX, CarriersData
 from app.data.usual import WEEKS
 from app.filters import NO_COMPARISON, NO_SPLIT, View, write
-from app.timeframe import CUSTOM, Window, clock_changes, next_bucket
+from app.timeframe import Window, clock_changes, next_bucket
 from metrics.catalogue import Metric, metric
 from metrics.detection.deployments import touches
 from metrics.detection.incidents import Scope
@@ -31,7 +31,7 @@ from metrics.detection.words import Word
 _PANEL_WIDTH = 340
 _TABLE = "carriers-table"
 _BY = ("carrier",)
-_POINT_DIGITS = 11  # seconds since 1970 until the year 5138
+_POINT = re.compile("([0-9]{1,11})(?:-([0-9]{1,11}))?")  # seconds since 1970 until the year 5138
 
 
 def page() -> None:
@@ -155,7 +155,7 @@ def _panels(frame: Frame, answers: CarriersData, opened: Opened, deployed: Seque
             plots.draw(
                 cached.drawn((*shown, carrier, *marked), draw),
                 key=f"panel-{carrier}",
-                chosen=partial(_point_chosen, carrier),
+                chosen=partial(_point_chosen, carrier, frame.bucket, frame.zone),
                 alt=charts.told(frame, carrier, reading.value, reading.n),
             )
 
@@ -167,11 +167,27 @@ def concerns(scope: Scope, carrier: str, countries: Mapping[str, frozenset[str]]
     return "country" not in scope or bool(countries.get(carrier, frozenset()) & set(scope["country"]))
 
 
-def _point_chosen(carrier: str) -> None:
+def _point_chosen(carrier: str, bucket: str, zone: str) -> None:
     state: Mapping[str, Any] = st.session_state[f"panel-{carrier}"]
     begins = [point["customdata"] for point in state["selection"]["points"] if point.get("customdata")]
     if begins:
-        controls.keep_only("carrier", [carrier], point=str(int(begins[0])))
+        controls.keep_only("carrier", [carrier], point=point_of(int(begins[0]), bucket, zone))
+
+
+def point_of(begin: int, bucket: str, zone: str) -> str:
+    """The bucket that begins then as a link holds it: with its end, because its carrier alone may be drawn with another bucket."""
+    end = next_bucket(datetime.fromtimestamp(begin, UTC), bucket, zone)
+    return f"{begin}-{end.timestamp():.0f}"
+
+
+def span_of(point: str, bucket: str, zone: str) -> tuple[datetime, datetime] | None:
+    """The time that a link's point stands for; without an end that of the bucket drawn. None for what is no point."""
+    told = _POINT.fullmatch(point)
+    if told is None:
+        return None
+    begin = datetime.fromtimestamp(int(told[1]), UTC)
+    end = datetime.fromtimestamp(int(told[2]), UTC) if told[2] else next_bucket(begin, bucket, zone)
+    return (begin, end) if begin < end else None
 
 
 def _row_chosen() -> None:
@@ -183,12 +199,11 @@ def _row_chosen() -> None:
 def _picked(opened: Opened, answers: CarriersData) -> None:
     """The way from the point that was chosen to its messages."""
     view = opened.view
-    if not view.point.isdecimal() or len(view.point) > _POINT_DIGITS:
+    span = span_of(view.point, answers.bucket, view.zone)
+    if span is None:
         return
-    zone = ZoneInfo(view.zone)
-    begin = datetime.fromtimestamp(int(view.point), zone)
-    end = next_bucket(begin.astimezone(UTC), answers.bucket, view.zone).astimezone(zone)
-    there = replace(view, range=CUSTOM, start=begin.replace(tzinfo=None), end=end.replace(tzinfo=None), point="")
+    begin, end = span
+    there = replace(view.between(begin, end), point="")
     links = " · ".join(
         f'<a href="messages?{escape(urlencode(write(replace(there, show=show)), doseq=True))}" target="_self">{text}</a>'
         for show, text in (("all", "all messages of that time"), ("troubled", "those that did not arrive"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -20,16 +20,22 @@ from app.charts import evidence as charts
 from app.controls import Opened
 from app.data.incidents import StoryData
 from app.filters import View, write
-from app.timeframe import Window
+from app.timeframe import PRESETS, Window
 from core.clock import utc_now
 from core.words import percent
 from metrics.catalogue import METRICS, metric
 from metrics.detection.handbook import NAMES, steps
-from metrics.detection.incidents import Incident, sentence, where
+from metrics.detection.incidents import Incident, Kind, sentence, where
 from metrics.detection.words import Word
 
 _TABLE = "incidents-table"
 _EVENTS = {"opened": "opened", "updated": "known better", "resolved": "over", "reopened": "back again"}
+
+_NOT_ARRIVED: frozenset[Kind] = frozenset({"provider-outage", "black-hole", "template-blocked", "delivery-drop"})
+"""Behind these are the messages that did not arrive. Of the other faults most arrived: late, without a receipt, or without use."""
+
+_LEAD = timedelta(hours=3)
+"""So much of the course before an incident is shown: ten minutes alone are no trend."""
 
 
 def page() -> None:
@@ -259,23 +265,37 @@ def _steps(one: Incident) -> None:
 def _further(answers: StoryData, view: View) -> None:
     one = answers.incident
     st.subheader("Look further", anchor=False)
-    local = replace(
+    there = replace(
         view,
         incident="",
         filters={name: tuple(values) for name, values in one.scope.items()},
         metric=one.metric if one.metric in {entry.slug for entry in METRICS} else view.metric,
-        show="troubled",
     )
-    links = [("carriers", "The course of its metric by carrier"), ("funnel", "Where codes are lost there")]
-    links.append(("messages", "The messages behind it"))
+    now = utc_now()
+    meanwhile = there.between(one.onset, one.resolved_at or now)
+    behind = replace(meanwhile, show="troubled" if one.kind in _NOT_ARRIVED else "all")
+    links = [
+        ("carriers", _course(one, there, now), "The course of its metric by carrier"),
+        ("funnel", meanwhile, "Where codes are lost there"),
+        ("messages", behind, "The messages behind it"),
+    ]
     st.html(
         "<ul>"
         + "".join(
-            f'<li><a href="{page}?{escape(urlencode(write(local), doseq=True))}" target="_self">{text}</a></li>'
-            for page, text in links
+            f'<li><a href="{page}?{escape(urlencode(write(linked), doseq=True))}" target="_self">{text}</a></li>'
+            for page, linked, text in links
         )
         + "</ul>"
     )
     if answers.beside:
         st.markdown("**Broken at the same time**")
         banner(answers.beside, view)
+
+
+def _course(one: Incident, there: View, now: datetime) -> View:
+    """From some hours before it; while it is open the shortest range that reaches there, because it goes on."""
+    begin = one.onset - _LEAD
+    moving = next((name for name, span in PRESETS.items() if now - span <= begin), None)
+    if one.resolved_at is None and moving:
+        return replace(there, range=moving)
+    return there.between(begin, one.resolved_at or now)

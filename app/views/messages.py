@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,9 @@ import streamlit as st
 from app import cached, controls, downloads, shell, stories, texts, words
 from app.cached import About
 from app.controls import Opened
-from app.data.messages import LISTED_MAX, OF_NUMBER_MAX
+from app.data.messages import LISTED_MAX, OF_NUMBER_DAYS, OF_NUMBER_MAX
 from app.filters import View
-from app.timeframe import Window
+from app.timeframe import Window, fixed
 from core.clock import utc_now
 from core.errors import InvalidNumber
 from core.ids import time_of
@@ -109,7 +110,7 @@ def _list(opened: Opened, window: Window) -> None:
     if phone_hash:
         st.button("All messages", icon=":material/arrow_back:", on_click=_forget)
         found = cached.messages_of_number(phone_hash)
-        st.caption("Attempts of the last 30 days to the number you asked for.")
+        st.caption(f"Attempts of the last {OF_NUMBER_DAYS} days to the number you asked for.")
     else:
         found = _listed(view, window)()
     if found.empty:
@@ -117,14 +118,20 @@ def _list(opened: Opened, window: Window) -> None:
         if newest is None:
             shell.nothing_at_all()
         elif phone_hash:
-            st.info("**Nothing was sent to this number** in the last 30 days.")
+            st.info(f"**Nothing was sent to this number** in the last {OF_NUMBER_DAYS} days.")
+        elif view.show == "troubled":
+            st.info("**Every message of this range arrived, or there was none.** Choose All above to see which.")
         else:
             shell.nothing_here(newest, opened)
         return
-    _table(found, view.zone, window, most=OF_NUMBER_MAX if phone_hash else LISTED_MAX)
+    if phone_hash:
+        month = fixed(utc_now() - timedelta(days=OF_NUMBER_DAYS), utc_now())
+        _table(found, view.zone, downloads.name("messages-of-number", month), most=OF_NUMBER_MAX)
+    else:
+        _table(found, view.zone, downloads.name("messages", window), most=LISTED_MAX)
 
 
-def _table(found: pd.DataFrame, zone: str, window: Window, *, most: int) -> None:
+def _table(found: pd.DataFrame, zone: str, file_name: str, *, most: int) -> None:
     st.session_state["messages-ids"] = found["request_id"].tolist()
     shown = found.assign(submitted_at=found["submitted_at"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d %H:%M:%S"))
     shown = shown.assign(filled=["yes" if filled else "no" for filled in found["filled"]])
@@ -150,7 +157,7 @@ def _table(found: pd.DataFrame, zone: str, window: Window, *, most: int) -> None
     )
     told = f" The newest {words.count(most)} are listed." if len(found) >= most else ""
     st.caption(f"Times are those of {zone}. Choose a row to read its story.{told}")
-    downloads.csv("Download this list (CSV)", found, downloads.name("messages", window), key="messages")
+    downloads.csv("Download this list (CSV)", found, file_name, key="messages")
 
 
 def _chosen() -> None:
@@ -163,6 +170,7 @@ def _chosen() -> None:
 
 def _forget() -> None:
     st.session_state[_HASH] = ""
+    controls.tell_of(request="")  # draws the whole page: what to list is chosen outside of the list
 
 
 def _story(opened: Opened, _window: Window) -> None:

@@ -20,6 +20,7 @@ from sandbox.ports import free_port
 from tests.app.looking import Pages
 
 _READY_SECONDS = 60
+HASH_KEY = "hash, a secret of the tests, long enough"
 
 
 def environment(settings: WarehouseSettings) -> dict[str, str]:
@@ -48,13 +49,19 @@ class Dashboard:
 
 @contextmanager
 def running(settings: WarehouseSettings, folder: Path, *, sign_in_file: str = "", **more: str) -> Iterator[Dashboard]:
-    """The dashboard over a warehouse, in a folder without settings of its own; `more` are settings of [dashboard]."""
+    """The dashboard over a warehouse, in a folder without settings of its own, which looks up numbers; `more` are settings of
+    [dashboard]."""
     port = free_port()
     with (folder / "dashboard.log").open("wb") as log:
         process = subprocess.Popen(
             arguments("127.0.0.1", port, sign_in_file=sign_in_file),
             cwd=folder,
-            env={**os.environ, **environment(settings), **of_dashboard(sign_in_file=sign_in_file, **more)},
+            env={
+                **os.environ,
+                **environment(settings),
+                "HELIOGRAPH_NUMBERS_HASH_KEY": HASH_KEY,
+                **of_dashboard(sign_in_file=sign_in_file, **more),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )

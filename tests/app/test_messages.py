@@ -12,17 +12,17 @@ from core.events import Inbound, Receipt, Send, encode_lines
 from core.ids import uuid7_from
 from core.numbers import NumberHash
 from core.warehouse import Warehouse
+from tests.app.conftest import HASH_KEY
 from tests.app.looking import Pages, run, text
 from tests.app.traffic import load
 from tests.support.providers import a_number
 
-KEY = "hash, a secret of the tests, long enough"
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
 def page(pages: Pages) -> AppTest:
-    return pages.view("messages", numbers_hash_key=KEY)
+    return pages.view("messages", numbers_hash_key=HASH_KEY)
 
 
 def find(page: AppTest, asked: str) -> AppTest:
@@ -44,7 +44,7 @@ def send_to(warehouse: Warehouse, number: str) -> str:
         cause="first",
         outcome="accepted",
         provider="aurora",
-        phone_hash=NumberHash(KEY)(number),
+        phone_hash=NumberHash(HASH_KEY)(number),
     )
     receipt = Receipt(
         at=at + timedelta(seconds=3), request_id=request, attempt=1, status="failed", error_class="handset"
@@ -108,7 +108,7 @@ def test_what_a_number_said_before_is_in_the_story(warehouse: Warehouse, page: A
     number = a_number()
     request = send_to(warehouse, number)
     stop = Inbound(
-        at=NOW - timedelta(days=9), provider="beacon", message_hash="b" * 32, phone_hash=NumberHash(KEY)(number), keyword="stop"
+        at=NOW - timedelta(days=9), provider="beacon", message_hash="b" * 32, phone_hash=NumberHash(HASH_KEY)(number), keyword="stop"
     )  # fmt: skip
     warehouse.insert_json("inbound_events", encode_lines([stop]))
 

@@ -9,6 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import controls, words
+from core.events import Send, encode_lines
+from core.ids import uuid7_from
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.warehouse import Warehouse
 from metrics.catalogue import METRICS
@@ -100,6 +102,7 @@ def test_a_warehouse_that_is_down_is_named_with_its_place(pages: Pages) -> None:
     assert "does not answer" in shown
     assert f"127.0.0.1:{port}" in shown
     assert "tries again every 15 s" in shown
+    assert r"check \[warehouse\]" in shown  # told as it is, and not obeyed as Markdown
     assert "Provider: aurora" in shown  # what the link filters by is kept
 
 
@@ -147,3 +150,32 @@ def test_a_choice_is_written_to_the_link(warehouse: Warehouse, page: AppTest) ->
 
     assert shown.query_params["range"] in ("7d", ["7d"])
     assert shown.query_params["provider"] in ("aurora", ["aurora"])
+
+
+def of_provider(name: str) -> list[Send]:
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    return [
+        Send(at=at, request_id=uuid7_from(at, name), attempt=1, category="code", cause="first", outcome="accepted",
+             provider=name)
+    ]  # fmt: skip
+
+
+def test_a_filter_value_that_is_younger_than_the_kept_ones_is_shown(warehouse: Warehouse, page: AppTest) -> None:
+    load(warehouse, until=datetime.now(UTC), hours=24)
+    run(page, provider="aurora")
+    warehouse.insert_json("send_events", encode_lines(of_provider("comet")))
+
+    shown = text(run(page, provider="comet"))
+
+    assert "Provider: comet" in shown
+    assert "left out" not in shown
+
+
+def test_a_value_that_did_not_occur_is_not_asked_for_again_at_once(warehouse: Warehouse, page: AppTest) -> None:
+    now = datetime.now(UTC)
+    load(warehouse, until=now, hours=24)
+    link = {"range": "custom", "from": f"{now - timedelta(days=1):%Y-%m-%dT%H:%M}", "to": f"{now:%Y-%m-%dT%H:%M}"}
+    run(page, provider="comet", tz="UTC", **link)
+    warehouse.insert_json("send_events", encode_lines(of_provider("comet")))
+
+    assert "No provider called “comet” occurs here" in text(run(page, provider="comet", tz="UTC", **link))

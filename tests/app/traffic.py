@@ -14,7 +14,7 @@ CARRIERS = ("Vodafone", "O2", "")
 _EVERY = timedelta(minutes=10)
 
 
-def load(warehouse: Warehouse, *, until: datetime, hours: int, delivered_of_ten: int = 9) -> int:
+def load(warehouse: Warehouse, *, until: datetime, hours: int, delivered_of_ten: int = 9, phone_hash: str = "") -> int:
     """Insert the traffic of the hours before `until`; returns how many attempts that is."""
     sends: list[AnyEvent] = []
     receipts: list[AnyEvent] = []
@@ -32,6 +32,7 @@ def load(warehouse: Warehouse, *, until: datetime, hours: int, delivered_of_ten:
                 outcome="accepted",
                 carrier=carrier,
                 template="login",
+                phone_hash=phone_hash,
                 **names,
             )
         )

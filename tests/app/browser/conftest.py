@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,16 +13,18 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core import warehouse as door
 from core.events import Availability, StatusChange, encode_lines
+from core.numbers import NumberHash
 from core.settings.servers import Warehouse as WarehouseSettings
 from core.settings.watching import Metrics
 from core.warehouse import Warehouse
 from metrics.detection.records import keep, keep_evidence
 from metrics.upkeep import Upkeep
 from tests.app.broken import NOW, evidence_of, incident
-from tests.app.conftest import running
+from tests.app.conftest import HASH_KEY, running
 from tests.app.kept import keep_report
 from tests.app.looking import SLOW_MS
 from tests.app.traffic import load
+from tests.support.providers import a_number
 from tests.support.servers import require_server
 from tests.support.warehouses import Databases
 
@@ -32,11 +34,12 @@ WAITING = (3_400_000, 2_100_000, 0)  # bytes in the journal of the stores in the
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the dashboard answers, and its warehouse with the settings of it."""
+    """Where the dashboard answers, its warehouse with the settings of it, and a number that got messages."""
 
     url: str
     settings: WarehouseSettings
     warehouse: Warehouse
+    number: str = ""
 
 
 @pytest.fixture(scope="package")
@@ -78,12 +81,15 @@ def staged(databases: Databases, folder: Path) -> Iterator[Stage]:
 
 @pytest.fixture(scope="package")
 def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """With a day of traffic, an incident, what the service told of itself, a run of a job, and two reports; nobody adds to it."""
+    """With a day of traffic, an incident, what the service told of itself, a run of a job, and two reports; nobody adds to it. The
+    last hour went to one number, and fewer of it arrived."""
     folder = tmp_path_factory.mktemp("stage")
     for day in (date(2026, 3, 1), date(2026, 3, 2)):
         keep_report(folder / ".heliograph" / "reports", day)
     with staged(databases, folder) as made:
-        load(made.warehouse, until=datetime.now(UTC), hours=24)
+        until, number = datetime.now(UTC), a_number()
+        load(made.warehouse, until=until - timedelta(hours=1), hours=23)
+        load(made.warehouse, until=until, hours=1, delivered_of_ten=7, phone_hash=NumberHash(HASH_KEY)(number))
         keep(made.warehouse, [incident(kind="delivery-drop")])
         keep_evidence(made.warehouse, "one", evidence_of(), at=NOW)
         told_at = NOW - timedelta(minutes=1)  # the minute of now may lie beyond the range for another while
@@ -105,7 +111,7 @@ def stage(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
             on_time_seconds=Metrics().on_time_seconds,
         )
         upkeep.each_minute()
-        yield made
+        yield replace(made, number=number)
 
 
 @pytest.fixture(scope="package")

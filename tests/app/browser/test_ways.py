@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_point_of_a_panel_leads_to_its_carrier_and_its_messages(stage: Stage, 
     page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
     page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
 
-    page.wait_for_url(re.compile(r"carrier=O2.*point=|point=.*carrier=O2"))
+    page.wait_for_url(re.compile(r"carrier=O2.*point=\d+-\d+|point=\d+-\d+.*carrier=O2"))
     expect(page.locator(".js-plotly-plot")).to_have_count(1, timeout=SLOW_MS)
     page.get_by_role("link", name="all messages of that time").click()
     page.wait_for_url("**/messages?*range=custom*carrier=O2*")
@@ -116,3 +117,22 @@ def test_a_click_on_another_page_waits_for_no_script(stage: Stage, page: Page) -
     see(page, "Choose a row to read its story")
 
     assert fetched == []
+
+
+def test_after_a_number_all_messages_are_back_with_the_choice_of_which(stage: Stage, page: Page) -> None:
+    page.goto(f"{stage.url}/messages")
+    see(page, "Choose a row to read its story")
+    page.get_by_label("Request id or number").fill(stage.number)
+    page.get_by_role("button", name="Find").click()
+    see(page, "Attempts of the last 30 days")
+    expect(page.get_by_role("radio", name="Not arrived")).to_have_count(0, timeout=SLOW_MS)
+
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Download this list").click()
+    page.get_by_role("button", name="All messages").click()
+
+    expect(page.get_by_role("radio", name="Not arrived")).to_be_visible(timeout=SLOW_MS)
+    name = taken.value.suggested_filename
+    first, last = (datetime.strptime(at, "%Y%m%dT%H%M") for at in re.findall(r"\d+T\d+", name))  # noqa: DTZ007
+    assert name.startswith("messages-of-number-")
+    assert last - first == timedelta(days=30)
