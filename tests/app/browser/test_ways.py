@@ -122,10 +122,12 @@ def test_a_click_on_another_page_waits_for_no_script(stage: Stage, page: Page) -
 def test_after_a_number_all_messages_are_back_with_the_choice_of_which(stage: Stage, page: Page) -> None:
     page.goto(f"{stage.url}/messages")
     see(page, "Choose a row to read its story")
-    page.get_by_label("Request id or number").fill(stage.number)
+    page.get_by_role("textbox", name="Request id or number").fill(stage.number)
     page.get_by_role("button", name="Find").click()
     see(page, "Attempts of the last 30 days")
     expect(page.get_by_role("radio", name="Not arrived")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.get_by_text("The newest 200 are listed")).to_have_count(0, timeout=SLOW_MS)
+    expect(page.locator("[data-stale=true]")).to_have_count(0, timeout=SLOW_MS)
 
     with page.expect_download() as taken:
         page.get_by_role("button", name="Download this list").click()
