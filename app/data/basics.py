@@ -1,8 +1,9 @@
-"""What the questions of all pages share: filters as a key, the newest attempt, the values of the filters, readings."""
+"""What the questions of all pages share: filters as a key, the newest attempt, the values of the filters, readings, and what they
+are held against."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -21,7 +22,17 @@ VOLUME = "third_party_success_rate"
 NOT_THERE = {60, 81}
 """ClickHouse's numbers for a table and a database that do not exist: nothing has been loaded yet."""
 
+_SAME_AGE_MAX = timedelta(hours=30)
+"""Of a longer span what still settles, an hour at most, is too little to matter; and of days the rollup is asked, which knows
+only how they ended."""
+
 FilterKey = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def at_same_age(window: Window, *, now: datetime, on_time_seconds: int) -> bool:
+    """Whether the readings of a window are to be held against what was known so much earlier, at the same age: some settle."""
+    settles_seconds = max(one.settles_after_seconds(on_time_seconds=on_time_seconds) for one in METRICS)
+    return window.span <= _SAME_AGE_MAX and window.end >= now - timedelta(seconds=settles_seconds)
 
 
 def newest(warehouse: Warehouse) -> datetime | None:

@@ -9,8 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from app import words
-from app.data.basics import VOLUME, FilterKey, number_of, totals
-from app.data.overview import at_same_age
+from app.data.basics import VOLUME, FilterKey, at_same_age, number_of, totals
 from app.timeframe import COMPARED, Window
 from core.warehouse import Warehouse
 from metrics.catalogue import Metric

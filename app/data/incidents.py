@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from app.data.basics import ALL_SLUGS, FilterKey, readings_of
+from app.data.basics import ALL_SLUGS, FilterKey, at_same_age, readings_of
 from app.data.beside import beside
-from app.data.overview import at_same_age
 from app.timeframe import WEEK, Window
 from core.warehouse import Warehouse
 from metrics.detection.deployments import deployed_near, touches

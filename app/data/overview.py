@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from app.data.basics import ALL_SLUGS, VOLUME, FilterKey, number_of, readings_of
+from app.data.basics import ALL_SLUGS, VOLUME, FilterKey, at_same_age, number_of, readings_of
 from app.data.beside import beside
 from app.data.uptime import Uptime, uptime
 from app.timeframe import COMPARED, OTHER, Window, auto_bucket
 from core.warehouse import Warehouse
-from metrics.catalogue import METRICS
 from metrics.query import Question, ask
 from metrics.readings import Reading
 
@@ -23,10 +22,6 @@ SPARK_POINTS = 100
 
 _MUCH = 10**9
 """So many attempts fill every bucket."""
-
-_SAME_AGE_MAX = timedelta(hours=30)
-"""Of a longer span what still settles, an hour at most, is too little to matter; and of days the rollup is asked, which knows
-only how they ended."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +90,6 @@ def answer(
         sparks=_sparks(course.result(), window.begins(bucket, zone), bucket),
         uptime=calls.result(),
     )
-
-
-def at_same_age(window: Window, *, now: datetime, on_time_seconds: int) -> bool:
-    """Whether the readings of a window are to be held against what was known so much earlier, at the same age: some settle."""
-    settles_seconds = max(one.settles_after_seconds(on_time_seconds=on_time_seconds) for one in METRICS)
-    return window.span <= _SAME_AGE_MAX and window.end >= now - timedelta(seconds=settles_seconds)
 
 
 def _sparks(frame: pd.DataFrame, begins: Sequence[datetime], bucket: str) -> dict[str, Spark]:

@@ -42,8 +42,8 @@ _MIRROR_WAIT_SECONDS = 0.05
 
 
 class Writes:
-    """The writing half of a `Store`. `record` makes facts durable, `remember` takes those that nothing does now, `recent` is what this instance remembers. `on_doubt` hears
-    of a request of which a check may be counted although its caller was not told.
+    """The writing half of a `Store`. `record` makes facts durable, `remember` takes those that nothing does now, `recent` is what
+    this instance remembers. `on_doubt` hears of a request of which a check may be counted although its caller was not told.
     """
 
     def __init__(
